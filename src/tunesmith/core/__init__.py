@@ -1,0 +1,1 @@
+"""Light foundations that every other room stands on: no torch, no transformers."""

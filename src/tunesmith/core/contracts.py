@@ -1,0 +1,292 @@
+"""The whole plug-in surface on one page.
+
+Rows become features, features become batches, a model gives outputs, outputs become predictions,
+predictions beside rows become evidence, and evidence becomes figures::
+
+    Task.learn(rows)                -> state        what the rows teach: labels, scales (JSON, kept in the bundle)
+    Task.encode(rows, processor)    -> features     one row gives one feature, or several (windows)
+    Task.collate(features)          -> batch        tensors
+    model(**batch)                  -> outputs
+    Task.loss(outputs, batch)       -> scalar       what the loop minimises
+    Task.infer(runtime, batch)      -> arrays       one array a feature: logits, token logits, generated ids ...
+    Task.decode(arrays, features)   -> predictions  one a row; windows are merged here
+    Task.evidence(rows, predictions)-> evidence     arrays with one entry a row, from which metrics are computed
+
+Nothing here says "one label a row": a token task's array has one line a token, a generative task's
+``infer`` calls ``runtime.generate``, and evidence holds whatever its metrics need.
+
+A plug-in's options are the keyword arguments of its constructor; their types are their schema. A plug-in's
+file imports torch and transformers inside its functions, so that a recipe is checked before they load.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from pydantic import BaseModel
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+Row = Mapping[str, Any]
+"""A row whose keys are roles ("text", "label"), not the file's column names."""
+
+Feature = dict[str, Any]
+"""What the model reads of a row, or of one window of it. Always has ``row`` (int, index into the rows given to
+``encode``) and ``input_ids`` (int32 array, [length]); may have ``token_type_ids``, ``target``, ``offset``
+(index of the window's first character in the original text), and what else its task wants."""
+
+Batch = dict[str, Any]
+"""Tensors by the model's argument names, padded to the longest; targets under ``labels``."""
+
+Evidence = Mapping[str, "np.ndarray"]
+"""Arrays whose first axis is rows, so that resampling rows resamples the evidence."""
+
+Prediction = dict[str, Any]
+"""JSON values only."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A role that a task reads.
+
+    Args:
+        role: its word in recipes ("text", "label").
+        kind: "text", "label", "labels", "number", "tokens", "tags", "spans", "image", "audio" or "any".
+        required: whether prediction needs it.
+        target: whether it is what is learned (absent at prediction).
+    """
+
+    role: str
+    kind: str = "text"
+    required: bool = True
+    target: bool = False
+
+
+class Runtime(Protocol):
+    """What computes: torch, ONNX Runtime ... Arrays in, arrays out, so that no task knows which."""
+
+    name: str
+
+    def forward(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Outputs by name, ``logits`` among them: [features, ...], float32."""
+        ...
+
+    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+        """Token ids, one array a feature. Only runtimes of generative models have it."""
+        ...
+
+
+class Task(ABC):
+    """What is predicted. A task without labels (pretraining) is an objective: the same contract."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    auto_model: ClassVar[str]
+    """The transformers auto class that holds its head, e.g. "AutoModelForSequenceClassification"."""
+    pipeline_tag: ClassVar[str]
+    """The hub's word for the task, for the model card and ``transformers.pipeline``."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
+
+    @abstractmethod
+    def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
+        """What the training rows teach, as JSON values. Sets it on the task, too. Raises DataError if not learnable."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``learn`` returned (from a bundle)."""
+
+    @abstractmethod
+    def configure(self, config: PretrainedConfig) -> None:
+        """Write the head's shape and label names into a transformers config, before the model is built."""
+
+    @abstractmethod
+    def encode(
+        self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
+    ) -> list[Feature]:
+        """Features, those of a row beside each other and in the rows' order.
+
+        Args:
+            max_length: tokens a feature may have, special tokens included. What is longer becomes windows.
+            targets: whether the rows carry what is learned.
+        """
+
+    @abstractmethod
+    def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
+        """Pad to the longest."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """The mean loss of a batch, from the model's outputs: a scalar with a gradient."""
+
+    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
+        """One array a feature. A generative task overrides this with ``runtime.generate``."""
+        inputs = {key: value for key, value in batch.items() if key != "labels"}
+        return list(runtime.forward(inputs)["logits"])
+
+    @abstractmethod
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        """One prediction a row, in the rows' order; a row's windows are merged."""
+
+    @abstractmethod
+    def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """What metrics read; each metric's docstring names the arrays that it wants."""
+
+    @abstractmethod
+    def request_model(self) -> type[BaseModel]:
+        """The schema of one row asked of a service."""
+
+    @abstractmethod
+    def response_model(self) -> type[BaseModel]:
+        """The schema of one prediction."""
+
+
+@dataclass(frozen=True)
+class MethodDefaults:
+    """What we tuned for a method; a recipe's own value always wins."""
+
+    learning_rate: float
+    epochs: float = 3
+    batch_size: int = 16
+    weight_decay: float = 0.01
+    layer_decay: float = 1.0
+    """Factor on the learning rate for each layer further from the head (ULMFiT, Howard & Ruder 2018)."""
+    warmup: float = 0.1
+    """Share of all steps."""
+    head_learning_rate: float | None = None
+    """For the freshly made head; None: the same as the rest."""
+
+
+class Method(ABC):
+    """What is trainable."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    defaults: ClassVar[MethodDefaults]
+    frozen_backbone: ClassVar[bool] = False
+    """True: the backbone's features never change, so they are computed once and kept on disk."""
+
+    @abstractmethod
+    def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
+        """The same model with only the method's weights trainable; may wrap it. The head is always trainable."""
+
+    def merge(self, model: torch.nn.Module) -> PreTrainedModel:
+        """A plain transformers model with the same outputs."""
+        return model  # type: ignore[return-value]
+
+    def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
+        """Write what ``PeftModel.from_pretrained`` reads, head included; False where there is no adapter."""
+        return False
+
+
+LossFn = Callable[[Any, Batch], "torch.Tensor"]
+"""(model, batch) -> scalar loss."""
+
+
+class Strategy:
+    """How it is trained: a plain object that wraps positions of the one loop. Every position does nothing here.
+
+    Which strategies go before which, and which exclude each other, is data: ``training/strategies/order.py``.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    def start(self, run: Any) -> None:
+        """Before the first step; ``run`` is the loop's RunState (model, task, optimizer, step, device)."""
+
+    def data(self, features: list[Feature]) -> list[Feature]:
+        """The training features, changed or added to."""
+        return features
+
+    def loss(self, compute: LossFn) -> LossFn:
+        """Wrap the loss; the result is called once a batch."""
+        return compute
+
+    def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
+        """The batch's gradients are there; the optimizer has not stepped."""
+
+    def on_step(self, run: Any) -> None:
+        """The optimizer has stepped."""
+
+    def on_epoch(self, run: Any) -> None:
+        """An epoch has ended, before its evaluation."""
+
+    def state(self) -> dict[str, Any]:
+        """What must be kept for an exact resume: tensors and JSON values."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state`` returned."""
+
+
+class Metric(ABC):
+    """A figure over evidence."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+
+    @abstractmethod
+    def __call__(self, evidence: Evidence) -> float:
+        """The figure; NaN where the evidence does not define it."""
+
+
+@dataclass
+class CheckResult:
+    """A measured property beyond the metric."""
+
+    name: str
+    figure: float
+    low: float | None = None
+    high: float | None = None
+    verdict: str = ""
+    """In words."""
+    worst: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Check(ABC):
+    """Robustness, calibration, fairness, parity ..."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    @abstractmethod
+    def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
+        """Measure ``predictor`` on ``rows``."""
+
+
+class PredictorLike(Protocol):
+    """Whatever answers: the same object whatever the runtime."""
+
+    task: Task
+
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+        """One prediction a row, in order."""
+        ...
+
+
+class Tracker:
+    """Where a run is written down. Every method does nothing here."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    def start(self, folder: str, run: Mapping[str, Any]) -> None:
+        """``folder`` is the run's own; ``run`` has ``total_steps``, ``recipe`` and ``samples`` (training rows)."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures at a step: ``loss``, ``learning_rate``, ``samples_per_second``, ``validation/<metric>`` ..."""
+
+    def stage(self, name: str) -> None:
+        """The run has entered a stage: "read", "baselines", "before", "train", "evaluate", "save", "reload"."""
+
+    def finish(self) -> None:
+        """The run has ended, well or not."""

@@ -1,0 +1,116 @@
+"""Device, precision, threads and seed of a run: asked of the machine, not of the user."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tunesmith.core.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run computes."""
+
+    device: str
+    precision: str
+    threads: int
+
+
+def resolve(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Machine:
+    """Turn "auto" into what this machine has and is good at.
+
+    Raises:
+        RecipeError: the device or precision asked for is not to be had here.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = device.split(":")[0]
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(kind, False):
+        have = ", ".join(name for name, here in available.items() if here)
+        raise RecipeError(f'training.device is "{device}", which this machine does not have.', f"Here: {have}, auto.")
+    if precision == "auto":
+        precision = "bf16" if _good_at_bf16(kind) else "fp32"
+    if precision == "fp16" and kind == "cpu":
+        raise RecipeError("training.precision is fp16, which needs a GPU.", "On a CPU: bf16, fp32 or auto.")
+    return Machine(device, precision, threads or cores())
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _good_at_bf16(kind: str) -> bool:
+    import torch
+
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if kind == "cpu":
+        # Without these instructions bf16 is emulated, and slower than fp32.
+        flags = cpu_flags()
+        return bool({"avx512_bf16", "amx_bf16", "bf16", "sve_bf16"} & flags)
+    return False
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags, lower case; empty where the system does not tell."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.lower().startswith(("flags", "features")):
+                    return frozenset(line.partition(":")[2].lower().split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all generators that a run draws from, for an exact resume."""
+    import numpy as np
+    import torch
+
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    version, internal, gauss = random.getstate()
+    state: dict[str, Any] = {
+        "python": [version, list(internal), gauss],
+        "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state().tolist(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = [s.tolist() for s in torch.cuda.get_rng_state_all()]
+    return state
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Take back what ``random_state`` returned, also after a trip through JSON."""
+    import numpy as np
+    import torch
+
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([torch.tensor(s, dtype=torch.uint8) for s in state["cuda"]])
