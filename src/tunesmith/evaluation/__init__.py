@@ -1,0 +1,1 @@
+"""What a model is worth: figures with intervals, comparisons in words, checks, gates and reports."""

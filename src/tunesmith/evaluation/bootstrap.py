@@ -1,0 +1,133 @@
+"""How far would a figure move, had other rows been drawn? Percentile bootstrap (Efron 1979) over rows.
+
+The same seed over the same number of rows draws the same resamples, so the replicates of two models on the
+same rows are paired: their difference is the paired bootstrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tunesmith.core.artefacts import Figure
+from tunesmith.core.contracts import Evidence, Metric
+from tunesmith.core.errors import RecipeError
+from tunesmith.evaluation.evidence import Array, count_rows
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.metrics.resampled import Over, ResampledMetric, SumMetric, sum_over
+
+_CELLS = 500_000
+"""Row counts held at a time, so that a block stays near the processor and a long test set fits in memory."""
+
+
+def make_metrics(names: Iterable[str], evidence: Evidence) -> dict[str, Metric]:
+    """The metrics by name.
+
+    Raises:
+        RecipeError: a name is unknown, or the evidence does not hold what the metric reads.
+    """
+    metrics: dict[str, Metric] = {name: METRICS.make(name) for name in names}
+    for name, metric in metrics.items():
+        if isinstance(metric, ResampledMetric) and not metric.fits(evidence):
+            wanted = " or ".join(", ".join(keys) for keys in metric.needs)
+            known = [n for n in METRICS if not _misfit(METRICS.make(n), evidence)]
+            raise RecipeError(
+                f"The metric {name} reads {wanted}; this task gives {', '.join(evidence) or 'nothing'}.",
+                f"Metrics that fit: {', '.join(known)}.",
+            )
+    return metrics
+
+
+def figures(
+    evidence: Evidence,
+    metric_names: Sequence[str],
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 13,
+) -> dict[str, Figure]:
+    """Each metric's value on all rows, and its interval.
+
+    Args:
+        resamples: bootstrap resamples.
+        confidence: share of replicates inside the interval.
+
+    Raises:
+        RecipeError: a metric is unknown or does not fit the evidence.
+    """
+    metrics = make_metrics(metric_names, evidence)
+    drawn = replicates(evidence, metrics, resamples=resamples, seed=seed)
+    return {name: Figure(metric(evidence), *interval(drawn[name], confidence)) for name, metric in metrics.items()}
+
+
+def replicates(
+    evidence: Evidence, metrics: dict[str, Metric], *, resamples: int = 1000, seed: int = 13
+) -> dict[str, Array]:
+    """Each metric's figures in the resamples: float[resamples]."""
+    rows = count_rows(evidence)
+    if rows == 0:
+        return {name: np.full(resamples, np.nan) for name in metrics}
+    found: dict[str, list[Array]] = {name: [] for name in metrics}
+    reduce, figure = _plan(metrics, evidence)
+    for counts in draw(rows, resamples, seed):
+        sums = {key: of(counts) for key, of in reduce.items()}
+        for name, (key, of) in figure.items():
+            found[name].append(of(sums[key]))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def draw(rows: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Resamples of ``rows`` rows with replacement, as counts float64[block, rows], a block at a time."""
+    generator = np.random.default_rng(seed)
+    block = max(1, _CELLS // rows)
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        picks = generator.integers(0, rows, size=(size, rows)) + rows * np.arange(size)[:, None]
+        yield np.bincount(picks.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
+
+
+def interval(drawn: Array, confidence: float) -> tuple[float, float]:
+    """The middle ``confidence`` of the replicates; NaN where none is defined."""
+    defined = drawn[~np.isnan(drawn)]
+    if defined.size == 0:
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _plan(metrics: dict[str, Metric], evidence: Evidence) -> tuple[dict[str, Over], dict[str, tuple[str, Over]]]:
+    """Counts -> sums, by key; and by metric the key of its sums, and sums -> figures.
+
+    Metrics that read the same columns share their sums, the dear part.
+    """
+    reduce: dict[str, Over] = {}
+    figure: dict[str, tuple[str, Over]] = {}
+    for name, metric in metrics.items():
+        key = name
+        if isinstance(metric, SumMetric):
+            key = metric.shares or name
+            if key not in reduce:
+                reduce[key] = sum_over(metric.columns(evidence))
+            figure[name] = (key, metric.figure)
+        else:
+            reduce[key] = _over(metric, evidence)
+            figure[name] = (key, lambda figures: figures)
+    return reduce, figure
+
+
+def _over(metric: Metric, evidence: Evidence) -> Over:
+    if isinstance(metric, ResampledMetric):
+        return metric.over(evidence)
+    # A metric from outside knows only whole evidence: give it each resample's rows.
+    return lambda counts: np.array([metric(_take(evidence, row)) for row in counts])
+
+
+def _take(evidence: Evidence, counts: Array) -> Evidence:
+    rows = np.repeat(np.arange(len(counts)), counts.astype(int))
+    return {key: array[rows] for key, array in evidence.items()}
+
+
+def _misfit(metric: Metric, evidence: Evidence) -> bool:
+    return isinstance(metric, ResampledMetric) and not metric.fits(evidence)

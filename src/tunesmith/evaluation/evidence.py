@@ -1,0 +1,79 @@
+"""What metrics read: arrays whose first axis is rows. Three kinds are known here.
+
+- single-label: ``label`` int[n], ``predicted`` int[n], ``probabilities`` float[n, k]
+- multi-label: ``labels`` bool[n, k], ``predicted_labels`` bool[n, k], ``probabilities`` float[n, k]
+- regression: ``value`` float[n], ``predicted_value`` float[n]
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Evidence
+
+Kind = Literal["single-label", "multi-label", "regression", "other"]
+Array = NDArray[Any]
+
+
+def kind_of(evidence: Evidence) -> Kind:
+    """The kind of evidence, by the arrays that it holds."""
+    if "label" in evidence and "predicted" in evidence:
+        return "single-label"
+    if "labels" in evidence and "predicted_labels" in evidence:
+        return "multi-label"
+    if "value" in evidence and "predicted_value" in evidence:
+        return "regression"
+    return "other"
+
+
+def count_rows(evidence: Evidence) -> int:
+    """Rows in the evidence; 0 where it is empty."""
+    return min((len(array) for array in evidence.values()), default=0)
+
+
+def count_classes(evidence: Evidence) -> int:
+    """Classes of single-label or multi-label evidence: k."""
+    for key in ("probabilities", "labels"):
+        if key in evidence:
+            return int(evidence[key].shape[1])
+    both = np.concatenate([evidence["label"], evidence["predicted"]])
+    return int(both.max()) + 1 if both.size else 0
+
+
+def one_hot(indices: Array, classes: int) -> NDArray[np.float32]:
+    """[n] indices -> [n, classes] ones and zeros."""
+    return np.equal(indices[:, None], np.arange(classes)).astype(np.float32)
+
+
+def targets_and_predictions(evidence: Evidence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Truth and prediction as ones and zeros, [n, k] each, for single-label and multi-label alike."""
+    if kind_of(evidence) == "multi-label":
+        return evidence["labels"].astype(np.float32), evidence["predicted_labels"].astype(np.float32)
+    k = count_classes(evidence)
+    return one_hot(evidence["label"], k), one_hot(evidence["predicted"], k)
+
+
+def hits(evidence: Evidence) -> NDArray[np.bool_]:
+    """bool[n]: the row is answered exactly right (every label of it, when multi-label)."""
+    if kind_of(evidence) == "multi-label":
+        exact: NDArray[np.bool_] = (evidence["labels"] == evidence["predicted_labels"]).all(axis=1)
+        return exact
+    right: NDArray[np.bool_] = evidence["label"] == evidence["predicted"]
+    return right
+
+
+def decisions(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How sure each decision was, and whether it was right: confidence and correctness, [n, d] each.
+
+    Single-label: one decision a row (the predicted class), d = 1. Multi-label: one a label, "present" or
+    "absent", d = k.
+    """
+    p = evidence["probabilities"].astype(np.float64)
+    if kind_of(evidence) == "multi-label":
+        chosen = evidence["predicted_labels"].astype(bool)
+        return np.where(chosen, p, 1.0 - p), (chosen == evidence["labels"].astype(bool)).astype(np.float64)
+    rows = np.arange(len(p))
+    return p[rows, evidence["predicted"]][:, None], hits(evidence).astype(np.float64)[:, None]

@@ -1,0 +1,26 @@
+"""Figures over evidence. A new one: a file here, a line in this table."""
+
+from tunesmith.core.registry import Registry
+
+_HERE = "tunesmith.evaluation.metrics"
+
+METRICS = Registry(
+    "metric",
+    {
+        "accuracy": f"{_HERE}.accuracy:Accuracy",
+        "macro_f1": f"{_HERE}.macro_f1:MacroF1",
+        "micro_f1": f"{_HERE}.micro_f1:MicroF1",
+        "weighted_f1": f"{_HERE}.weighted_f1:WeightedF1",
+        "mcc": f"{_HERE}.mcc:Mcc",
+        "ece": f"{_HERE}.ece:Ece",
+        "log_loss": f"{_HERE}.log_loss:LogLoss",
+        "brier": f"{_HERE}.brier:Brier",
+        "subset_accuracy": f"{_HERE}.subset_accuracy:SubsetAccuracy",
+        "macro_average_precision": f"{_HERE}.macro_average_precision:MacroAveragePrecision",
+        "mae": f"{_HERE}.mae:Mae",
+        "rmse": f"{_HERE}.rmse:Rmse",
+        "r2": f"{_HERE}.r2:R2",
+        "pearson": f"{_HERE}.pearson:Pearson",
+        "spearman": f"{_HERE}.spearman:Spearman",
+    },
+)
