@@ -1,0 +1,1 @@
+"""The bundle: the folder that a run writes and everything else reads."""

@@ -1,0 +1,92 @@
+"""Rows in, predictions out, in order: the same object whatever the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.contracts import Feature, Prediction, Row, Runtime, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Progress = Callable[[int, int], None]
+"""Called with features done and features in all."""
+
+
+class Predictor:
+    """A task, its processor and a runtime, put together.
+
+    Args:
+        task: encodes, collates, infers and decodes; nothing else is asked of it.
+        processor: its tokenizer.
+        runtime: what computes.
+        max_length: tokens a feature may have; a longer row becomes windows.
+        batch_size: features that are computed together at most.
+        batch_tokens: padded tokens that are computed together at most, which bounds memory for long windows.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        processor: Any,
+        runtime: Runtime,
+        *,
+        max_length: int,
+        batch_size: int = 32,
+        batch_tokens: int = 16384,
+    ) -> None:
+        self.task = task
+        self.processor = processor
+        self.runtime = runtime
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
+
+    def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
+        """One prediction a row, in order."""
+        features, arrays = self.outputs(rows, progress)
+        return self.task.decode(arrays, features)
+
+    def outputs(self, rows: Sequence[Row], progress: Progress | None = None) -> tuple[list[Feature], list[np.ndarray]]:
+        """The rows' features and, in the same order, what was computed of each: logits or generated ids."""
+        features = self.task.encode(rows, self.processor, max_length=self.max_length, targets=False)
+        return features, self.infer(features, progress)
+
+    def infer(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
+        """One array a feature, in order; for rows that were encoded before."""
+        arrays: list[Any] = [None] * len(features)
+        done = 0
+        for batch in batches_by_length([len(f["input_ids"]) for f in features], self.batch_size, self.batch_tokens):
+            inputs = self.task.collate([features[i] for i in batch], self.processor)
+            for i, array in zip(batch, self.task.infer(self.runtime, inputs), strict=True):
+                arrays[i] = array
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(features))
+        return arrays
+
+    def predict_iter(self, rows: Iterable[Row], chunk: int = 1024) -> Iterator[Prediction]:
+        """Predictions of rows that need not fit into memory: read, computed and given back ``chunk`` at a time."""
+        remaining = iter(rows)
+        while some := list(islice(remaining, chunk)):
+            yield from self.predict(some)
+
+
+def batches_by_length(lengths: Sequence[int], size: int, tokens: int) -> Iterator[list[int]]:
+    """Indices grouped so that little is padding: the longest first, at most ``size`` and ``tokens`` (padded) a group.
+
+    >>> list(batches_by_length([3, 9, 4, 8], size=2, tokens=100))
+    [[1, 3], [2, 0]]
+    >>> list(batches_by_length([3, 9, 4, 8], size=4, tokens=10))
+    [[1], [3], [2, 0]]
+    """
+    group: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if group and (len(group) == size or (len(group) + 1) * lengths[group[0]] > tokens):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group

@@ -1,0 +1,5 @@
+"""What computes a bundle. A runtime has ``open(bundle, device=, precision=)`` and fits ``core.contracts.Runtime``."""
+
+from tunesmith.core.registry import Registry
+
+RUNTIMES = Registry("runtime", {"torch": "tunesmith.bundle.runtimes.torch:TorchRuntime"})

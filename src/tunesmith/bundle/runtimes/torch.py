@@ -1,0 +1,130 @@
+"""Compute with torch, in the process that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunesmith.core.contracts import Batch
+from tunesmith.core.errors import BundleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from tunesmith.bundle.read import Bundle
+
+
+class TorchRuntime:
+    """A transformers model as a runtime: batches in, arrays out.
+
+    The model may be one that is being trained: its training mode is put back after each batch.
+
+    Args:
+        model: called with a batch's tensors by name.
+        device: where the model is or is put; "auto" leaves it where it is.
+        precision: "fp32", or "bf16" or "fp16" by autocast. The default gives the answers that transformers gives.
+    """
+
+    name: ClassVar[str] = "torch"
+    summary: ClassVar[str] = "PyTorch in this process: any device, exact answers"
+
+    def __init__(self, model: Any, device: str = "auto", precision: str = "fp32") -> None:
+        self.model = model
+        if device != "auto":
+            model.to(device)
+        self.precision = precision
+
+    @classmethod
+    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> TorchRuntime:
+        """The model of a bundle, on the best device of this machine unless told otherwise."""
+        from tunesmith.core.runtime import resolve
+
+        return cls(load_model(bundle).eval(), resolve(device, precision).device, precision)
+
+    def forward(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Every tensor of the model's output by name, float32 on the CPU; ``logits`` is [features, ...]."""
+        with self._computing():
+            outputs = self.model(**self._placed(batch))
+        return {name: _array(value) for name, value in outputs.items() if hasattr(value, "detach")}
+
+    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+        """Token ids, one array a feature, by the model's own ``generate``."""
+        with self._computing():
+            ids = self.model.generate(**self._placed(batch), **options)
+        return list(ids.cpu().numpy())
+
+    def _placed(self, batch: Batch) -> dict[str, Any]:
+        device = _device_of(self.model)
+        return {key: value.to(device) if hasattr(value, "to") else value for key, value in batch.items()}
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        import torch
+
+        with torch.inference_mode(), _evaluating(self.model), self._autocast():
+            yield
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        import torch
+
+        if self.precision == "fp32":
+            return nullcontext()
+        kind = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(_device_of(self.model).type, dtype=kind)
+
+
+def load_model(bundle: Bundle) -> Any:
+    """The transformers model of a bundle, in float32, from this folder alone and without remote code.
+
+    Raises:
+        BundleError: transformers cannot make a model of the folder, or its weights do not fit.
+    """
+    import torch
+    import transformers
+
+    auto = getattr(transformers, bundle.task.auto_model)
+    try:
+        model, found = auto.from_pretrained(
+            bundle.path,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split())
+        raise BundleError(
+            f"transformers {transformers.__version__} cannot load the model of {bundle.path}: {why:.300}",
+            "environment.txt in the bundle names the versions that it was made with.",
+        ) from error
+    if found["missing_keys"]:
+        names = ", ".join(sorted(found["missing_keys"])[:3])
+        raise BundleError(f"The weights of {bundle.path} lack {names}: they would be random.", "Tune it anew.")
+    return model
+
+
+def _device_of(model: Any) -> torch.device:
+    import torch
+
+    parameter = next(iter(model.parameters()), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().float().cpu().numpy()
+    return array

@@ -1,0 +1,173 @@
+"""Write a bundle: filled in a hidden folder, sealed, proven, and only then put in its place."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace as with_fields
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.atomic import part_folder, put_in_place
+from tunesmith.bundle.integrity import records_of
+from tunesmith.bundle.layout import ADAPTER, MANIFEST, Manifest
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.errors import BundleError, TunesmithError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO, errno.EBUSY}
+)
+
+
+def write_bundle(
+    target: str | Path,
+    *,
+    fill: Callable[[Path], None],
+    manifest: Manifest,
+    prove: Callable[[Path], Sequence[Parity]] | None = None,
+    finish: Callable[[Path, Manifest], None] | None = None,
+    replace: bool = False,
+) -> Manifest:
+    """Write a bundle, whole or not at all.
+
+    ``fill(folder)`` writes the model, tokenizer, recipe and report. ``prove(folder)`` reads the sealed folder, before
+    anyone can see it, and returns what it found (or raises: then nothing ships). ``finish(folder, manifest)`` may
+    write what tells of the proof, such as the card. The manifest is written last.
+
+    Args:
+        target: the bundle's folder. An empty folder is taken; a bundle is replaced only with ``replace``.
+
+    Returns:
+        The manifest as written, with all files.
+
+    Raises:
+        BundleError: the place cannot be written, is taken, or its disk is full. Nothing is left behind.
+    """
+    place = check_target(target, replace=replace)
+    try:
+        with part_folder(place) as part:
+            fill(part)
+            sealed = seal(part, manifest)
+            if prove is not None:
+                sealed = seal(part, with_fields(sealed, parity=(*sealed.parity, *prove(part))))
+            if finish is not None:
+                finish(part, sealed)
+                sealed = seal(part, sealed)
+            put_in_place(part, place)
+            return sealed
+    except TunesmithError:
+        raise
+    except Exception as error:
+        told = _in_words(error, place)
+        if told is None:
+            raise
+        raise told from error
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Hash every file of the folder and write ``tunesmith.json``.
+
+    Raises:
+        BundleError: a file in it may be a pickle.
+    """
+    sealed = with_fields(manifest, files=records_of(folder))
+    text = json.dumps(sealed.to_json(), ensure_ascii=False, indent=2, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    return sealed
+
+
+def check_target(target: str | Path, *, replace: bool = False, need_bytes: int = 0) -> Path:
+    """Whether a bundle can be written there: asked before training starts, so that no run is lost at its end.
+
+    Makes the parent folders.
+
+    Args:
+        need_bytes: what the bundle will take, if known.
+
+    Returns:
+        The resolved path.
+
+    Raises:
+        BundleError: the place is taken, its parent cannot be written, or its disk has too little room.
+    """
+    place = Path(os.path.realpath(target))
+    _check_free(place, replace)
+    parent = place.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        # Asking the system for rights says yes to root and to read-only disks: try it.
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", suffix=".probe", dir=parent):
+            free = shutil.disk_usage(parent).free
+    except OSError as error:
+        raise BundleError(
+            f"The bundle {place} cannot be written: {error.strerror} ({error.filename}).",
+            "Set bundle= to a folder that you may write to.",
+        ) from error
+    if free < need_bytes:
+        raise BundleError(
+            f"The disk of {parent} has {free / 1e6:.0f} MB left; the bundle needs about {need_bytes / 1e6:.0f} MB.",
+            "Make room, or set bundle= to a folder on another disk.",
+        )
+    return place
+
+
+def write_model(folder: Path, model: Any, processor: Any, *, adapter: Any = None) -> None:
+    """The plain Hugging Face part: ``config.json`` (with id2label), ``model.safetensors``, the tokenizer's files.
+
+    Args:
+        model: a transformers model, its method's parts merged.
+        processor: its tokenizer.
+        adapter: a peft model, written to ``adapter/`` beside it.
+    """
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    if adapter is not None:
+        adapter.save_pretrained(folder / ADAPTER)
+
+
+def _check_free(place: Path, replace: bool) -> None:
+    if place.is_file():
+        raise BundleError(f"The bundle's place {place} is a file.", "Name a folder: bundle=out/name")
+    if not place.is_dir() or not any(place.iterdir()):
+        return
+    if not (place / MANIFEST).is_file():
+        raise BundleError(
+            f"{place} holds other files and is no bundle; it is not written over.",
+            "Name another folder: bundle=out/name",
+        )
+    if not replace:
+        raise BundleError(f"{place} is a bundle already.", "Name another folder, or ask for it to be replaced.")
+
+
+def _in_words(error: Exception, place: Path) -> BundleError | None:
+    """What to tell if the disk or the place is at fault; None for any other error."""
+    number = _error_number(error)
+    if number in FULL:
+        return BundleError(
+            f"The disk is full ({os.strerror(number)}): the bundle {place} was not written, and nothing is left of it.",
+            "Make room, or set bundle= to a folder on another disk.",
+        )
+    if number in REFUSED:
+        return BundleError(
+            f"The bundle {place} cannot be written: {os.strerror(number)}.",
+            "Set bundle= to a folder that you may write to.",
+        )
+    return None
+
+
+def _error_number(error: BaseException | None) -> int:
+    """The system's error number; libraries written in Rust have it only in their message."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        found = re.search(r"os error (\d+)|code: (\d+)", str(error))
+        if found:
+            return int(found[1] or found[2])
+        error = error.__cause__
+    return 0
