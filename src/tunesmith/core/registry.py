@@ -47,7 +47,7 @@ class Registry(Mapping[str, str]):
     @property
     def group(self) -> str:
         """The entry-point group by which outside packages join."""
-        return f"tunesmith.{plural(self.kind)}"
+        return f"tunesmith.{plural(self.kind).replace(' ', '_')}"
 
     def _table(self) -> dict[str, str]:
         return {**{p.name: p.value for p in _entry_points(self.group)}, **self._own}

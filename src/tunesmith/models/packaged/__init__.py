@@ -1,0 +1,11 @@
+"""Models that installed packages ship, so that a run needs no network. A table only: nothing loads here."""
+
+from tunesmith.core.registry import Registry
+
+PACKAGED_MODELS = Registry(
+    "packaged model",
+    {
+        "minilm": "tunesmith.models.packaged.minilm:MINILM",
+        "e5-small": "tunesmith.models.packaged.e5_small:E5_SMALL",
+    },
+)
