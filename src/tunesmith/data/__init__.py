@@ -1,0 +1,1 @@
+"""Rows: read, understood, cleaned, divided. No torch here."""

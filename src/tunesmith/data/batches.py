@@ -1,0 +1,51 @@
+"""Batches of like lengths: little padding, and still a new order every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+
+def length_buckets(
+    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, window: int = 50
+) -> list[list[int]]:
+    """The batches of one epoch, as indices: a pure function of its arguments, so that a resumed run finds its place.
+
+    Rows are shuffled, cut into windows of ``window`` batches, sorted by length within each, and the batches
+    shuffled again.
+
+    Returns:
+        Every index once; only one batch may be smaller than ``batch_size``.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    sizes = np.asarray(lengths)[order]
+    span = batch_size * window
+    for start in range(0, len(order), span):
+        part = slice(start, start + span)
+        order[part] = order[part][np.argsort(sizes[part], kind="stable")]
+    batches = [order[i : i + batch_size].tolist() for i in range(0, len(order), batch_size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+class LengthBatches:
+    """A batch sampler for ``torch.utils.data.DataLoader`` over ``length_buckets``.
+
+    Set ``epoch`` before iterating; ``skip`` leaves out the first batches of that one pass (to resume).
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.drop_last = False
+        self.epoch = 0
+        self.skip = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        skip, self.skip = self.skip, 0
+        yield from length_buckets(self.lengths, self.batch_size, seed=self.seed, epoch=self.epoch)[skip:]

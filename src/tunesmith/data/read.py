@@ -1,0 +1,101 @@
+"""Read a file, many files, a folder or a hub id into Rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.registry import options_of
+from tunesmith.data.locate import Located, locate
+from tunesmith.data.rows import Origin, Rows
+from tunesmith.data.sources import SOURCES
+from tunesmith.data.sources.source import Reading, Source
+from tunesmith.data.spill import Spill
+
+MOST_BROKEN = 0.2
+"""Share of broken rows beyond which the file is taken for something else."""
+
+
+def read(
+    path: str, *, encoding: str | None = None, delimiter: str | None = None, limit: int | None = None, seed: int = 13
+) -> Rows:
+    """The rows of ``path``: a file, a glob, a folder, or a hub id; ``PATH#split`` for one split of a dataset.
+
+    Args:
+        encoding: None: detected.
+        delimiter: None: detected.
+        limit: at most this many rows, drawn by ``seed``, in the file's order.
+
+    Raises:
+        DataError: nothing is there, it is empty, binary, or more than a fifth of it is broken.
+    """
+    reading, spill = Reading(), Spill()
+    found = locate(path)
+    for batch in _batches(found, reading, encoding, delimiter):
+        spill.add(batch)
+    _refuse_empty(found, spill, reading)
+    _refuse_broken(found, spill.rows, reading)
+    notes = [*found.notes, *reading.notes]
+    origin = Origin(found.files, found.format, reading.encoding, reading.delimiter, notes)
+    rows = Rows(spill.table(), origin, reading.broken)
+    return rows if limit is None or len(rows) <= limit else rows.select(drawn(len(rows), limit, seed))
+
+
+def batches(
+    path: str, *, encoding: str | None = None, delimiter: str | None = None, reading: Reading | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The same rows a batch at a time, for what is passed through once; broken rows go to ``reading``."""
+    yield from _batches(locate(path), reading or Reading(), encoding, delimiter)
+
+
+def drawn(total: int, limit: int, seed: int) -> np.ndarray:
+    """``limit`` of ``total`` indices, ascending, drawn by the seed."""
+    return np.sort(np.random.default_rng(seed).choice(total, size=limit, replace=False))
+
+
+def _batches(
+    found: Located, reading: Reading, encoding: str | None, delimiter: str | None
+) -> Iterator[pa.RecordBatch]:
+    source = _source(found, encoding, delimiter)
+    for file in found.files:
+        try:
+            yield from source.batches(file, reading)
+        except (OSError, EOFError) as error:
+            raise DataError(f"{file} cannot be read: {error}.", "Check the file and its permissions.") from error
+
+
+def _source(found: Located, encoding: str | None, delimiter: str | None) -> Source:
+    given: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "split": found.split}
+    reads = options_of(SOURCES.load(found.format)).model_fields
+    source: Source = SOURCES.make(found.format, {k: v for k, v in given.items() if v is not None and k in reads})
+    return source
+
+
+def _refuse_empty(found: Located, spill: Spill, reading: Reading) -> None:
+    if spill.rows:
+        return
+    files = ", ".join(found.files[:3])
+    if reading.broken:
+        _refuse_broken(found, 0, reading)
+    if reading.names:
+        raise DataError(
+            f"{files} has a header ({', '.join(reading.names)}) and no rows.", "Add rows, or check the export."
+        )
+    raise DataError(f"{files} is empty.", "Check the export that should have written it.")
+
+
+def _refuse_broken(found: Located, good: int, reading: Reading) -> None:
+    share = len(reading.broken) / max(good + len(reading.broken), 1)
+    if share <= MOST_BROKEN:
+        return
+    first = reading.broken[0]
+    raise DataError(
+        f"{first.file}: {len(reading.broken)} of {good + len(reading.broken)} rows are broken; "
+        f"the first, line {first.line}: {first.reason}.",
+        f"Read as {found.format}, delimiter {reading.delimiter!r}, encoding {reading.encoding}. "
+        "Where that is wrong, set data.delimiter or data.encoding.",
+    )

@@ -1,0 +1,19 @@
+"""File formats that rows can be read from, by name."""
+
+from __future__ import annotations
+
+from tunesmith.core.registry import Registry
+
+SOURCES = Registry(
+    "source",
+    {
+        "csv": "tunesmith.data.sources.csv:Csv",
+        "lines": "tunesmith.data.sources.lines:Lines",
+        "jsonl": "tunesmith.data.sources.jsonl:JsonLines",
+        "json": "tunesmith.data.sources.json:Json",
+        "parquet": "tunesmith.data.sources.parquet:Parquet",
+        "excel": "tunesmith.data.sources.excel:Excel",
+        "dataset": "tunesmith.data.sources.dataset:DatasetFolder",
+        "hub": "tunesmith.data.sources.hub:Hub",
+    },
+)

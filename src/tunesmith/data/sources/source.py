@@ -1,0 +1,48 @@
+"""What a source is: a file's content as record batches, with what could not be read put aside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pyarrow as pa
+
+from tunesmith.data.rows import BrokenRow
+
+BATCH_ROWS = 8192
+
+
+@dataclass
+class Reading:
+    """What is learned while reading."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    broken: list[BrokenRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """The header, so that a file of nothing else can be told from an empty one."""
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+class Source(ABC):
+    """A file format. Its constructor's keyword arguments are its options."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Ends of file names, lower case, without ``.gz``."""
+
+    @abstractmethod
+    def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
+        """The rows of one file, a batch at a time; broken rows and notes go to ``reading``.
+
+        Raises:
+            DataError: the file is not of this format.
+        """
