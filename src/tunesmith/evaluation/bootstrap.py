@@ -58,7 +58,7 @@ def figures(
     """
     metrics = make_metrics(metric_names, evidence)
     drawn = replicates(evidence, metrics, resamples=resamples, seed=seed)
-    return {name: Figure(metric(evidence), *interval(drawn[name], confidence)) for name, metric in metrics.items()}
+    return {name: around(metric(evidence), drawn[name], confidence) for name, metric in metrics.items()}
 
 
 def replicates(
@@ -85,6 +85,15 @@ def draw(rows: int, resamples: int, seed: int) -> Iterator[Array]:
         size = min(block, resamples - start)
         picks = generator.integers(0, rows, size=(size, rows)) + rows * np.arange(size)[:, None]
         yield np.bincount(picks.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
+
+
+def around(value: float, drawn: Array, confidence: float) -> Figure:
+    """A value with its percentile interval, widened to hold the value.
+
+    Figures that cannot be negative, such as a calibration error near 0, only grow in resamples.
+    """
+    low, high = interval(drawn, confidence)
+    return Figure(value, min(low, value), max(high, value))
 
 
 def interval(drawn: Array, confidence: float) -> tuple[float, float]:
