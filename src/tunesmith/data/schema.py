@@ -1,0 +1,199 @@
+"""Which task the rows are for, and which column plays which role: guessed, and said why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.rows import Rows, missing_column
+from tunesmith.data.traits import Traits, traits
+from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
+
+Columns = dict[str, str | list[str]]
+"""Role -> column, or several columns."""
+
+TARGETS = {
+    "text-classification": "label",
+    "multi-label-classification": "labels",
+    "text-regression": "label",
+}
+
+
+@dataclass
+class Guess:
+    """A task, the columns it reads, and the reasons in words."""
+
+    task: str
+    columns: Columns
+    why: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return {"task": self.task, "columns": self.columns, "why": self.why}
+
+
+def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[str]] | None = None) -> Guess:
+    """Guess what was not given.
+
+    Args:
+        task: "auto", or a task's name; for tasks that are not guessed, ``columns`` is taken as given.
+        columns: role -> column; always wins.
+
+    Raises:
+        DataError: a column given is not there (the nearest is named), or no column can be the text.
+    """
+    given: Columns = dict(columns or {})
+    for value in given.values():
+        for name in [value] if isinstance(value, str) else value:
+            if name not in rows.columns:
+                raise missing_column(name, rows)
+    if task not in ("auto", *TARGETS):
+        return Guess(task, {**_same_names(rows, given), **given}, [f"task {task}: columns as given or of their role's name"])
+    why: list[str] = []
+    found = {n: t for n, t in traits(rows).items() if n not in _used(given)}
+    texts = _texts(found, given, rows, why)
+    left = {n: t for n, t in found.items() if n not in _used(texts)}
+    task, target = _target(left, given, task, rows, why)
+    return Guess(task, {**texts, **target}, why)
+
+
+def _used(columns: Mapping[str, str | list[str]]) -> set[str]:
+    return {n for v in columns.values() for n in ([v] if isinstance(v, str) else v)}
+
+
+def _same_names(rows: Rows, given: Columns) -> Columns:
+    from tunesmith.core.recipe import ROLES
+
+    return {name: name for name in rows.columns if name in ROLES and name not in given}
+
+
+def _texts(found: dict[str, Traits], given: Columns, rows: Rows, why: list[str]) -> Columns:
+    if "text" in given:
+        why.append(f'text: "{given["text"]}", as given')
+        return {r: given[r] for r in ("text", "text_pair") if r in given}
+    names = {normal(n): n for n, t in found.items() if not t.constant and not t.time and t.numeric < 0.5}
+    for first, second in PAIRS:
+        if first in names and second in names:
+            why.append(f'text and text_pair: "{names[first]}" and "{names[second]}", by their names')
+            return {"text": names[first], "text_pair": names[second]}
+    prose = [t for t in found.values() if t.prose]
+    if not prose:
+        # A lone column is the text, however short, and so is a column of that name.
+        prose = [t for t in found.values() if normal(t.name) in TEXT or len(found) == 1]
+    if not prose:
+        raise DataError(
+            f"No column looks like text. Columns: {', '.join(rows.columns)}.", "Name it: data.text=COLUMN"
+        )
+    chosen = _best_text(prose, why)
+    pair = {"text_pair": given["text_pair"]} if "text_pair" in given else {}
+    return {"text": chosen.name, **pair}
+
+
+def _best_text(prose: list[Traits], why: list[str]) -> Traits:
+    named = [t for t in prose if rank(t.name, TEXT) is not None]
+    pool = named or [t for t in prose if not _label_name(t)] or prose
+    if named:
+        # A short field of a good name ("comment": 3 characters) does not beat a long one of a lesser name.
+        longest = max(t.length for t in named)
+        able = [t for t in named if t.length >= 0.1 * longest]
+        chosen = min(able, key=lambda t: rank(t.name, TEXT) or 0)
+        why.append(f'text: "{chosen.name}", by its name ({chosen.length:.0f} characters on average)')
+    else:
+        chosen = max(pool, key=lambda t: (t.length, t.distinct))
+        why.append(f'text: "{chosen.name}", the longest free text ({chosen.length:.0f} characters on average)')
+    rivals = [t.name for t in pool if t is not chosen and t.length > 0.3 * chosen.length and t.distinct > 0.5 * t.sampled]
+    if rivals:
+        why.append(f"text could also be: {', '.join(rivals)}. If so: data.text={rivals[0]}")
+    return chosen
+
+
+def _label_name(t: Traits) -> bool:
+    return rank(t.name, LABEL) is not None or rank(t.name, LABELS) is not None
+
+
+def _target(
+    found: dict[str, Traits], given: Columns, task: str, rows: Rows, why: list[str]
+) -> tuple[str, Columns]:
+    if "labels" in given:
+        why.append(f"labels: {given['labels']}, as given")
+        return "multi-label-classification" if task == "auto" else task, {"labels": given["labels"]}
+    if "label" in given:
+        chosen = str(given["label"])
+        look = traits(Rows(rows.table.select([chosen])))[chosen]
+        why.append(f'label: "{chosen}", as given')
+        return (_task_of(look, why) if task == "auto" else task), {"label": chosen}
+    if task in ("auto", "multi-label-classification"):
+        many = _many_labels(found, forced=task != "auto", why=why)
+        if many is not None or task != "auto":
+            return "multi-label-classification", {"labels": many} if many is not None else {}
+    single = _one_label(found, task, why)
+    if single is None:
+        return "text-classification" if task == "auto" else task, {}
+    return (_task_of(single, why) if task == "auto" else task), {"label": single.name}
+
+
+def _many_labels(found: dict[str, Traits], forced: bool, why: list[str]) -> str | list[str] | None:
+    named = sorted(
+        (t for t in found.values() if _label_name(t) and (t.lists or t.separator)),
+        key=lambda t: (rank(t.name, LABELS) is None, rank(t.name, LABELS) or 0),
+    )
+    able = named or [t for t in found.values() if t.lists and t.length < 200]
+    single = any(normal(t.name) in LABEL[:6] and t.repeats and not t.separator for t in found.values())
+    if able and (forced or not single):
+        t = able[0]
+        how = "its cells are lists" if t.lists else f'its cells hold several labels divided by "{t.separator}"'
+        why.append(f'labels: "{t.name}", {how}')
+        return t.name
+    flags = [t.name for t in found.values() if t.zero_one and not t.constant and not t.identifier]
+    if len(flags) >= (2 if forced else 3) and (forced or not single):
+        why.append(f"labels: {len(flags)} columns of 0 and 1: {', '.join(flags)}")
+        return flags
+    if forced:
+        why.append("no column of several labels was found: name it by data.labels=COLUMN")
+    return None
+
+
+def _one_label(found: dict[str, Traits], task: str, why: list[str]) -> Traits | None:
+    """The label's column: by name if its values repeat (or measure something), else by content."""
+    if task == "text-regression":
+        able = [t for t in found.values() if t.numeric > 0.9 and not t.constant and not t.time and not t.identifier]
+        ranks = NUMBERS
+    else:
+        able = [t for t in found.values() if _can_be_label(t, task)]
+        ranks = LABEL
+    named = sorted((t for t in able if rank(t.name, ranks) is not None), key=lambda t: rank(t.name, ranks) or 0)
+    rest = [t for t in able if t not in named and (t.repeats or task == "text-regression")]
+    if not named and not rest:
+        # A column that is called label is the label even where it is useless: who divides it says why.
+        plain = [t for t in found.values() if normal(t.name) in LABEL[:6] or t.name in ("标签", "类别")]
+        if plain:
+            why.append(f'label: "{plain[0].name}", by its name ({plain[0].distinct} values)')
+            return plain[0]
+        why.append("no column looks like a label: name it by data.label=COLUMN")
+        return None
+    chosen = named[0] if named else min(rest, key=lambda t: (t.distinct > 50, t.length, t.distinct))
+    reason = "by its name" if named else "its values repeat"
+    why.append(f'label: "{chosen.name}", {reason} ({chosen.distinct} values in {chosen.sampled} rows)')
+    others = [t.name for t in [*named, *rest] if t is not chosen]
+    if others:
+        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+        why.append(f"label could also be: {', '.join(others[:4])}{more}. If so: data.label={others[0]}")
+    return chosen
+
+
+def _can_be_label(t: Traits, task: str) -> bool:
+    if t.constant or t.time or t.lists or t.identifier and not _label_name(t):
+        return False
+    measure = t.measure and task == "auto" and rank(t.name, NUMBERS) is not None
+    return t.repeats or measure or (normal(t.name) in LABEL[:6] and t.length < 100)
+
+
+def _task_of(t: Traits, why: list[str]) -> str:
+    if t.measure:
+        why.append(f'task: text-regression, since "{t.name}" is a number of many values')
+        return "text-regression"
+    if t.numeric == 1 and t.distinct > 2 and rank(t.name, NUMBERS) is not None and normal(t.name) != "label":
+        why.append(f'"{t.name}" is a number of {t.distinct} values; to predict it as a number: task=text-regression')
+    return "text-classification"
