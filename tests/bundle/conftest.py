@@ -26,7 +26,7 @@ TEXTS = [
     "",
     "the film was good and bad",
 ]
-WORDS = "a good bad film the hotel was fine and not very 房 间 很 好 服 务 太 差 了".split()
+WORDS = [*("a", "good", "bad", "film", "the", "hotel", "was", "fine", "and", "not", "very"), *"房间很好服务太差了"]
 STATE = {"labels": ["bad", "good", "不好"], "counts": [3, 3, 2]}
 MAX_LENGTH = 16
 

@@ -16,6 +16,7 @@ from tunesmith.core.contracts import Prediction, Task
 from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
+from tunesmith.models.load import quiet
 
 
 class Bundle:
@@ -43,7 +44,13 @@ class Bundle:
         """The tokenizer."""
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
+        with quiet():
+            processor = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
+        if processor.is_fast:
+            # Windows are cut by the task: a text must arrive whole.
+            processor.backend_tokenizer.no_truncation()
+            processor.backend_tokenizer.no_padding()
+        return processor
 
     @cached_property
     def recipe(self) -> Recipe:

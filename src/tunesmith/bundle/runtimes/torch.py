@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
+from tunesmith.models.load import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,15 +86,10 @@ def load_model(bundle: Bundle) -> Any:
     import transformers
 
     auto = getattr(transformers, bundle.task.auto_model)
+    local = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
-        model, found = auto.from_pretrained(
-            bundle.path,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        with quiet():
+            model, found = auto.from_pretrained(bundle.path, dtype=torch.float32, output_loading_info=True, **local)
     except (OSError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split())
         raise BundleError(

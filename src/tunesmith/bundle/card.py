@@ -1,0 +1,207 @@
+"""The model card: what a model is, how good it is and against what, and how to use it; for people and for the hub.
+
+Written from plain dictionaries: the manifest as in ``tunesmith.json``, and a report with any of ``metrics``, ``before``,
+``baselines`` (name -> figures), ``verdict`` (words), ``data`` (``language``, ``notes``, rows of each split) and ``checks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from tunesmith.bundle.layout import RECIPE, REPORT_PAGE
+from tunesmith.bundle.markdown import block, code, escaped, items, table
+from tunesmith.core.registry import family
+
+HUB_METRICS = {"macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1", "mcc": "matthews_correlation"}
+"""Our metric -> the hub's type; others have the same name."""
+
+Values = Mapping[str, Any]
+
+
+def model_card(name: str, manifest: Values, report: Values, *, adapter: bool = False) -> str:
+    """``README.md`` of a bundle.
+
+    Args:
+        name: of the model, for example the bundle's folder.
+        manifest: ``Manifest.to_json()``.
+        report: see the module; what is absent is left out.
+        adapter: whether ``adapter/`` holds what peft reads.
+    """
+    front = yaml.safe_dump(front_matter(name, manifest, report), sort_keys=False, allow_unicode=True, width=100)
+    sections = {
+        "": _about(name, manifest),
+        "Figures": _figures(manifest, report),
+        "Data": _data(manifest, report),
+        "How to use it": _usage(name, manifest, adapter),
+        "Limits": _limits(manifest, report),
+        "How it was made": _making(manifest),
+        "Proof": _proof(manifest),
+    }
+    lines = ["---", *front.rstrip("\n").split("\n"), "---", ""]
+    for title, body in sections.items():
+        if body:
+            lines += [*([f"## {title}", ""] if title else []), *body]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def front_matter(name: str, manifest: Values, report: Values) -> dict[str, Any]:
+    """The hub's metadata, with a model index; keys without a value are left out."""
+    task, lineage = _task(manifest), manifest.get("lineage", {})
+    values = {
+        "license": lineage.get("license"),
+        "language": _list((report.get("data") or {}).get("language")),
+        "library_name": "transformers",
+        "pipeline_tag": task.pipeline_tag,
+        "base_model": lineage.get("hub_id"),
+        "tags": ["tunesmith", manifest["task"]["name"], manifest["method"]["name"]],
+        "model-index": [{"name": name, "results": [_result(manifest, report)]}] if _after(manifest, report) else None,
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def _result(manifest: Values, report: Values) -> dict[str, Any]:
+    figures = _after(manifest, report)
+    return {
+        "task": {"type": _task(manifest).pipeline_tag, "name": manifest["task"]["name"]},
+        "dataset": {"name": _data_name(manifest), "type": "custom", "split": "test"},
+        "metrics": [
+            {"type": HUB_METRICS.get(key, key), "name": key, "value": round(float(figure["value"]), 6)}
+            for key, figure in figures.items()
+            if figure.get("value") is not None
+        ],
+    }
+
+
+def _about(name: str, manifest: Values) -> list[str]:
+    base = manifest.get("lineage", {}).get("base_model") or "a pretrained model"
+    labels = manifest["task"].get("state", {}).get("labels") or []
+    what = f"{escaped(_task(manifest).summary)}. Tuned from {code(base)} with the method {code(manifest['method']['name'])}."
+    named = [f"Labels: {', '.join(code(label) for label in labels[:100])}{' ...' if len(labels) > 100 else ''}.", ""]
+    return [f"# {escaped(name)}", "", what[:1].upper() + what[1:], "", *(named if labels else [])]
+
+
+def _figures(manifest: Values, report: Values) -> list[str]:
+    after = _after(manifest, report)
+    if not after:
+        return []
+    columns: dict[str, Values] = dict(report.get("baselines") or {})
+    if report.get("before"):
+        columns["before tuning"] = report["before"]
+    head = ["metric", *map(escaped, columns), "**this model**"]
+    rows = [
+        [
+            escaped(metric),
+            *(_figure((figures or {}).get(metric)) for figures in columns.values()),
+            f"**{_figure(figure)}**",
+        ]
+        for metric, figure in after.items()
+    ]
+    said = [escaped(report["verdict"]), ""] if report.get("verdict") else []
+    page = f"Test rows only, with bootstrap intervals. {code(REPORT_PAGE)} has classes, confusions and examples."
+    return [*table(head, rows), *said, page, ""]
+
+
+def _data(manifest: Values, report: Values) -> list[str]:
+    about = report.get("data") or {}
+    rows = [
+        f"{escaped(split)}: {about[split]:,} rows"
+        for split in ("train", "validation", "test")
+        if isinstance(about.get(split), int)
+    ]
+    language = [f"language: {escaped(', '.join(_list(about.get('language'))))}"] if about.get("language") else []
+    notes = [escaped(note) for note in _list(about.get("notes"))]
+    return items([f"source: {code(_data_name(manifest))}", *rows, *language, *notes])
+
+
+def _usage(name: str, manifest: Values, adapter: bool) -> list[str]:
+    task = _task(manifest)
+    path = repr(name)
+    theirs = f"from transformers import pipeline\n\npipeline({task.pipeline_tag!r}, model={path})(['...'])"
+    ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict(['...'])"
+    lines = ["With transformers alone:", "", *block(theirs, "python")]
+    lines += ["With Tunesmith, which checks every file and reads long texts in windows:", "", *block(ours, "python")]
+    if adapter:
+        lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest), "python")]
+    return lines
+
+
+def _peft(path: str, manifest: Values) -> str:
+    lineage, labels = manifest.get("lineage", {}), manifest["task"].get("state", {}).get("labels") or []
+    base = repr(lineage.get("hub_id") or lineage.get("base_model") or "")
+    auto = _task(manifest).auto_model
+    count = f", num_labels={len(labels)}" if labels else ""
+    return (
+        f"from peft import PeftModel\nfrom transformers import {auto}\n\n"
+        f"base = {auto}.from_pretrained({base}{count})\nmodel = PeftModel.from_pretrained(base, {path} + '/adapter')"
+    )
+
+
+def _limits(manifest: Values, report: Values) -> list[str]:
+    language = _list((report.get("data") or {}).get("language"))
+    known = f" The rows are in: {escaped(', '.join(language))}." if language else ""
+    length = manifest.get("max_length")
+    return items(
+        [
+            f"The figures hold for rows like the test rows; on other sources or topics they may be lower.{known}",
+            "It knows the labels that it was trained on, and gives one of them to any text, also to one out of place.",
+            f"It reads {length} tokens at once. Tunesmith reads longer texts in windows; others need truncation=True.",
+            "It learned what its data and its base model hold, prejudices among it. Check it before it decides on people.",
+        ]
+    )
+
+
+def _making(manifest: Values) -> list[str]:
+    recipe = yaml.safe_dump(_short(manifest.get("recipe") or {}), sort_keys=False, allow_unicode=True, width=100)
+    made = f"By tunesmith {escaped(manifest['tunesmith'])}, {escaped(manifest['created'])}. {code(RECIPE)} is what ran:"
+    return [made, "", *block(recipe, "yaml")]
+
+
+def _proof(manifest: Values) -> list[str]:
+    return items(
+        [
+            f"{escaped(p['handoff'])}: {p['rows']} rows, largest gap {_gap(p['largest_gap'])} "
+            f"(allowed {p['tolerance']:g}), {p['agreement']:.1%} of the predictions the same: "
+            f"{'passed' if p['passed'] else 'FAILED'}"
+            for p in manifest.get("parity") or ()
+        ]
+    )
+
+
+def _gap(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.2g}"
+
+
+def _figure(figure: Values | None) -> str:
+    if not figure or figure.get("value") is None:
+        return "–"
+    low, high = figure.get("low"), figure.get("high")
+    interval = f" ({low:.3f} – {high:.3f})" if low is not None and high is not None else ""
+    return f"{figure['value']:.3f}{interval}"
+
+
+def _after(manifest: Values, report: Values) -> Values:
+    return report.get("metrics") or manifest.get("metrics") or {}
+
+
+def _data_name(manifest: Values) -> str:
+    """The file's own name: the rest of its path is the user's business."""
+    path = str(((manifest.get("recipe") or {}).get("data") or {}).get("path") or "rows")
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+
+
+def _task(manifest: Values) -> Any:
+    return family("tasks").load(manifest["task"]["name"])
+
+
+def _list(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else [str(v) for v in value]
+
+
+def _short(value: Any) -> Any:
+    """A mapping without what is None or empty."""
+    if isinstance(value, Mapping):
+        return {k: _short(v) for k, v in value.items() if v is not None and v not in ({}, [])}
+    return [_short(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,178 @@
+"""Prove a hand-off: the same rows, before and after; as a program, answer rows from a bundle in a fresh process.
+
+``python -m tunesmith.bundle.parity BUNDLE OUTPUT`` reads rows as JSON from stdin and writes ``arrays.npz`` and
+``predictions.json`` into the folder OUTPUT. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.bundle.read import read_bundle
+from tunesmith.bundle.rows import inputs_only
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.contracts import Prediction, Row
+from tunesmith.core.errors import BundleError, TunesmithError
+
+ARRAYS, PREDICTIONS = "arrays.npz", "predictions.json"
+RELOAD = "save and reload"
+TOLERANCE = 1e-4
+"""Of a logit, in fp32 on one machine: above the noise of another batch shape, far below any wrong weight."""
+
+
+def compare(
+    handoff: str,
+    before_arrays: Sequence[np.ndarray],
+    after_arrays: Sequence[np.ndarray],
+    before_predictions: Sequence[Prediction],
+    after_predictions: Sequence[Prediction],
+    tolerance: float = TOLERANCE,
+    least_agreement: float = 1.0,
+) -> Parity:
+    """How far the answers after a hand-off are from those before.
+
+    Args:
+        handoff: its name, "save and reload", "merge", "int8".
+        before_arrays: one array a feature, of any shape.
+        after_arrays: the same features, after.
+        before_predictions: one a row.
+        after_predictions: the same rows, after.
+        tolerance: largest gap allowed, of any number in the arrays or the predictions.
+        least_agreement: share of rows whose prediction must be the same.
+    """
+    gap = largest_gap(before_arrays, after_arrays)
+    rows = max(len(before_predictions), len(after_predictions))
+    pairs = zip(before_predictions, after_predictions, strict=False)
+    agreement = sum(same(one, other, tolerance) for one, other in pairs) / rows if rows else 1.0
+    return Parity(handoff, rows, gap, agreement, tolerance, gap <= tolerance and agreement >= least_agreement)
+
+
+def largest_gap(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float:
+    """Largest absolute difference of any two numbers; infinite where shapes differ or a number is not finite."""
+    if len(before) != len(after) or any(np.shape(b) != np.shape(a) for b, a in zip(before, after, strict=True)):
+        return math.inf
+    gaps = (np.abs(np.asarray(b, np.float64) - np.asarray(a, np.float64)) for b, a in zip(before, after, strict=True))
+    largest = max((float(gap.max()) for gap in gaps if gap.size), default=0.0, key=_nan_as_inf)
+    return _nan_as_inf(largest)
+
+
+def same(one: Any, other: Any, tolerance: float) -> bool:
+    """Whether two predictions are the same, numbers in them up to ``tolerance``."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key], tolerance) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(same(a, b, tolerance) for a, b in zip(one, other, strict=True))
+    if isinstance(one, float) or isinstance(other, float):
+        return isinstance(one, int | float) and isinstance(other, int | float) and abs(one - other) <= tolerance
+    return bool(one == other)
+
+
+def prove_reload(
+    path: str | Path,
+    rows: Sequence[Row],
+    arrays: Sequence[np.ndarray],
+    predictions: Sequence[Prediction],
+    *,
+    tolerance: float = TOLERANCE,
+    timeout: float = 600,
+) -> Parity:
+    """Reload the bundle in a fresh process and compare its answers with those of the model that was saved.
+
+    ``arrays`` and ``predictions`` are to be computed in fp32, with ``Predictor`` over the model that was saved.
+
+    Raises:
+        BundleError: the bundle does not reload, or answers otherwise.
+    """
+    again, predictions_again = reload_in_fresh_process(path, rows, timeout=timeout)
+    parity = compare(RELOAD, arrays, again, predictions, predictions_again, tolerance)
+    if not parity.passed:
+        raise BundleError(
+            f"The saved model does not answer as it did before: over {parity.rows} rows the largest gap of a logit is "
+            f"{parity.largest_gap:.3g} (allowed: {tolerance:g}), {parity.agreement:.1%} of the predictions are the same.",
+            "The bundle does not ship. If the model computes in bf16, compare in fp32; else please report this.",
+        )
+    return parity
+
+
+def reload_in_fresh_process(
+    path: str | Path, rows: Sequence[Row], *, timeout: float = 600
+) -> tuple[list[np.ndarray], list[Prediction]]:
+    """Answers of a bundle, computed by another Python that has nothing but the folder, without a network.
+
+    Raises:
+        BundleError: it failed or took more than ``timeout`` seconds; its own words are in the message.
+    """
+    asked = json.dumps(list(map(dict, rows)), ensure_ascii=False)
+    with tempfile.TemporaryDirectory(prefix="tunesmith-") as output:
+        # -P: a file named like a package in the user's folder must not be imported in its place.
+        command = [sys.executable, "-P", "-m", "tunesmith.bundle.parity", str(Path(path).absolute()), output]
+        try:
+            child = subprocess.run(
+                command, input=asked.encode("utf-8"), capture_output=True, timeout=timeout, env=offline_environment()
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BundleError(
+                f"A fresh process took over {timeout:g} s to reload the bundle {path}.", "Is the machine overloaded?"
+            ) from error
+        if child.returncode != 0:
+            raise _failed(path, child.returncode, child.stderr.decode("utf-8", "replace"))
+        return _collected(Path(output))
+
+
+def offline_environment() -> dict[str, str]:
+    """This process's environment, with every hub switched off."""
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    return {**os.environ, **offline, "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def answer(path: Path, rows: list[dict[str, Any]], output: Path) -> None:
+    """What the fresh process does."""
+    bundle = read_bundle(path)
+    predictor = bundle.predictor(device="cpu")
+    features, arrays = predictor.outputs(inputs_only(bundle.task, rows))
+    np.savez(output / ARRAYS, *arrays, allow_pickle=False)  # type: ignore[arg-type]
+    predictions = bundle.task.decode(arrays, features)
+    (output / PREDICTIONS).write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
+
+
+def _collected(output: Path) -> tuple[list[np.ndarray], list[Prediction]]:
+    with np.load(output / ARRAYS, allow_pickle=False) as stored:
+        arrays = [stored[f"arr_{i}"] for i in range(len(stored.files))]
+    return arrays, json.loads((output / PREDICTIONS).read_text("utf-8"))
+
+
+def _failed(path: str | Path, code: int, stderr: str) -> BundleError:
+    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    why = " ".join(lines[-2:]) if lines else "it said nothing"
+    killed = f" (killed by signal {-code}; out of memory?)" if code < 0 else ""
+    return BundleError(
+        f"A fresh process could not reload the bundle {path}{killed}: {why}", "The bundle does not ship."
+    )
+
+
+def _nan_as_inf(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def main() -> int:
+    """The program of the fresh process: 0, or 2 with the problem on stderr."""
+    try:
+        answer(Path(sys.argv[1]), json.loads(sys.stdin.buffer.read()), Path(sys.argv[2]))
+    except TunesmithError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
