@@ -52,6 +52,8 @@ def load_processor(reference: ModelReference) -> PreTrainedTokenizerBase:
     processor.backend_tokenizer.no_truncation()
     processor.backend_tokenizer.no_padding()
     processor.model_max_length = reference.max_length
+    # Long texts become windows after tokenising, so that its warning about them would be noise.
+    processor.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return processor
 
 

