@@ -6,7 +6,8 @@ same rows are paired: their difference is the paired bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,13 +57,36 @@ def figures(
     Raises:
         RecipeError: a metric is unknown or does not fit the evidence.
     """
+    return measure(evidence, metric_names, resamples=resamples, seed=seed).figures(confidence)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Evidence with its metrics' values and replicates, so that resampling is paid once."""
+
+    evidence: Evidence
+    metrics: Mapping[str, Metric]
+    values: Mapping[str, float]
+    replicates: Mapping[str, Array]
+
+    def figures(self, confidence: float = 0.95) -> dict[str, Figure]:
+        """Each metric's value with its interval."""
+        return {name: around(value, self.replicates[name], confidence) for name, value in self.values.items()}
+
+
+def measure(evidence: Evidence, metric_names: Sequence[str], *, resamples: int = 1000, seed: int = 13) -> Measured:
+    """Each metric's value on all rows, and its figures in the resamples.
+
+    Raises:
+        RecipeError: a metric is unknown or does not fit the evidence.
+    """
     metrics = make_metrics(metric_names, evidence)
-    drawn = replicates(evidence, metrics, resamples=resamples, seed=seed)
-    return {name: around(metric(evidence), drawn[name], confidence) for name, metric in metrics.items()}
+    values = {name: metric(evidence) for name, metric in metrics.items()}
+    return Measured(evidence, metrics, values, replicates(evidence, metrics, resamples=resamples, seed=seed))
 
 
 def replicates(
-    evidence: Evidence, metrics: dict[str, Metric], *, resamples: int = 1000, seed: int = 13
+    evidence: Evidence, metrics: Mapping[str, Metric], *, resamples: int = 1000, seed: int = 13
 ) -> dict[str, Array]:
     """Each metric's figures in the resamples: float[resamples]."""
     rows = count_rows(evidence)
@@ -106,7 +130,7 @@ def interval(drawn: Array, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _plan(metrics: dict[str, Metric], evidence: Evidence) -> tuple[dict[str, Over], dict[str, tuple[str, Over]]]:
+def _plan(metrics: Mapping[str, Metric], evidence: Evidence) -> tuple[dict[str, Over], dict[str, tuple[str, Over]]]:
     """Counts -> sums, by key; and by metric the key of its sums, and sums -> figures.
 
     Metrics that read the same columns share their sums, the dear part.

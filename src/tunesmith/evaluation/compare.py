@@ -12,7 +12,7 @@ import numpy as np
 from tunesmith.core.artefacts import Figure
 from tunesmith.core.contracts import Evidence
 from tunesmith.core.errors import DataError
-from tunesmith.evaluation.bootstrap import around, make_metrics, replicates
+from tunesmith.evaluation.bootstrap import Measured, around, measure
 from tunesmith.evaluation.evidence import Array, count_rows, hits
 from tunesmith.evaluation.mcnemar import discordant_rows, mcnemar
 from tunesmith.evaluation.words import number, p_words, signed
@@ -65,19 +65,26 @@ def compare(
         DataError: the two do not have the same number of rows.
         RecipeError: a metric is unknown or does not fit.
     """
-    if count_rows(first) != count_rows(second):
+    measured = [measure(e, metric_names, resamples=resamples, seed=seed) for e in (first, second)]
+    return compare_measured(*measured, first_name=first_name, second_name=second_name, confidence=confidence)
+
+
+def compare_measured(
+    first: Measured, second: Measured, *, first_name: str, second_name: str, confidence: float = 0.95
+) -> dict[str, Comparison]:
+    """``compare`` of two that were measured with the same seed and resamples."""
+    rows = count_rows(first.evidence), count_rows(second.evidence)
+    if rows[0] != rows[1]:
         raise DataError(
-            f"{first_name} has {count_rows(first)} rows and {second_name} has {count_rows(second)}.",
+            f"{first_name} has {rows[0]} rows and {second_name} has {rows[1]}.",
             "Compare answers to the same rows, in the same order.",
         )
-    metrics = make_metrics(metric_names, first)
-    drawn = [replicates(e, metrics, resamples=resamples, seed=seed) for e in (first, second)]
     found = {}
-    for name, metric in metrics.items():
-        values = metric(first), metric(second)
-        differences = drawn[0][name] - drawn[1][name]
+    for name, metric in first.metrics.items():
+        values = first.values[name], second.values[name]
+        differences = first.replicates[name] - second.replicates[name]
         difference = around(values[0] - values[1], differences, confidence)
-        p, test = _test(name, first, second, differences)
+        p, test = _test(name, first.evidence, second.evidence, differences)
         verdict = _verdict(difference, p, confidence, metric.higher_is_better)
         words = _words(name, (first_name, second_name), values, difference, p, confidence, verdict)
         found[name] = Comparison(name, first_name, second_name, *values, difference, p, test, verdict, words)

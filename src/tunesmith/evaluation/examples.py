@@ -56,7 +56,7 @@ def worst_errors(
 
 
 def confidence(evidence: Evidence) -> Array:
-    """float[n]: the probability of the answer; for a set of labels, that of its surest wrong decision, else its least."""
+    """float[n]: the probability of the answer. A set of labels: of its surest wrong decision, else of its least sure."""
     n = len(next(iter(evidence.values())))
     if "probabilities" not in evidence:
         return np.zeros(n)
@@ -70,7 +70,7 @@ def confidence(evidence: Evidence) -> Array:
 
 
 def example(evidence: Evidence, rows: Sequence[Row], class_names: Sequence[str], i: int) -> dict[str, Any]:
-    """A row as a person reads it: ``row`` (from 0), its texts, ``true``, ``predicted``, ``confidence`` or ``residual``."""
+    """A row as a person reads it: ``row`` (from 0), texts, ``true``, ``predicted``, ``confidence`` or ``residual``."""
     found: dict[str, Any] = {"row": int(i), "text": _clip(rows[i].get("text"))}
     if rows[i].get("text_pair") is not None:
         found["text_pair"] = _clip(rows[i]["text_pair"])

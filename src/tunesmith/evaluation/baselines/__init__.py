@@ -1,4 +1,4 @@
-"""What a model must beat to be worth its cost. A baseline is a function of rows; a new one is a file and a line here."""
+"""What a model must beat to be worth its cost. A baseline is a function of rows; a new one: a file, a line here."""
 
 from tunesmith.core.registry import Registry
 

@@ -87,4 +87,4 @@ def _number(value: Any, row: int) -> float:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise DataError(f'Row {row} has "{value}" where a number is wanted.', "Mend it or leave the row out.") from error
+        raise DataError(f'Row {row} has "{value}" where a number is wanted.', "Mend it.") from error

@@ -16,7 +16,9 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo", "dz", "yue", "wu
 """Languages written without spaces between words, by ISO 639 code."""
 
 # Thai to Myanmar, Khmer, kana, bopomofo, Han and its extensions.
-_UNSPACED_LETTER = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u9fff\U00020000-\U0003ffff]")
+_UNSPACED_LETTER = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3100-\u312f\u3400-\u9fff\U00020000-\U0003ffff]"
+)
 _LETTER = re.compile(r"[^\W\d_]")
 
 ENOUGH_ROWS = 500

@@ -48,9 +48,7 @@ class Calibration(Check):
             RecipeError: the task gives no probabilities.
         """
         evidence = evaluate(predictor, rows, metrics=[], resamples=self.resamples).evidence
-        figure = figures(
-            evidence, ["ece"], resamples=self.resamples, confidence=self.confidence, seed=self.seed
-        )["ece"]
+        figure = figures(evidence, ["ece"], resamples=self.resamples, confidence=self.confidence, seed=self.seed)["ece"]
         bins = reliability(evidence) or []
         worst = sorted(bins, key=lambda b: -abs(b["confidence"] - b["accuracy"]) * b["count"])[:3]
         verdict = verdict_of(figure, bins, self.limit)

@@ -25,7 +25,7 @@ def ranks(values: Array) -> Over:
 
 
 class Spearman(ResampledMetric):
-    """Spearman's rho: Pearson's r of ranks; NaN where predictions are constant. Reads ``value``, ``predicted_value``."""
+    """Spearman's rho: Pearson's r of ranks; NaN for constant predictions. Reads ``value``, ``predicted_value``."""
 
     name = "spearman"
     summary = "correlation of the ranks of prediction and target: does the order agree?"
