@@ -35,7 +35,7 @@ def flips(
             "count": len(picked),
             "examples": [
                 {**example(after, rows, class_names, i), "before": answer(before, class_names, i)["predicted"]}
-                for i in picked[:limit]
+                for i in picked[:limit].tolist()
             ],
         }
     return out
@@ -52,11 +52,11 @@ def worst_errors(
     else:
         wrong = np.flatnonzero(~hits(evidence))
         picked = wrong[np.argsort(-confidence(evidence)[wrong], kind="stable")][:limit]
-    return [example(evidence, rows, class_names, i) for i in picked]
+    return [example(evidence, rows, class_names, i) for i in picked.tolist()]
 
 
 def confidence(evidence: Evidence) -> Array:
-    """float[n]: the probability of the answer. A set of labels: of its surest wrong decision, else of its least sure."""
+    """float[n]: the probability of the answer. Of a set: of its surest wrong decision, else the least sure."""
     n = len(next(iter(evidence.values())))
     if "probabilities" not in evidence:
         return np.zeros(n)
@@ -66,7 +66,8 @@ def confidence(evidence: Evidence) -> Array:
         return chosen
     sure = np.where(evidence["predicted_labels"], p, 1 - p)
     wrong = np.where(evidence["predicted_labels"] != evidence["labels"], sure, -1).max(axis=1)
-    return np.where(wrong >= 0, wrong, sure.min(axis=1))
+    of_sets: Array = np.where(wrong >= 0, wrong, sure.min(axis=1))
+    return of_sets
 
 
 def example(evidence: Evidence, rows: Sequence[Row], class_names: Sequence[str], i: int) -> dict[str, Any]:
@@ -85,7 +86,9 @@ def answer(evidence: Evidence, class_names: Sequence[str], i: int) -> dict[str, 
         return {"true": true, "predicted": predicted, "residual": predicted - true}
     sure = float(confidence({key: array[i : i + 1] for key, array in evidence.items()})[0])
     if kind == "multi-label":
-        named = [[class_names[j] for j in np.flatnonzero(evidence[key][i])] for key in ("labels", "predicted_labels")]
+        named = [
+            [class_names[int(j)] for j in np.flatnonzero(evidence[key][i])] for key in ("labels", "predicted_labels")
+        ]
         return {"true": named[0], "predicted": named[1], "confidence": sure}
     true_name, predicted_name = (class_names[int(evidence[key][i])] for key in ("label", "predicted"))
     return {"true": true_name, "predicted": predicted_name, "confidence": sure}
