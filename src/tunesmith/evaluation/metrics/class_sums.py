@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def f1_by_class(hit: Array, support: Array, predicted: Array) -> Array:
 class ClassSumMetric(SumMetric):
     """A metric of the three counts."""
 
-    needs = (SINGLE, MULTI)
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (SINGLE, MULTI)
     shares = "class sums"
     score: Callable[[Array, Array, Array], Array]
 

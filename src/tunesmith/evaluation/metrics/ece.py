@@ -13,18 +13,16 @@ BINS = 15
 
 def bin_of(confidence: Array, bins: int = BINS) -> Array:
     """The bin of equal width, ((m - 1) / bins, m / bins], that each confidence falls into, from 0."""
-    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    index: Array = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return index
 
 
 def gaps(confidence: Array, correct: Array, bins: int = BINS) -> Array:
     """Each row's confidence minus correctness, in the column of its bin: [n, d] twice -> [n, bins]."""
-    return np.sum(
-        [
-            one_hot(bin_of(c, bins), bins) * (c - right)[:, None]
-            for c, right in zip(confidence.T, correct.T, strict=True)
-        ],
-        axis=0,
-    )
+    columns = np.zeros((len(confidence), bins))
+    for sure, right in zip(confidence.T, correct.T, strict=True):
+        columns += one_hot(bin_of(sure, bins), bins) * (sure - right)[:, None]
+    return columns
 
 
 class Ece(SumMetric):

@@ -19,4 +19,5 @@ class Mae(MeanMetric):
 
     def each(self, evidence: Evidence) -> Array:
         """The absolute error of each row."""
-        return np.abs(evidence["predicted_value"] - evidence["value"])
+        error: Array = np.abs(evidence["predicted_value"] - evidence["value"])
+        return error

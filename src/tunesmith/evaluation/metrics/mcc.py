@@ -17,7 +17,8 @@ def mcc(hit: Array, support: Array, predicted: Array) -> Array:
     rows = support.sum(axis=-1)
     above = hit.sum(axis=-1) * rows - (support * predicted).sum(axis=-1)
     below = np.sqrt((rows**2 - (predicted**2).sum(axis=-1)) * (rows**2 - (support**2).sum(axis=-1)))
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    correlation: Array = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return correlation
 
 
 class Mcc(ClassSumMetric):

@@ -93,7 +93,8 @@ def sum_over(columns: Array) -> Over:
 def divide(above: Array, below: Array) -> Array:
     """``above / below``, NaN where ``below`` is zero, without a warning."""
     out = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    return np.divide(above, below, out=out, where=below != 0)
+    quotient: Array = np.divide(above, below, out=out, where=below != 0)
+    return quotient
 
 
 SINGLE = ("label", "predicted")
