@@ -17,10 +17,14 @@ REPORT: dict[str, Any] = {
         "macro_f1": {"value": 0.8123, "low": 0.78, "high": 0.84},
         "accuracy": {"value": 0.9, "low": 0.8, "high": 1},
     },
-    "before": {"macro_f1": {"value": 0.33, "low": 0.3, "high": 0.36}},
-    "baselines": {"majority": {"macro_f1": {"value": 0.2, "low": 0.2, "high": 0.2}}, "tfidf": {}},
+    "before": {"metrics": {"macro_f1": {"value": 0.33, "low": 0.3, "high": 0.36}}, "seconds": {}},
+    "baselines": {
+        "majority": {"metrics": {"macro_f1": {"value": 0.2, "low": 0.2, "high": 0.2}}},
+        "tfidf": {"metrics": {}},
+    },
+    "names": {"before": "the model before tuning", "majority": "the majority class", "tfidf": "TF-IDF"},
     "verdict": "Better than tfidf by 0.1.",
-    "data": {"language": "zh", "train": 12000, "test": 600, "notes": ["3 rows | dropped"]},
+    "data_notes": ["3 rows | dropped"],
 }
 
 
@@ -28,7 +32,9 @@ REPORT: dict[str, Any] = {
 def values(manifest: Manifest) -> dict[str, Any]:
     proven = Parity("save and reload", 64, 0.0, 1.0, 1e-4, True)
     lineage = Lineage(base_model="minilm", hub_id="sentence-transformers/all-MiniLM-L6-v2", license="apache-2.0")
-    return replace(manifest, parity=(proven,), lineage=lineage).to_json()
+    return replace(
+        manifest, parity=(proven,), lineage=lineage, data={"language": "zh", "train": {"rows": 12000}}
+    ).to_json()
 
 
 def test_front_matter_is_what_the_hub_reads(values: dict[str, Any]) -> None:
@@ -45,7 +51,7 @@ def test_front_matter_is_what_the_hub_reads(values: dict[str, Any]) -> None:
 
 def test_figures_stand_beside_baselines_with_intervals(values: dict[str, Any]) -> None:
     card = model_card("reviews", values, REPORT)
-    assert "| metric | majority | tfidf | before tuning | **this model** |" in card
+    assert "| metric | the majority class | TF-IDF | before tuning | **this model** |" in card
     assert "| macro\\_f1 | 0.200 (0.200 – 0.200) | – | 0.330 (0.300 – 0.360) | **0.812 (0.780 – 0.840)** |" in card
     assert "Better than tfidf by 0.1." in card
     assert "12,000 rows" in card
@@ -54,12 +60,12 @@ def test_figures_stand_beside_baselines_with_intervals(values: dict[str, Any]) -
 
 
 def test_code_in_the_card_runs(values: dict[str, Any]) -> None:
-    card = model_card('it\'s "mine"', values, REPORT, adapter=True)
+    card = model_card('it\'s "mine"', values, REPORT, adapter={"num_hidden_layers": 7})
     blocks = [part.split("```")[0] for part in card.split("```python\n")[1:]]
     assert len(blocks) == 3
     for text in blocks:
         compile(text, "card", "exec")
-    assert "num_labels=3" in blocks[2]
+    assert "num_labels=3, num_hidden_layers=7)" in blocks[2]
     assert "peft" not in model_card("x", values, REPORT)
 
 

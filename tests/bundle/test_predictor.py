@@ -122,3 +122,25 @@ def test_weights_that_lack_the_head_are_refused(bundle: Bundle, tmp_path: Any, m
     write_bundle(tmp_path / "b", fill=lambda folder: write_model(folder, headless, processor), manifest=manifest)
     with pytest.raises(BundleError, match="lack classifier"):
         read_bundle(tmp_path / "b").predict("good")
+
+
+def test_mean_pooling_is_read_back(model: Any, processor: Any, task: Any, manifest: Any, tmp_path: Any) -> None:
+    """The bundle of a shortened model is plain: transformers gives its answers, and so does the reloaded one."""
+    from copy import deepcopy
+
+    from transformers import pipeline
+
+    from tunesmith.bundle.read import read_bundle
+    from tunesmith.bundle.write import write_bundle, write_model
+    from tunesmith.models.heads import mean
+
+    pooled = deepcopy(model)
+    mean.append(pooled)
+    mean.shorten(pooled)
+    text = "the film was good and bad"
+    before = Predictor(task, processor, TorchRuntime(pooled), max_length=16).predict([{"text": text}])[0]
+    write_bundle(tmp_path / "b", fill=lambda folder: write_model(folder, pooled, processor), manifest=manifest)
+    after = read_bundle(tmp_path / "b").predict(text)[0]
+    theirs = pipeline("text-classification", model=str(tmp_path / "b"), device="cpu")(text)[0]
+    assert before["score"] == pytest.approx(after["score"], abs=1e-5)
+    assert theirs["score"] == pytest.approx(after["score"], abs=1e-4)

@@ -1,7 +1,7 @@
 """The model card: what a model is, how good it is and against what, and how to use it; for people and for the hub.
 
-Written from plain dictionaries: the manifest as in ``tunesmith.json``, and a report with any of ``metrics``, ``before``,
-``baselines`` (name -> figures), ``verdict`` (words), ``data`` (``language``, ``notes``, rows of each split) and ``checks``.
+Written from plain dictionaries: the manifest as in ``tunesmith.json``, and a report, of which ``metrics``, ``before``,
+``baselines``, ``names``, ``verdict`` and ``data_notes`` are read; what is absent is left out.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ HUB_METRICS = {"macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1", "mcc": "
 Values = Mapping[str, Any]
 
 
-def model_card(name: str, manifest: Values, report: Values, *, adapter: bool = False) -> str:
+def model_card(name: str, manifest: Values, report: Values, *, adapter: Values | None = None) -> str:
     """``README.md`` of a bundle.
 
     Args:
         name: of the model, for example the bundle's folder.
         manifest: ``Manifest.to_json()``.
-        report: see the module; what is absent is left out.
-        adapter: whether ``adapter/`` holds what peft reads.
+        report: see the module.
+        adapter: None unless ``adapter/`` holds what peft reads; else what the base model must be made with beside
+            ``num_labels``, for example ``{"num_hidden_layers": 7}``; often empty.
     """
     front = yaml.safe_dump(front_matter(name, manifest, report), sort_keys=False, allow_unicode=True, width=100)
     sections = {
@@ -36,7 +37,7 @@ def model_card(name: str, manifest: Values, report: Values, *, adapter: bool = F
         "Figures": _figures(manifest, report),
         "Data": _data(manifest, report),
         "How to use it": _usage(name, manifest, adapter),
-        "Limits": _limits(manifest, report),
+        "Limits": _limits(manifest),
         "How it was made": _making(manifest),
         "Proof": _proof(manifest),
     }
@@ -52,7 +53,7 @@ def front_matter(name: str, manifest: Values, report: Values) -> dict[str, Any]:
     task, lineage = _task(manifest), manifest.get("lineage", {})
     values = {
         "license": lineage.get("license"),
-        "language": _list((report.get("data") or {}).get("language")),
+        "language": _list((manifest.get("data") or {}).get("language")),
         "library_name": "transformers",
         "pipeline_tag": task.pipeline_tag,
         "base_model": lineage.get("hub_id"),
@@ -78,7 +79,8 @@ def _result(manifest: Values, report: Values) -> dict[str, Any]:
 def _about(name: str, manifest: Values) -> list[str]:
     base = manifest.get("lineage", {}).get("base_model") or "a pretrained model"
     labels = manifest["task"].get("state", {}).get("labels") or []
-    what = f"{escaped(_task(manifest).summary)}. Tuned from {code(base)} with the method {code(manifest['method']['name'])}."
+    how = f"Tuned from {code(base)} with the method {code(manifest['method']['name'])}."
+    what = f"{escaped(_task(manifest).summary)}. {how}"
     named = [f"Labels: {', '.join(code(label) for label in labels[:100])}{' ...' if len(labels) > 100 else ''}.", ""]
     return [f"# {escaped(name)}", "", what[:1].upper() + what[1:], "", *(named if labels else [])]
 
@@ -87,14 +89,14 @@ def _figures(manifest: Values, report: Values) -> list[str]:
     after = _after(manifest, report)
     if not after:
         return []
-    columns: dict[str, Values] = dict(report.get("baselines") or {})
-    if report.get("before"):
-        columns["before tuning"] = report["before"]
+    names = {"before": "before tuning", **{k: v for k, v in (report.get("names") or {}).items() if k != "before"}}
+    sides = {**(report.get("baselines") or {}), "before": report.get("before")}
+    columns: dict[str, Values] = {str(names.get(k, k)): side.get("metrics", side) for k, side in sides.items() if side}
     head = ["metric", *map(escaped, columns), "**this model**"]
     rows = [
         [
             escaped(metric),
-            *(_figure((figures or {}).get(metric)) for figures in columns.values()),
+            *(_figure(figures.get(metric)) for figures in columns.values()),
             f"**{_figure(figure)}**",
         ]
         for metric, figure in after.items()
@@ -105,42 +107,40 @@ def _figures(manifest: Values, report: Values) -> list[str]:
 
 
 def _data(manifest: Values, report: Values) -> list[str]:
-    about = report.get("data") or {}
-    rows = [
-        f"{escaped(split)}: {about[split]:,} rows"
-        for split in ("train", "validation", "test")
-        if isinstance(about.get(split), int)
-    ]
-    language = [f"language: {escaped(', '.join(_list(about.get('language'))))}"] if about.get("language") else []
-    notes = [escaped(note) for note in _list(about.get("notes"))]
+    about = manifest.get("data") or {}
+    splits = {name: (about.get(name) or {}).get("rows") for name in ("train", "validation", "test")}
+    rows = [f"{name}: {count:,} rows" for name, count in splits.items() if count is not None]
+    language = [f"language: {escaped(', '.join(_list(about['language'])))}"] if about.get("language") else []
+    notes = [escaped(note) for note in report.get("data_notes") or ()]
     return items([f"source: {code(_data_name(manifest))}", *rows, *language, *notes])
 
 
-def _usage(name: str, manifest: Values, adapter: bool) -> list[str]:
+def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
     task = _task(manifest)
     path = repr(name)
     theirs = f"from transformers import pipeline\n\npipeline({task.pipeline_tag!r}, model={path})(['...'])"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict(['...'])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
     lines += ["With Tunesmith, which checks every file and reads long texts in windows:", "", *block(ours, "python")]
-    if adapter:
-        lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest), "python")]
+    if adapter is not None:
+        lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest, adapter), "python")]
     return lines
 
 
-def _peft(path: str, manifest: Values) -> str:
+def _peft(path: str, manifest: Values, made_with: Values) -> str:
     lineage, labels = manifest.get("lineage", {}), manifest["task"].get("state", {}).get("labels") or []
     base = repr(lineage.get("hub_id") or lineage.get("base_model") or "")
     auto = _task(manifest).auto_model
-    count = f", num_labels={len(labels)}" if labels else ""
+    options = {**({"num_labels": len(labels)} if labels else {}), **made_with}
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
     return (
         f"from peft import PeftModel\nfrom transformers import {auto}\n\n"
-        f"base = {auto}.from_pretrained({base}{count})\nmodel = PeftModel.from_pretrained(base, {path} + '/adapter')"
+        f"base = {auto}.from_pretrained({base}{given})\nmodel = PeftModel.from_pretrained(base, {path} + '/adapter')"
     )
 
 
-def _limits(manifest: Values, report: Values) -> list[str]:
-    language = _list((report.get("data") or {}).get("language"))
+def _limits(manifest: Values) -> list[str]:
+    language = _list((manifest.get("data") or {}).get("language"))
     known = f" The rows are in: {escaped(', '.join(language))}." if language else ""
     length = manifest.get("max_length")
     return items(
@@ -148,7 +148,7 @@ def _limits(manifest: Values, report: Values) -> list[str]:
             f"The figures hold for rows like the test rows; on other sources or topics they may be lower.{known}",
             "It knows the labels that it was trained on, and gives one of them to any text, also to one out of place.",
             f"It reads {length} tokens at once. Tunesmith reads longer texts in windows; others need truncation=True.",
-            "It learned what its data and its base model hold, prejudices among it. Check it before it decides on people.",
+            "It learned what its data and its base model hold, prejudices too. Check it before it decides on people.",
         ]
     )
 

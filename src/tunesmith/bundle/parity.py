@@ -98,7 +98,7 @@ def prove_reload(
     if not parity.passed:
         raise BundleError(
             f"The saved model does not answer as it did before: over {parity.rows} rows the largest gap of a logit is "
-            f"{parity.largest_gap:.3g} (allowed: {tolerance:g}), {parity.agreement:.1%} of the predictions are the same.",
+            f"{parity.largest_gap:.3g} (allowed: {tolerance:g}), {parity.agreement:.1%} of the predictions agree.",
             "The bundle does not ship. If the model computes in bf16, compare in fp32; else please report this.",
         )
     return parity
@@ -140,7 +140,7 @@ def answer(path: Path, rows: list[dict[str, Any]], output: Path) -> None:
     bundle = read_bundle(path)
     predictor = bundle.predictor(device="cpu")
     features, arrays = predictor.outputs(inputs_only(bundle.task, rows))
-    np.savez(output / ARRAYS, *arrays, allow_pickle=False)  # type: ignore[arg-type]
+    np.savez(output / ARRAYS, *arrays, allow_pickle=False)
     predictions = bundle.task.decode(arrays, features)
     (output / PREDICTIONS).write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tunesmith.bundle.atomic import part_folder, put_in_place
 from tunesmith.bundle.integrity import records_of
-from tunesmith.bundle.layout import ADAPTER, MANIFEST, Manifest
+from tunesmith.bundle.layout import MANIFEST, Manifest
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, TunesmithError
 
@@ -117,18 +117,21 @@ def check_target(target: str | Path, *, replace: bool = False, need_bytes: int =
     return place
 
 
-def write_model(folder: Path, model: Any, processor: Any, *, adapter: Any = None) -> None:
+def write_model(folder: Path, model: Any, processor: Any) -> None:
     """The plain Hugging Face part: ``config.json`` (with id2label), ``model.safetensors``, the tokenizer's files.
 
+    An adapter is the method's to write, into ``folder / ADAPTER``.
+
     Args:
-        model: a transformers model, its method's parts merged.
+        folder: what ``fill`` of ``write_bundle`` is given.
+        model: a transformers model, its method's parts merged. A shortened mean layer is made whole again.
         processor: its tokenizer.
-        adapter: a peft model, written to ``adapter/`` beside it.
     """
+    from tunesmith.models.heads import mean
+
+    mean.restore(model)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    if adapter is not None:
-        adapter.save_pretrained(folder / ADAPTER)
 
 
 def _check_free(place: Path, replace: bool) -> None:

@@ -41,8 +41,11 @@ class TorchRuntime:
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> TorchRuntime:
         """The model of a bundle, on the best device of this machine unless told otherwise."""
         from tunesmith.core.runtime import resolve
+        from tunesmith.models.heads import mean
 
-        return cls(load_model(bundle).eval(), resolve(device, precision).device, precision)
+        model = load_model(bundle).eval()
+        mean.shorten(model)
+        return cls(model, resolve(device, precision).device, precision)
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every tensor of the model's output by name, float32 on the CPU; ``logits`` is [features, ...]."""
