@@ -1,0 +1,67 @@
+"""The command line: one file a verb. This table is all that ``tunesmith --help`` reads."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tunesmith.cli.frame import Verb, run
+
+RESUMES = "Run the same command again: it goes on from the last checkpoint."
+
+VERBS: dict[str, Verb] = {
+    "doctor": Verb(
+        "tunesmith.cli.doctor:doctor",
+        "is this machine ready, and what to install",
+        ("tunesmith doctor", "tunesmith doctor --json"),
+    ),
+    "plugins": Verb(
+        "tunesmith.cli.plugins:plugins",
+        "what there is to choose from: tasks, methods, metrics ...",
+        ("tunesmith plugins", "tunesmith plugins methods", "tunesmith plugins lora", "tunesmith plugins --json"),
+    ),
+    "check": Verb(
+        "tunesmith.cli.check:check",
+        "look at a data file, say what is wrong with it, print a recipe",
+        ("tunesmith check reviews.csv", "tunesmith check reviews.csv data.label=stars --json"),
+    ),
+    "tune": Verb(
+        "tunesmith.cli.tune:tune",
+        "from a data file or a recipe to a proven bundle",
+        (
+            "tunesmith tune reviews.csv",
+            "tunesmith tune reviews.csv method=lora training.epochs=3 bundle=out/reviews",
+            "tunesmith tune recipe.yaml --json",
+        ),
+        RESUMES,
+    ),
+    "evaluate": Verb(
+        "tunesmith.cli.evaluate:evaluate",
+        "measure a bundle on a data file",
+        ("tunesmith evaluate out/reviews held.csv", "tunesmith evaluate out/reviews held.csv --json"),
+    ),
+    "predict": Verb(
+        "tunesmith.cli.predict:predict",
+        "ask a bundle about a text, a file or standard input",
+        (
+            'tunesmith predict out/reviews "great!" "never again"',
+            "tunesmith predict out/reviews --file new.csv --json",
+        ),
+    ),
+    "reproduce": Verb(
+        "tunesmith.cli.reproduce:reproduce",
+        "run a bundle's recipe again and say whether the figures agree",
+        ("tunesmith reproduce out/reviews",),
+        RESUMES,
+    ),
+    "schema": Verb(
+        "tunesmith.cli.schema:schema",
+        "the JSON Schema of a recipe, with the options of every plug-in",
+        ("tunesmith schema", "tunesmith schema > recipe.schema.json"),
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code (0 good, 2 something to mend, 1 our own fault, 130 interrupted)."""
+    return run(VERBS, list(sys.argv[1:] if arguments is None else arguments))

@@ -1,0 +1,40 @@
+"""Arguments that several verbs share, written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+"""``def verb(..., json: Json = False)``."""
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the recipe, for example training.epochs=3."),
+]
+"""``def verb(..., overrides: Overrides = None)``."""
+
+_OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument is ``key=value``, not a text or a file that has an equals sign in it.
+
+    >>> is_override("training.epochs=3"), is_override("1+1=2")
+    (True, False)
+    """
+    return bool(_OVERRIDE.match(argument)) and not Path(argument).exists()
+
+
+def split_overrides(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Trailing arguments as (the others, the overrides), each in order.
+
+    >>> split_overrides(["new.csv", "method=lora"])
+    (['new.csv'], ['method=lora'])
+    """
+    given = list(arguments)
+    return [a for a in given if not is_override(a)], [a for a in given if is_override(a)]
