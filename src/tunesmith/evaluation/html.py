@@ -1,0 +1,92 @@
+"""A report as one HTML file that needs nothing else: no request, light and dark, paper and phone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from tunesmith.core.extras import need
+from tunesmith.evaluation import words
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.evaluation.plots.curves import curves, series
+from tunesmith.evaluation.plots.heatmap import heatmap
+from tunesmith.evaluation.plots.ladder import ladder_plot
+from tunesmith.evaluation.plots.reliability import reliability_plot
+
+TEMPLATE = "report.html.jinja"
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report that ``build_report`` made, or that was read back from ``report.json``.
+
+    All text of the user's is escaped.
+
+    Raises:
+        ExtraMissing: jinja2 is not installed.
+    """
+    page: str = _template().render(report=report, plots=_plots(report), summaries=_summaries(report))
+    return page
+
+
+@cache
+def _template() -> Any:
+    jinja2 = need("jinja2", purpose="report.html")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "number": words.number,
+        "signed": words.signed,
+        "duration": words.duration,
+        "p": words.p_words,
+        "yaml": _yaml,
+        "plain": _plain,
+    }
+    return environment.from_string(files("tunesmith.evaluation").joinpath(TEMPLATE).read_text("utf-8"))
+
+
+def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
+    """SVG by name, marked safe: everything in it was escaped where it was written."""
+    history, primary = report["history"], report["primary"]
+    confusion, calibration = report["confusion"], report["calibration"]
+    drawn = {
+        "ladder": ladder_plot(report["ladder"]["rows"], report["ladder"]["metric"]),
+        "loss": curves(
+            {"training loss": series(history, "loss"), "validation loss": series(history, "validation/loss")},
+            "Loss over steps",
+        ),
+        "validation": curves({f"validation {primary}": series(history, f"validation/{primary}")}, "Validation"),
+        "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
+        "reliability": reliability_plot(calibration["bins"]) if calibration else "",
+    }
+    safe = need("markupsafe", purpose="report.html").Markup
+    return {name: safe(svg) for name, svg in drawn.items()}
+
+
+def _summaries(report: Mapping[str, Any]) -> dict[str, str]:
+    """What each metric means, in a line."""
+    return {name: METRICS.load(name).summary for name in report["metrics"] if name in METRICS}
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, str):
+        return value.rstrip()
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    return text.rstrip()
+
+
+def _plain(value: Any) -> str:
+    """A value of the context on one line."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plain(inner) for inner in value) or "none"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return words.number(value) if isinstance(value, float) else str(value)
