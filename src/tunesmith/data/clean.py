@@ -20,6 +20,7 @@ from tunesmith.data.normal import normal_texts
 from tunesmith.data.redact import redact_texts
 from tunesmith.data.roles import TEXTS
 from tunesmith.data.rows import Rows
+from tunesmith.data.settle import settled
 from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
 
@@ -44,6 +45,8 @@ class CleanReport:
     conflicts_dropped: int = 0
     broken: int = 0
     """Not readable; never part of the rows."""
+    labels: list[str] = field(default_factory=list)
+    """What was done to labels, in words."""
     redacted: dict[str, int] = field(default_factory=dict)
     """Kind of personal data -> places replaced."""
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -64,7 +67,7 @@ class CleanReport:
             f"{self.normalised} texts were normalised.": self.normalised,
             f"Personal data was replaced: {_listed(self.redacted)}.": len(self.redacted),
         }
-        return [text for text, count in said.items() if count]
+        return [*(text for text, count in said.items() if count), *self.labels]
 
 
 def clean(
@@ -76,7 +79,7 @@ def clean(
     conflicts: str = "keep",
     redact: bool = False,
 ) -> tuple[Rows, CleanReport]:
-    """Normalise texts, leave out rows without text or label and exact duplicates of text and label.
+    """Normalise texts, settle labels, leave out rows without text or label and exact duplicates of text and label.
 
     Args:
         columns: role -> column.
@@ -88,6 +91,7 @@ def clean(
     """
     report = CleanReport(before=len(rows), broken=len(rows.broken))
     names = text_columns(columns)
+    rows = settled(rows, columns, report.labels)
     if normalise or redact:
         rows = _rewritten(rows, names, normalise, redact, report)
     keep = _filled(rows, columns, names, report)
@@ -98,7 +102,8 @@ def clean(
     keep &= _agreeing(rows, names, keys, codes, keep, conflicts == "drop", report)
     report.after = int(keep.sum())
     if not report.after:
-        raise DataError(f"No row is left of {len(rows)} after cleaning: {' '.join(report.notes())}", "Check the columns.")
+        why = " ".join(report.notes())
+        raise DataError(f"No row is left of {len(rows)} after cleaning: {why}", "Check which columns were taken.")
     return (rows if report.after == len(rows) else rows.select(np.flatnonzero(keep))), report
 
 
@@ -175,8 +180,9 @@ def _filled(rows: Rows, columns: Mapping[str, str | list[str]], names: list[str]
         length = pc.binary_length(pc.utf8_trim_whitespace(texts_of(rows.column(name))))
         keep &= np.asarray(length) > 0
     report.empty = int((~keep).sum())
-    if "label" in columns and targets(rows, columns).kind != "none":
-        labelled = targets(rows, columns).codes >= 0
+    found = targets(rows, {"label": columns["label"]}) if "label" in columns else None
+    if found is not None and found.kind != "none":
+        labelled = found.codes >= 0
         report.unlabelled = int((keep & ~labelled).sum())
         _show(report, "unlabelled", rows, names, np.flatnonzero(keep & ~labelled))
         keep &= labelled
@@ -218,4 +224,3 @@ def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
-

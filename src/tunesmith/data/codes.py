@@ -124,7 +124,8 @@ def _sums(codes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     place = np.arange(len(codes), dtype=np.uint64) - np.repeat(ends - lengths, lengths).astype(np.uint64)
     values = mix((codes.astype(np.uint64) + np.uint64(1)) * GOLDEN + (place << np.uint64(32)))
     total = np.concatenate((np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)))
-    return total[ends] - total[ends - lengths]
+    sums: np.ndarray = total[ends] - total[ends - lengths]
+    return sums
 
 
 def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:

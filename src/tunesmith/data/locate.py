@@ -124,7 +124,7 @@ def _one_format(files: list[str]) -> str:
     formats = {format_of(f): f for f in files}
     if len(formats) > 1:
         some = ", ".join(f"{f} ({kind})" for kind, f in formats.items())
-        raise DataError(f"The files are of several formats: {some}.", "Give files of one format, for example by a glob.")
+        raise DataError(f"The files are of several formats: {some}.", "Give files of one format.")
     return next(iter(formats))
 
 

@@ -50,7 +50,9 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
             if name not in rows.columns:
                 raise missing_column(name, rows)
     if task not in ("auto", *TARGETS):
-        return Guess(task, {**_same_names(rows, given), **given}, [f"task {task}: columns as given or of their role's name"])
+        return Guess(
+            task, {**_same_names(rows, given), **given}, [f"task {task}: columns as given or of their role's name"]
+        )
     why: list[str] = []
     found = {n: t for n, t in traits(rows).items() if n not in _used(given)}
     texts = _texts(found, given, rows, why)
@@ -83,9 +85,7 @@ def _texts(found: dict[str, Traits], given: Columns, rows: Rows, why: list[str])
         # A lone column is the text, however short, and so is a column of that name.
         prose = [t for t in found.values() if normal(t.name) in TEXT or len(found) == 1]
     if not prose:
-        raise DataError(
-            f"No column looks like text. Columns: {', '.join(rows.columns)}.", "Name it: data.text=COLUMN"
-        )
+        raise DataError(f"No column looks like text. Columns: {', '.join(rows.columns)}.", "Name it: data.text=COLUMN")
     chosen = _best_text(prose, why)
     pair = {"text_pair": given["text_pair"]} if "text_pair" in given else {}
     return {"text": chosen.name, **pair}
@@ -103,7 +103,9 @@ def _best_text(prose: list[Traits], why: list[str]) -> Traits:
     else:
         chosen = max(pool, key=lambda t: (t.length, t.distinct))
         why.append(f'text: "{chosen.name}", the longest free text ({chosen.length:.0f} characters on average)')
-    rivals = [t.name for t in pool if t is not chosen and t.length > 0.3 * chosen.length and t.distinct > 0.5 * t.sampled]
+    rivals = [
+        t.name for t in pool if t is not chosen and t.length > 0.3 * chosen.length and t.distinct > 0.5 * t.sampled
+    ]
     if rivals:
         why.append(f"text could also be: {', '.join(rivals)}. If so: data.text={rivals[0]}")
     return chosen
@@ -113,9 +115,7 @@ def _label_name(t: Traits) -> bool:
     return rank(t.name, LABEL) is not None or rank(t.name, LABELS) is not None
 
 
-def _target(
-    found: dict[str, Traits], given: Columns, task: str, rows: Rows, why: list[str]
-) -> tuple[str, Columns]:
+def _target(found: dict[str, Traits], given: Columns, task: str, rows: Rows, why: list[str]) -> tuple[str, Columns]:
     if "labels" in given:
         why.append(f"labels: {given['labels']}, as given")
         return "multi-label-classification" if task == "auto" else task, {"labels": given["labels"]}
@@ -157,12 +157,11 @@ def _many_labels(found: dict[str, Traits], forced: bool, why: list[str]) -> str 
 
 def _one_label(found: dict[str, Traits], task: str, why: list[str]) -> Traits | None:
     """The label's column: by name if its values repeat (or measure something), else by content."""
+    ranks: tuple[str, ...] = NUMBERS if task == "text-regression" else LABEL
     if task == "text-regression":
         able = [t for t in found.values() if t.numeric > 0.9 and not t.constant and not t.time and not t.identifier]
-        ranks = NUMBERS
     else:
         able = [t for t in found.values() if _can_be_label(t, task)]
-        ranks = LABEL
     named = sorted((t for t in able if rank(t.name, ranks) is not None), key=lambda t: rank(t.name, ranks) or 0)
     rest = [t for t in able if t not in named and (t.repeats or task == "text-regression")]
     if not named and not rest:

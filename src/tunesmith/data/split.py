@@ -13,6 +13,7 @@ from tunesmith.data.codes import GOLDEN, folded_hashes, hashes, joined, mix
 from tunesmith.data.duplicates import exact_groups, joined_texts, merged, near_groups
 from tunesmith.data.roles import label_array
 from tunesmith.data.rows import Rows
+from tunesmith.data.settle import settled
 from tunesmith.data.targets import Targets, targets
 from tunesmith.data.times import times
 
@@ -61,13 +62,18 @@ def split(
     """
     notes: list[str] = []
     found = targets(rows, columns)
-    _refuse_one_label(rows, columns, found)
+    refuse_one_label(rows, columns, found)
+    given_test, given_validation = (
+        None if given is None else settled(given, columns, known=found.names)
+        for given in (given_test, given_validation)
+    )
     units = _units(rows, columns, group, by, near_duplicates, groups)
     pool = np.arange(len(rows))
     for name, given in (("test", given_test), ("validation", given_validation)):
         if given is not None:
             pool = _without_overlap(pool, rows, given, columns, name, notes)
-    take = _Taker(found, units, by, _order(rows, time, by), seed)
+    # Groups that a user names may be large; a large group of near duplicates is one text over and over.
+    take = _Taker(found, units, by, _order(rows, time, by), seed, largest=0.2 if group is None else 1.0)
     held: dict[str, np.ndarray] = {}
     for name, given, share in (("test", given_test, test), ("validation", given_validation, validation)):
         held[name] = pool[:0] if given is not None or share == 0 else take(pool, share, len(held))
@@ -78,19 +84,26 @@ def split(
                 f"{len(rows)} rows are too few to hold {share:.0%} of them out for {name}.",
                 f"Add rows, give a file (data.{name}=FILE), or set data.split.{name}=0.",
             )
-    parts = [rows.select(pool), given_validation or rows.select(held["validation"]), given_test or rows.select(held["test"])]
-    notes += _said(found, pool, held, columns, given_test)
-    return Splits(*parts, notes=notes)
+    notes += _said(found, held, columns, given_test)
+    return Splits(
+        rows.select(pool),
+        rows.select(held["validation"]) if given_validation is None else given_validation,
+        rows.select(held["test"]) if given_test is None else given_test,
+        notes,
+    )
 
 
 class _Taker:
     """Takes a share of a pool of rows, whole units at a time."""
 
-    def __init__(self, found: Targets, units: np.ndarray, by: str, order: np.ndarray | None, seed: int) -> None:
+    def __init__(
+        self, found: Targets, units: np.ndarray, by: str, order: np.ndarray | None, seed: int, largest: float
+    ) -> None:
         self.strata = found.codes if by == "label" else np.zeros(len(units), np.int32)
         self.units = units
         self.order = order
         self.seed = seed
+        self.largest = largest
 
     def __call__(self, pool: np.ndarray, share: float, salt: int) -> np.ndarray:
         if self.order is not None:
@@ -102,23 +115,27 @@ class _Taker:
         strata = self.strata[pool[first]]
         order = np.lexsort((heads, keys, strata))
         for part in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
-            chosen[_fill(part, sizes, share)] = True
+            chosen[_fill(part, sizes, share, self.largest)] = True
         return pool[np.isin(self.units[pool], heads[chosen])]
 
 
-def _fill(part: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
-    """Units of one stratum, in drawn order, up to a share of its rows.
+def _fill(part: np.ndarray, sizes: np.ndarray, share: float, largest: float) -> np.ndarray:
+    """Units of one stratum, in drawn order and each if it still fits, up to a share of the stratum's rows.
 
-    A unit larger than a fifth of what is wanted stays in training, so that no held-out part is one text over and
-    over. From three units on, at least one is held out.
+    A unit larger than ``largest`` of what is wanted stays in training, so that no held-out part is one text over
+    and over. From three units on, at least one is held out.
     """
     total = int(sizes[part].sum())
     wanted = round(share * total) or int(len(part) >= 3)
-    able = part[sizes[part] <= max(1, wanted // 5)]
-    if not len(able) and len(part) >= 3:
-        able = part[sizes[part] <= max(1, total // 3)]
-        return able[:1]
-    return able[np.cumsum(sizes[able]) <= wanted]
+    most = max(1.0, largest * wanted)
+    chosen, filled = [], 0
+    for unit, size in zip(part.tolist(), sizes[part].tolist(), strict=True):
+        if size <= most and filled + size <= wanted:
+            chosen.append(unit)
+            filled += size
+    if not chosen and len(part) >= 3:
+        chosen = [int(part[np.argmin(sizes[part])])]
+    return np.array(chosen, np.int64)
 
 
 def _units(
@@ -145,7 +162,8 @@ def _order(rows: Rows, time: str | None, by: str) -> np.ndarray | None:
     return times(rows, time)
 
 
-def _refuse_one_label(rows: Rows, columns: Mapping[str, str | list[str]], found: Targets) -> None:
+def refuse_one_label(rows: Rows, columns: Mapping[str, str | list[str]], found: Targets) -> None:
+    """Raise ``DataError`` where the labels have nothing to tell apart."""
     if found.kind not in ("label", "labels") or found.classes >= (2 if found.kind == "label" else 1):
         return
     file = rows.origin.files[0] if rows.origin.files else "the rows"
@@ -184,13 +202,13 @@ def _one_sided(pool: np.ndarray, held: np.ndarray, units: np.ndarray, name: str,
     """By time the newest row decides: its older near duplicates leave training."""
     shared = np.isin(units[pool], np.unique(units[held]))
     if shared.any():
-        notes.append(f"{int(shared.sum())} rows that belong with {name} rows (duplicates, groups) were removed from training.")
+        count = int(shared.sum())
+        notes.append(f"{count} rows that belong with {name} rows (duplicates, groups) were removed from training.")
     return pool[~shared]
 
 
 def _said(
     found: Targets,
-    pool: np.ndarray,
     held: Mapping[str, np.ndarray],
     columns: Mapping[str, str | list[str]],
     given_test: Rows | None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,16 @@ def _seconds(cell: Any) -> float | None:
         pass
     plain = re.sub(r"\s+", " ", re.sub(r"[年月/]", "-", text).replace("日", " ")).strip()
     plain = re.sub(r"-(\d)(?=\D|$)", r"-0\1", plain)
-    for parse in (datetime.fromisoformat, *(_strptime(f) for f in _FORMATS)):
+    parsers: list[Callable[[str], datetime]] = [datetime.fromisoformat, *map(_strptime, _FORMATS)]
+    for parse in parsers:
         for candidate in (plain, text):
             try:
                 moment = parse(candidate)
             except ValueError:
                 continue
-            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return None
 
 
-def _strptime(form: str) -> Any:
+def _strptime(form: str) -> Callable[[str], datetime]:
     return lambda text: datetime.strptime(text, form)

@@ -66,9 +66,13 @@ class Traits:
 
 def traits(rows: Rows) -> dict[str, Traits]:
     """Every column's traits."""
-    at = np.unique(np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(np.int64)) if len(rows) else []
-    sample = rows.select(at)
+    sample = rows.select(spread(len(rows), SAMPLE))
     return {name: _look(name, sample.table.column(name), len(rows)) for name in rows.columns}
+
+
+def spread(total: int, most: int) -> np.ndarray:
+    """At most ``most`` of ``total`` indices, evenly spread, ascending."""
+    return np.unique(np.linspace(0, max(total - 1, 0), min(most, total)).astype(np.int64))
 
 
 def _look(name: str, column: pa.ChunkedArray, total: int) -> Traits:

@@ -22,16 +22,21 @@ LABEL = (
     "分类", "意图", "情绪", "类型", "主题", "领域", "倾向", "评级", "星级", "评分", "分数", "得分",
 )  # fmt: skip
 LABELS = (
-    "labels", "tags", "categories", "topics", "genres", "classes", "emotions", "标签", "类别", "分类", "话题", "标签列表"
+    "labels", "tags", "categories", "topics", "genres", "classes", "emotions", "标签", "类别", "分类", "话题",
+    "标签列表",
 )  # fmt: skip
 NUMBERS = (
     "score", "rating", "similarity", "price", "value", "stars", "grade", "label", "target",
     "分数", "评分", "得分", "价格", "相似度", "打分",
 )  # fmt: skip
 
-_ID = re.compile(r"(^|[_\-. ])(id|ids|uuid|guid|index|idx|no|key|hash|url|uri|link)$|^unnamed|id$|编号|序号|链接|网址", re.I)
+_ID = re.compile(
+    r"(^|[_\-. ])(id|ids|uuid|guid|index|idx|no|key|hash|url|uri|link)$|^unnamed|id$|编号|序号|链接|网址", re.I
+)
 _ID_CAMEL = re.compile(r"[a-z]I[dD]$|^I[dD]$")
-_TIME = re.compile(r"(^|[_\-. ])(date|time|timestamp|datetime|created|updated|year|month|day)([_\-. ]|$)|_at$|日期|时间", re.I)
+_TIME = re.compile(
+    r"(^|[_\-. ])(date|time|timestamp|datetime|created|updated|year|month|day)([_\-. ]|$)|_at$|日期|时间", re.I
+)
 
 
 def normal(name: str) -> str:
