@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tunesmith.core.errors import ModelError
 
-STAMP = "tunesmith-cache.json"
+STAMP = ".tunesmith-cache.json"
 """In every kept folder: the hash of each file, and the key of what it was made from."""
 
 WAIT_SECONDS = 600.0
