@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from tunesmith.core.errors import RecipeError
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -125,6 +127,13 @@ class Task(ABC):
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """The mean loss of a batch, from the model's outputs: a scalar with a gradient."""
 
+    def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
+        """How far two outputs for the same batch are apart, symmetric: a scalar. For consistency and distillation."""
+        raise RecipeError(f"{self.name} has no divergence between two outputs.", "Leave out strategies that need one.")
+
+    def finish(self, model: PreTrainedModel) -> None:  # noqa: B027 - most tasks have nothing to fold
+        """After training, before anything is measured or saved: fold what training kept apart into the model."""
+
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One array a feature. A generative task overrides this with ``runtime.generate``."""
         inputs = {key: value for key, value in batch.items() if key != "labels"}
@@ -181,12 +190,15 @@ class Method(ABC):
         return model  # type: ignore[return-value]
 
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
-        """Write what ``PeftModel.from_pretrained`` reads, head included; False where there is no adapter."""
+        """Write what ``PeftModel.from_pretrained`` reads, head included; False where there is no adapter.
+
+        Called before ``merge``.
+        """
         return False
 
 
-LossFn = Callable[[Any, Batch], "torch.Tensor"]
-"""(model, batch) -> scalar loss."""
+LossFn = Callable[[Any, Batch], "tuple[torch.Tensor, Any]"]
+"""(model, batch) -> (scalar loss, the model's outputs)."""
 
 
 class Strategy:

@@ -122,8 +122,6 @@ class TrainingBlock(Block):
     warmup: float | None = Field(None, ge=0, le=1, description="share of all steps")
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no clipping")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    class_weights: Literal["auto", "balanced", "none"] = Field("auto", description="auto: where classes are uneven")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: what the machine is good at")
     evaluations: float = Field(1.0, gt=0, description="evaluations an epoch")
     patience: int | None = Field(3, ge=1, description="evaluations without a better one before stopping")
@@ -181,22 +179,31 @@ class Recipe(Block):
 
     @classmethod
     def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-        """A recipe from a YAML file."""
-        try:
-            values = yaml.safe_load(Path(path).read_text("utf-8")) or {}
-        except OSError as error:
-            raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.", "Check the path.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = " ".join(str(error).split())
-            raise RecipeError(f"The recipe {path} is not YAML: {where}", "Mend the file at that place.") from error
-        if not isinstance(values, Mapping):
-            raise RecipeError(f"The recipe {path} is not a mapping of keys.", "Start from: tunesmith check YOUR_FILE")
-        return cls.parse(values, overrides)
+        """A checked recipe from a YAML file."""
+        return cls.parse(read_yaml(path), overrides)
 
     def to_yaml(self) -> str:
         """The recipe as YAML, without keys that are None or empty."""
         text: str = yaml.safe_dump(_bare(self.model_dump()), sort_keys=False, allow_unicode=True, width=100)
         return text
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A recipe's file as nested mappings, not yet checked.
+
+    Raises:
+        RecipeError: it cannot be read, or is not YAML.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text("utf-8")) or {}
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise RecipeError(f"The recipe {path} is not YAML: {where}", "Mend the file at that place.") from error
+    if not isinstance(values, Mapping):
+        raise RecipeError(f"The recipe {path} is not a mapping of keys.", "Start from: tunesmith check YOUR_FILE")
+    return dict(values)
 
 
 def _bare(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.contracts import Row
@@ -12,7 +12,7 @@ from tunesmith.data.clean import clean
 from tunesmith.data.language import language_of
 from tunesmith.data.read import read
 from tunesmith.data.roles import table_of_roles
-from tunesmith.data.rows import BrokenRow, Rows
+from tunesmith.data.rows import Rows
 from tunesmith.data.schema import guess
 from tunesmith.data.split import split
 
@@ -32,7 +32,8 @@ class Prepared:
     notes: list[str]
     """What was done to the rows, and what is odd about them."""
     fingerprints: dict[str, Any]
-    broken: list[BrokenRow] = field(default_factory=list)
+    source: Rows
+    """As read, broken rows included."""
 
 
 def prepare(block: DataBlock, task: str = "auto") -> Prepared:
@@ -45,14 +46,14 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     Raises:
         DataError: a file cannot be read, a column is missing, or nothing can be learned from the rows.
     """
-    rows = _read(block, block.path, limit=block.limit)
-    guessed = guess(rows, task=task, columns=block.columns)
+    source = _read(block, block.path, limit=block.limit)
+    guessed = guess(source, task=task, columns=block.columns)
     columns = guessed.columns
     notes: list[str] = []
     options = block.clean.model_dump()
-    rows, cleaned = clean(rows, columns, **options)
-    notes += cleaned.notes()
-    given = {name: _read(block, path) if path else None for name, path in _held(block)}
+    rows, cleaned = clean(source, columns, **options)
+    notes += [*source.origin.notes, *cleaned.notes()]
+    given = {"test": _held(block, block.test, columns), "validation": _held(block, block.validation, columns)}
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
@@ -71,12 +72,16 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     language = language_of([str(row["text"]) for row in tables["train"][:2000]])
     return Prepared(
         guessed.task, columns, **tables, language=language, why=guessed.why, notes=notes, fingerprints=fingerprints,
-        broken=list(rows.broken),
+        source=source,
     )  # fmt: skip
 
 
-def _held(block: DataBlock) -> list[tuple[str, str | None]]:
-    return [("test", block.test), ("validation", block.validation)]
+def _held(block: DataBlock, path: str | None, columns: dict[str, str | list[str]]) -> Rows | None:
+    """Rows that came apart from the training rows: cleaned alike, but none is left out for being a duplicate."""
+    if path is None:
+        return None
+    options = {**block.clean.model_dump(), "duplicates": False, "conflicts": "keep"}
+    return clean(_read(block, path), columns, **options)[0]
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:

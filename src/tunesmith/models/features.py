@@ -1,0 +1,85 @@
+"""Vectors of a frozen backbone: computed once, kept on disk, found again by what they were computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.contracts import Feature
+
+Collate = Callable[[Sequence[Feature]], dict[str, Any]]
+
+
+def key(features: Sequence[Feature], model_hash: str, precision: str) -> str:
+    """What the vectors depend on, as a name: the weights, the tokens, the precision."""
+    digest = hashlib.blake2b(f"{model_hash}|{precision}|1".encode(), digest_size=20)
+    for feature in features:
+        digest.update(len(feature["input_ids"]).to_bytes(4, "little"))
+        digest.update(np.ascontiguousarray(feature["input_ids"]).tobytes())
+        if "token_type_ids" in feature:
+            digest.update(np.ascontiguousarray(feature["token_type_ids"]).tobytes())
+    return digest.hexdigest()
+
+
+def vectors(
+    model: Any,
+    features: Sequence[Feature],
+    collate: Collate,
+    *,
+    folder: Path,
+    model_hash: str,
+    device: str = "cpu",
+    precision: str = "fp32",
+    batch_tokens: int = 16384,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The first token's last hidden state of each feature, float32 [features, width], mapped from disk.
+
+    Args:
+        model: a transformers model with a head; only its backbone runs.
+        folder: where vectors are kept.
+        model_hash: of the backbone's weights, as it is.
+        batch_tokens: padded tokens computed together.
+    """
+    path = folder / f"{key(features, model_hash, precision)}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        made = _compute(model, features, collate, device, precision, batch_tokens, progress)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.save(file, made, allow_pickle=False)
+        part.replace(path)
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _compute(
+    model: Any,
+    features: Sequence[Feature],
+    collate: Collate,
+    device: str,
+    precision: str,
+    batch_tokens: int,
+    progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
+    import torch
+
+    backbone = model.base_model.eval().to(device)
+    made = np.empty((len(features), model.config.hidden_size), dtype=np.float32)
+    order = np.argsort([-len(feature["input_ids"]) for feature in features], kind="stable")
+    kind = device.split(":")[0]
+    done = 0
+    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+        while done < len(order):
+            size = max(1, min(256, batch_tokens // len(features[order[done]]["input_ids"])))
+            chosen = order[done : done + size]
+            inputs = {k: v.to(device) for k, v in collate([features[i] for i in chosen]).items() if k != "labels"}
+            made[chosen] = backbone(**inputs).last_hidden_state[:, 0].float().cpu().numpy()
+            done += len(chosen)
+            if progress is not None:
+                progress(done, len(order))
+    return made

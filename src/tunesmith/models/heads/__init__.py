@@ -1,0 +1,46 @@
+"""What a task puts on a backbone, and how tokens become one vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from tunesmith.core.errors import ModelError
+
+POOLERS = ("pooler", "pre_classifier")
+
+
+def head_names(model: Any) -> list[str]:
+    """Names of the modules that are the task's and not the backbone's: ``["classifier", "pooler"]``.
+
+    A pooler counts as the head: in most encoders it was never trained, or for another aim.
+    """
+    backbone = model.base_model_prefix
+    names = [name for name, module in model.named_children() if name != backbone and _has_weights(module)]
+    inner = getattr(model, backbone, None)
+    poolers = [name for name in POOLERS if inner is not None and _has_weights(getattr(inner, name, None))]
+    return names + poolers
+
+
+def head_parameters(model: Any) -> list[nn.Parameter]:
+    """The head's weights."""
+    modules = [module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in head_names(model)]
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
+def output_layer(model: Any) -> nn.Linear:
+    """The linear layer that gives the logits.
+
+    Raises:
+        ModelError: the model has none.
+    """
+    width = model.config.num_labels
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == width]
+    if not layers:
+        raise ModelError(f"{type(model).__name__} has no linear layer of {width} outputs.", "Take another model.")
+    return layers[-1]
+
+
+def _has_weights(module: Any) -> bool:
+    return isinstance(module, nn.Module) and any(True for _ in module.parameters())

@@ -1,0 +1,116 @@
+"""Decide everything that a recipe leaves open. The data is read; no weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.write import check_target
+from tunesmith.core.contracts import Method, Strategy, Task, Tracker
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.recipe import PluginBlock, Recipe, read_yaml
+from tunesmith.core.registry import family
+from tunesmith.core.runtime import Machine, resolve
+from tunesmith.data.prepare import Prepared, prepare
+from tunesmith.models.reference import ModelReference
+from tunesmith.models.reference import resolve as resolve_model
+from tunesmith.training.settings import decided
+from tunesmith.training.strategies.order import ordered
+
+AUTO_LENGTH = 256
+"""Tokens in a window where the recipe does not say and the model takes as many."""
+
+
+@dataclass
+class Plan:
+    """A run, decided: ``recipe`` has no gaps."""
+
+    recipe: Recipe
+    data: Prepared
+    reference: ModelReference
+    task: Task
+    method: Method
+    strategies: list[Strategy]
+    trackers: list[Tracker]
+    machine: Machine
+    bundle: Path
+    max_length: int
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the run this one: with the same, an unfinished run goes on."""
+        recipe = self.recipe.model_dump(exclude={"bundle": True, "training": {"trackers", "threads"}})
+        return {"recipe": recipe, "data": self.data.fingerprints, "model": self.reference.content_hash}
+
+
+def as_recipe(data: Any, overrides: Iterable[str] = (), blocks: Mapping[str, Any] | None = None) -> Recipe:
+    """A checked recipe from whatever names one: a data file, a recipe's file, a mapping, a Recipe.
+
+    Raises:
+        RecipeError: with all mistakes.
+    """
+    extra = dict(blocks or {})
+    if isinstance(data, Recipe):
+        values: dict[str, Any] = data.model_dump(exclude_unset=True)
+    elif isinstance(data, Mapping):
+        values = dict(data)
+    elif str(data).endswith((".yaml", ".yml")):
+        values = read_yaml(data)
+    else:
+        given = extra.pop("data", {})
+        values = {"data": {"path": str(data), **(given if isinstance(given, Mapping) else {})}}
+    return Recipe.parse({**values, **extra}, overrides)
+
+
+def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
+    """Read the data, guess what is not said, choose model, method and defaults.
+
+    Args:
+        replace: whether a bundle in the bundle's place is to be written over; else it is an error, and an early one.
+
+    Raises:
+        TunesmithError: what does not fit, before anything heavy is done.
+    """
+    if not recipe.data.path:
+        raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
+    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path)
+    check_target(target, replace=replace)
+    method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
+    method: Method = family("methods").make(method_block.name, method_block.options)
+    training = decided(recipe.training, method)
+    strategies = ordered([_made("strategies", block) for block in training.strategies])
+    machine = resolve(training.device, training.precision, training.threads)
+    data = prepare(recipe.data, recipe.task.name)
+    task_block = PluginBlock(name=data.task, **recipe.task.options)
+    task: Task = _made("tasks", task_block)
+    task.learn(data.train)
+    model = recipe.model
+    reference = resolve_model(
+        model.name, revision=model.revision, language=data.language, trust_remote_code=model.trust_remote_code
+    )
+    length = min(model.max_length or AUTO_LENGTH, reference.max_length)
+    full = recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"columns": data.columns}),
+            "model": model.model_copy(update={"name": reference.name, "max_length": length}),
+            "task": task_block,
+            "method": method_block,
+            "training": training,
+            "bundle": str(target),
+        }
+    )
+    trackers = [_made("trackers", block) for block in training.trackers]
+    return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length)
+
+
+def free_name(data: str) -> Path:
+    """``out/NAME`` for a data file, numbered where that is taken."""
+    name = Path(data.rstrip("/*")).name.split(".")[0] or "bundle"
+    choices = (Path("out", name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
+    return next(path for path in choices if not path.exists())
+
+
+def _made(family_name: str, block: PluginBlock) -> Any:
+    return family(family_name).make(block.name, block.options)

@@ -1,0 +1,179 @@
+"""Do what was planned: baselines, before, train, evaluate, report, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.read import Bundle
+from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
+from tunesmith.core.runtime import seed_everything
+from tunesmith.data.clean import write_broken
+from tunesmith.evaluation.baselines import BASELINES
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.pipeline.plan import Plan
+from tunesmith.pipeline.proof import proven
+from tunesmith.pipeline.save import save
+from tunesmith.training.loop import LoopSettings, Trained, train
+from tunesmith.training.run_folder import opened, run_folder
+
+Result = TypeVar("Result")
+
+
+def run(plan: Plan, *, replace: bool = False, fresh: bool = False) -> Bundle:
+    """Tune as planned; a run that died goes on where it was.
+
+    Args:
+        replace: write over a bundle of the same name.
+        fresh: forget what an unfinished run of this plan left.
+
+    Raises:
+        TunesmithError: what failed; the run's folder stays, so that the same command goes on from it.
+    """
+    with opened(run_folder(plan.bundle, plan.identity), fresh=fresh) as folder:
+        (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
+        for tracker in plan.trackers:
+            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
+        try:
+            return _Run(plan, folder).go(replace)
+        finally:
+            for tracker in plan.trackers:
+                tracker.finish()
+
+
+class Stages:
+    """Names and times the stages, and tells the trackers."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self.trackers = trackers
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, work: Callable[[], Result]) -> Result:
+        """Do ``work`` as the stage ``name``."""
+        for tracker in self.trackers:
+            tracker.stage(name)
+        start = time.monotonic()
+        result = work()
+        self.seconds[name] = round(time.monotonic() - start, 3)
+        return result
+
+
+class _Run:
+    """One run; what its stages share."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        from tunesmith.models.build import build
+        from tunesmith.models.load import load_processor
+
+        self.plan, self.folder = plan, folder
+        self.stage = Stages(plan.trackers)
+        seed_everything(plan.recipe.training.seed)
+        self.processor = load_processor(plan.reference)
+        self.model: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
+        self.model.to(plan.machine.device)
+        self.task, self.computing = self._view()
+
+    def go(self, replace: bool) -> Bundle:
+        plan = self.plan
+        evidences: dict[str, Evidence] = {}
+        seconds: dict[str, dict[str, float]] = {}
+        if plan.recipe.evaluation.baselines:
+            self.stage("baselines", lambda: self._baselines(evidences, seconds))
+            evidences["before"], seconds["before"] = self.stage("before", lambda: self._measured("fp32"))
+        adapted = plan.method.apply(self.model, plan.task)
+        counts = _counts(adapted)
+        trained = self.stage("train", lambda: self._train(adapted))
+        plan.task.finish(adapted)  # type: ignore[arg-type]
+        base = plan.reference.hub_id or plan.reference.path
+        adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
+        self.model = plan.method.merge(adapted).eval()
+        if not plan.method.frozen_backbone:
+            self.computing = self.model
+        evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
+        seconds["after"]["fit"] = trained.seconds
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
+        write_broken(plan.data.source, self.folder / "broken_rows.csv")
+        return self.stage(
+            "save", lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace)
+        )
+
+    def _view(self) -> tuple[Task, Any]:
+        """The task and model to compute with: on cached vectors where the backbone stays as it is."""
+        if not self.plan.method.frozen_backbone:
+            return self.plan.task, self.model
+        from tunesmith.pipeline.frozen import on_frozen_backbone
+
+        return on_frozen_backbone(self.plan, self.model, self.processor)
+
+    def _predictor(self, precision: str) -> Predictor:
+        runtime = TorchRuntime(self.computing, precision=precision)
+        return Predictor(self.task, self.processor, runtime, max_length=self.plan.max_length)
+
+    def _measured(self, precision: str) -> tuple[Evidence, dict[str, float]]:
+        start = time.monotonic()
+        predictions = self._predictor(precision).predict(self.plan.data.test)
+        taken = time.monotonic() - start
+        return self.plan.task.evidence(self.plan.data.test, predictions), {"predict": taken}
+
+    def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
+        data, task = self.plan.data, self.plan.task
+        for name in BASELINES:
+            made = BASELINES.load(name)(task.name, data.train, data.test, getattr(task, "labels", []), data.language)
+            evidences[name] = made.evidence
+            seconds[name] = {"fit": made.seconds_fit, "predict": made.seconds_predict}
+
+    def _train(self, adapted: Any) -> Trained:
+        import torch
+
+        from tunesmith.training.kernels import fast_training
+
+        plan = self.plan
+        features = self._encoded(plan.data.train)
+        metric = METRICS.load(plan.task.metrics[0])
+        settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better)
+        trainee = self.computing if plan.method.frozen_backbone else adapted
+        used = torch.from_numpy(np.unique(np.concatenate([feature["input_ids"] for feature in features])).astype(np.int64))
+        with fast_training(trainee, used, plan.machine.device):
+            return train(
+                trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
+                evaluate=self._validation(trainee), strategies=plan.strategies, trackers=plan.trackers,
+            )  # fmt: skip
+
+    def _encoded(self, rows: Sequence[Row]) -> list[Feature]:
+        return self.task.encode(rows, self.processor, max_length=self.plan.max_length, targets=True)
+
+    def _validation(self, trainee: Any) -> Callable[[], Mapping[str, float]] | None:
+        rows = self.plan.data.validation
+        if not rows:
+            return None
+        features = self._encoded(rows)
+        metrics = {name: METRICS.make(name) for name in self.plan.task.metrics}
+        precision = self.plan.machine.precision
+
+        def measure() -> Mapping[str, float]:
+            predictor = Predictor(
+                self.task, self.processor, TorchRuntime(trainee, precision=precision), max_length=self.plan.max_length
+            )
+            predictions = self.task.decode(predictor.infer(features), features)
+            evidence = self.task.evidence(rows, predictions)
+            return {name: float(metric(evidence)) for name, metric in metrics.items()}
+
+        return measure
+
+    def _checked(self) -> list[Any]:
+        predictor = self._predictor("fp32")
+        blocks = self.plan.recipe.evaluation.checks
+        from tunesmith.core.registry import family
+
+        return [family("checks").make(b.name, b.options).check(predictor, self.plan.data.test) for b in blocks]
+
+
+def _counts(model: Any) -> dict[str, int]:
+    weights = list(model.parameters())
+    return {"all": sum(p.numel() for p in weights), "trained": sum(p.numel() for p in weights if p.requires_grad)}

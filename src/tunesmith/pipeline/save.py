@@ -1,0 +1,125 @@
+"""Make the bundle, and prove that a fresh process answers as the model did that was measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.bundle.card import model_card
+from tunesmith.bundle.environment import environment
+from tunesmith.bundle.layout import (
+    ADAPTER,
+    CARD,
+    ENVIRONMENT,
+    LOG,
+    RECIPE,
+    REPORT,
+    REPORT_PAGE,
+    Lineage,
+    Manifest,
+    MethodRecord,
+    TaskRecord,
+)
+from tunesmith.bundle.parity import prove_reload
+from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.rows import inputs_only
+from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.bundle.write import write_bundle, write_model
+from tunesmith.core.artefacts import Figure, Parity
+from tunesmith.evaluation.html import render
+from tunesmith.models.heads import mean
+
+if TYPE_CHECKING:
+    from tunesmith.pipeline.plan import Plan
+
+PROVEN_ROWS = 64
+"""Rows whose logits a fresh process must give again; the longest of the test rows are among them."""
+
+
+def save(
+    plan: Plan,
+    model: Any,
+    processor: Any,
+    report: dict[str, Any],
+    folder: Path,
+    *,
+    adapter: bool = False,
+    replace: bool = False,
+) -> Bundle:
+    """Write the bundle, reload it in a fresh process, and only then put it in its place.
+
+    Args:
+        model: a plain transformers model, as it was measured.
+        folder: the run's own; its log and what could not be read go along.
+        adapter: whether ``folder/adapter`` holds one.
+
+    Raises:
+        BundleError: the place cannot be written, or the reloaded model answers otherwise.
+    """
+    rows = proof_rows(plan)
+    model.to("cpu")
+    predictor = Predictor(plan.task, processor, TorchRuntime(model), max_length=plan.max_length)
+    features, arrays = predictor.outputs(rows)
+    predictions = plan.task.decode(arrays, features)
+
+    def fill(part: Path) -> None:
+        write_model(part, model, processor)
+        if adapter:
+            shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
+        for name in (LOG, "broken_rows.csv"):
+            if (folder / name).is_file():
+                shutil.copy(folder / name, part / name)
+        (part / RECIPE).write_text(plan.recipe.to_yaml(), "utf-8")
+        (part / ENVIRONMENT).write_text(environment(), "utf-8")
+        _write_report(part, report)
+
+    def prove(part: Path) -> Sequence[Parity]:
+        for tracker in plan.trackers:
+            tracker.stage("reload")
+        found = [prove_reload(part, rows, arrays, predictions)]
+        report["parity"] = [parity.to_json() for parity in found]
+        _write_report(part, report)
+        return found
+
+    def finish(part: Path, manifest: Manifest) -> None:
+        card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=adapter)
+        (part / CARD).write_text(card, "utf-8")
+
+    write_bundle(plan.bundle, fill=fill, manifest=manifest_of(plan, model, report), prove=prove, finish=finish, replace=replace)
+    return read_bundle(plan.bundle, verify=False)
+
+
+def proof_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Some of the test rows, the longest among them: they have windows and the widest batches."""
+    rows = sorted(plan.data.test, key=lambda row: -len(str(row.get("text", ""))))
+    chosen = rows[: PROVEN_ROWS // 4] + rows[PROVEN_ROWS // 4 :: max(1, len(rows) // (PROVEN_ROWS * 3 // 4))]
+    return inputs_only(plan.task, chosen[:PROVEN_ROWS])
+
+
+def manifest_of(plan: Plan, model: Any, report: dict[str, Any]) -> Manifest:
+    """What the bundle knows of itself."""
+    recipe, reference = plan.recipe, plan.reference
+    return Manifest(
+        task=TaskRecord(plan.task.name, recipe.task.options, plan.task.state),  # type: ignore[attr-defined]
+        method=MethodRecord(plan.method.name, recipe.method.options),
+        recipe=recipe.model_dump(mode="json"),
+        lineage=Lineage(
+            recipe.model.name, reference.hub_id, reference.revision, reference.content_hash, reference.licence
+        ),
+        data=plan.data.fingerprints,
+        pooling="mean" if mean.has_mean(model) else "cls",
+        max_length=plan.max_length,
+        metrics={
+            name: Figure(**{key: float("nan") if value is None else value for key, value in figure.items()})
+            for name, figure in report["metrics"].items()
+        },
+    )
+
+
+def _write_report(part: Path, report: dict[str, Any]) -> None:
+    (part / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
+    (part / REPORT_PAGE).write_text(render(report), "utf-8")

@@ -1,0 +1,12 @@
+"""What is predicted. One file a task; ``sequence.py`` is what those with one answer a text share."""
+
+from tunesmith.core.registry import Registry
+
+TASKS = Registry(
+    "task",
+    {
+        "text-classification": "tunesmith.tasks.text_classification:TextClassification",
+        "multi-label-classification": "tunesmith.tasks.multi_label_classification:MultiLabelClassification",
+        "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+    },
+)

@@ -1,0 +1,153 @@
+"""One of several classes for a text or a pair of texts: sentiment, topic, intent, entailment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from tunesmith.core.contracts import Batch, Column, Evidence, Prediction, Row
+from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.tasks.sequence import SequenceTask, required
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig
+
+UNEVEN = 3.0
+"""From this ratio of the largest class to the smallest on, ``class_weights: auto`` weighs the loss."""
+
+
+class ClassPrediction(BaseModel):
+    """The likeliest class, its probability, and those of all."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+class TextClassification(SequenceTask):
+    """One label a text.
+
+    Args:
+        class_weights: "balanced" weighs each class by the inverse root of its share, "auto" does so where the
+            largest class has over three times the rows of the smallest.
+        label_smoothing: mass moved from the true class to all (Szegedy et al. 2016, eq. 7).
+    """
+
+    name: ClassVar[str] = "text-classification"
+    summary: ClassVar[str] = "one of several classes for a text or a pair of texts"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("text"),
+        Column("text_pair", required=False),
+        Column("label", "label", target=True),
+    )
+    metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy", "mcc", "log_loss", "ece")
+
+    def __init__(
+        self,
+        class_weights: Literal["auto", "balanced", "none"] = "auto",
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+        self._index: dict[str, int] = {}
+        self._weights: Any = None
+
+    def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
+        """The classes, in order, and the number of rows of each."""
+        counts = Counter(str(required(row, "label", i)) for i, row in enumerate(rows))
+        if len(counts) < 2:
+            found = f'only "{next(iter(counts))}"' if counts else "none"
+            raise DataError(
+                f"A classifier needs at least two classes in its training rows; the label column has {found}.",
+                "Choose another column with data.label=COLUMN, or add rows of another class.",
+            )
+        labels = sorted(counts, key=_order)
+        self.restore({"labels": labels, "counts": [counts[label] for label in labels]})
+        return self.state
+
+    def restore(self, state: Any) -> None:
+        """Take back what ``learn`` returned."""
+        super().restore(state)
+        self._index = {label: i for i, label in enumerate(self.labels)}
+        self._weights = None
+
+    def configure(self, config: PretrainedConfig) -> None:
+        """Class names into the config."""
+        config.num_labels = len(self.labels)
+        config.id2label = dict(enumerate(self.labels))
+        config.label2id = dict(self._index)
+        config.problem_type = "single_label_classification"
+
+    def target(self, row: Row) -> int:
+        """The class's index."""
+        label = str(row["label"])
+        if label not in self._index:
+            raise DataError(
+                f'The label "{label}" is in no training row. {did_you_mean(label, self.labels)[:300]}',
+                "Mend the label, leave the row out, or train with rows of that class.",
+            )
+        return self._index[label]
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Cross-entropy in fp32."""
+        from torch.nn.functional import cross_entropy
+
+        logits = outputs.logits.float()
+        return cross_entropy(
+            logits, batch["labels"], weight=self._class_weights(logits), label_smoothing=self.label_smoothing
+        )
+
+    def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
+        """Symmetric Kullback-Leibler divergence, the mean over rows."""
+        from torch.nn.functional import kl_div, log_softmax
+
+        one, other = (log_softmax(o.logits.float(), dim=-1) for o in (outputs, others))
+        there = kl_div(one, other, reduction="batchmean", log_target=True)
+        back = kl_div(other, one, reduction="batchmean", log_target=True)
+        return (there + back) / 2
+
+    def _class_weights(self, logits: torch.Tensor) -> torch.Tensor | None:
+        import torch
+
+        counts = np.asarray(self.state["counts"], dtype=np.float64)
+        if self.class_weights == "none" or (self.class_weights == "auto" and counts.max() < UNEVEN * counts.min()):
+            return None
+        if self._weights is None:
+            # The inverse root: full inverse weights let a class of three rows shake the whole model.
+            raw = 1 / np.sqrt(counts)
+            self._weights = torch.as_tensor(raw * counts.sum() / (raw * counts).sum(), dtype=torch.float32)
+        return self._weights.to(logits.device)  # type: ignore[no-any-return]
+
+    def answer(self, logits: np.ndarray) -> Prediction:
+        """Softmax over the classes."""
+        shifted = np.exp(logits - logits.max())
+        probabilities = shifted / shifted.sum()
+        best = int(probabilities.argmax())
+        scores = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
+        return {"label": self.labels[best], "score": float(probabilities[best]), "scores": scores}
+
+    def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """``label``, ``predicted``: int [rows]; ``probabilities``: [rows, classes]."""
+        return {
+            "label": np.array([self.target(row) for row in rows], dtype=np.int64),
+            "predicted": np.array([self._index[p["label"]] for p in predictions], dtype=np.int64),
+            "probabilities": np.array([list(p["scores"].values()) for p in predictions], dtype=np.float64),
+        }
+
+    def response_model(self) -> type[BaseModel]:
+        """Label, score, scores."""
+        return ClassPrediction
+
+
+def _order(label: str) -> tuple[int, float, str]:
+    """Numbers by value, then words."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)

@@ -1,0 +1,1 @@
+"""How a model is trained: one loop, and what plugs into its positions."""

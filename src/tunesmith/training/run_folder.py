@@ -1,0 +1,59 @@
+"""A run's own folder, beside the bundle that it will be: checkpoints, log, what was left out. It outlives a kill."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import TrainingError
+
+
+def run_folder(bundle: Path, identity: dict[str, Any]) -> Path:
+    """``.NAME.run-HASH`` beside the bundle; the hash is of what makes the run this one.
+
+    Args:
+        identity: JSON values: recipe, data fingerprints, base weights. A changed recipe is another run, so an
+            unfinished one is neither mixed up with it nor lost.
+    """
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False, default=str)
+    return bundle.parent / f".{bundle.name}.run-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def opened(folder: Path, *, fresh: bool) -> Iterator[Path]:
+    """The folder, locked against a second run of the same recipe; removed when the block ends well.
+
+    Args:
+        fresh: drop what an earlier run left.
+
+    Raises:
+        TrainingError: another process is at it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise TrainingError(
+            f"The run's folder {folder} cannot be written: {error.strerror}.", "Set bundle= to a folder that can be."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TrainingError(
+                f"Another process is at this very run ({folder}).", "Wait for it, or give this one another bundle=."
+            ) from error
+        if fresh:
+            for path in folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != "lock":
+                    path.unlink()
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""Adversarial training on the embeddings: the fast gradient method of Miyato et al. 2017."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tunesmith.core.contracts import Batch, LossFn, Strategy
+
+if TYPE_CHECKING:
+    import torch
+
+
+def perturbation(gradient: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """``epsilon * g / ||g||`` (eq. 5), zero where the gradient is zero or not finite. The gradient's shape."""
+    import torch
+
+    norm = gradient.norm()
+    if not torch.isfinite(norm) or norm == 0:
+        return torch.zeros_like(gradient)
+    return gradient * (epsilon / norm)
+
+
+class Fgm(Strategy):
+    """A second pass with the embeddings moved in the direction that hurts most; both gradients count.
+
+    Args:
+        epsilon: length of the move, in units of the embedding table.
+    """
+
+    name: ClassVar[str] = "fgm"
+    summary: ClassVar[str] = "adversarial training on the embeddings (Miyato et al. 2017)"
+
+    def __init__(self, epsilon: Annotated[float, Field(gt=0)] = 0.5) -> None:
+        self.epsilon = epsilon
+
+    def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
+        """Move, pass again, move back."""
+        import torch
+
+        weight = run.embedding().weight
+        if weight.grad is None:
+            return
+        move = perturbation(weight.grad, self.epsilon)
+        clean = weight.detach().clone()  # put back as it was: adding and subtracting would leave rounding behind
+        with torch.no_grad():
+            weight.add_(move)
+        loss, _ = compute(run.model, batch)
+        run.backward(loss)
+        with torch.no_grad():
+            weight.copy_(clean)

@@ -1,0 +1,82 @@
+"""A progress bar with the time left, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tunesmith.core.contracts import Tracker
+
+STAGES = {
+    "read": "reading the data",
+    "baselines": "baselines",
+    "before": "the model before tuning",
+    "features": "features of the frozen backbone",
+    "train": "training",
+    "evaluate": "evaluating on the test rows",
+    "save": "writing the bundle",
+    "reload": "reloading it in a fresh process",
+}
+
+
+class Console(Tracker):
+    """A bar on a terminal; a line for each stage, each evaluation and every tenth of the way elsewhere."""
+
+    name: ClassVar[str] = "console"
+    summary: ClassVar[str] = "progress bar with the time left, on stderr"
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._total = 0
+        self._printed = 0
+        self._begun = 0.0
+        self._last = ""
+
+    def start(self, folder: str, run: Mapping[str, Any]) -> None:
+        """The number of steps is known."""
+        self._total = int(run.get("total_steps", 0))
+        self._begun = time.monotonic()
+        if sys.stderr.isatty():
+            self._open()
+
+    def _open(self) -> None:
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=Terminal(stderr=True))
+        self._task = self._bar.add_task("training", total=self._total, figures="")
+        self._bar.start()
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Move the bar, or print a line where there is no terminal."""
+        figures = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if key != "learning_rate")
+        if any(key.startswith("validation/") for key in values):
+            self._last = figures
+            self._say(f"  step {step}/{self._total}  {figures}")
+        elif self._bar is not None:
+            self._bar.update(self._task, completed=step, figures=figures)
+        elif self._total and step * 10 // self._total > self._printed:
+            self._printed = step * 10 // self._total
+            left = (time.monotonic() - self._begun) / step * (self._total - step)
+            self._say(f"  step {step}/{self._total}  {figures}  {left:.0f} s left")
+
+    def stage(self, name: str) -> None:
+        """One line."""
+        self._say(f"- {STAGES.get(name, name)}")
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
