@@ -19,7 +19,7 @@ def _overlap(p: Profile) -> str:
         return ""
     return (
         f"{p.overlap['near']} of {p.overlap['test_rows']} test rows are in the training rows, too "
-        f"({p.overlap['exact']} word for word): the test would be too kind. Those with the same text leave training."
+        f"({p.overlap['exact']} word for word): the test would be too kind. Such training rows are left out of a run."
     )
 
 

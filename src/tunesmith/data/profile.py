@@ -189,8 +189,12 @@ def _conflicts(
             break
         same = rows.select(places[keys[places] == np.uint64(key)][:10])
         target = columns.get("label") or columns.get("labels")
-        cells = [[str(row[c]) for c in ([target] if isinstance(target, str) else target or [])] for row in same]
+        cells = [[_shown(row[c]) for c in ([target] if isinstance(target, str) else target or [])] for row in same]
         examples.append(
-            {"text": str(same[0][names[0]])[:200], "labels": list(dict.fromkeys("|".join(c) for c in cells))}
+            {"text": str(same[0][names[0]])[:200], "labels": list(dict.fromkeys(" ".join(c) for c in cells))}
         )
     return examples
+
+
+def _shown(cell: Any) -> str:
+    return "|".join(map(str, cell)) if isinstance(cell, list) else str(cell)

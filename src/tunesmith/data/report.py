@@ -12,7 +12,7 @@ MOST_LABELS = 12
 
 def report_text(profile: Profile) -> str:
     """Aligned lines: what, and how much; labels with bars; warnings last."""
-    lines = [f"{name:<17}{value}" for name, value in _facts(profile) if value]
+    lines = [f"{name:<19}{value}" for name, value in _facts(profile) if value]
     if profile.labels:
         lines += ["", "labels", *_bars(profile.labels)]
     for example in profile.conflict_examples:

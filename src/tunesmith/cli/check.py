@@ -1,0 +1,115 @@
+"""``tunesmith check``: look at a data file before anything is trained on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json, Overrides
+from tunesmith.core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunesmith.data.rows import Rows
+
+File = Annotated[str, typer.Argument(help="File, glob, folder or hub id.")]
+Test = Annotated[str | None, typer.Option("--test", help="Test file: its overlap with FILE is measured.")]
+Model = Annotated[str | None, typer.Option("--model", help="Model whose tokens are counted; absent: by language.")]
+
+
+def check(file: File, overrides: Overrides = None, test: Test = None, model: Model = None, json: Json = False) -> None:
+    """Report what is in a data file and what is wrong with it, and print a recipe that is ready to run.
+
+    Format, encoding, delimiter, task and columns are found and said; duplicates, near duplicates, label conflicts,
+    overlap with the test file, lengths in tokens, truncation, broken and empty rows and likely personal data are
+    counted. Nothing is changed. Columns may be named: data.text=review data.label=stars.
+    """
+    values: dict[str, Any] = {"data": {"path": file, "test": test}}
+    if model:
+        values["model"] = {"name": model}
+    emit(checked(Recipe.parse(values, overrides or [])), json, _page)
+
+
+def checked(recipe: Recipe) -> dict[str, Any]:
+    """The whole report as JSON values.
+
+    Raises:
+        DataError: the file cannot be read, a column is not there, or its labels have nothing to tell apart.
+    """
+    import yaml
+
+    from tunesmith.data.profile import profile
+    from tunesmith.data.read import read
+    from tunesmith.data.schema import guess
+    from tunesmith.data.settle import settled
+    from tunesmith.data.split import refuse_one_label
+    from tunesmith.data.targets import targets
+
+    data = recipe.data
+    rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
+    found = guess(rows, task=recipe.task.name, columns=data.columns)
+    notes = list(rows.origin.notes)
+    rows = settled(rows, found.columns, notes)
+    labels = targets(rows, found.columns)
+    refuse_one_label(rows, found.columns, labels)
+    held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
+    if held is not None:
+        held = settled(held, found.columns, known=labels.names)
+    tokenizer, limit = _tokenizer(recipe, rows, found.columns, notes)
+    made = profile(rows, found.columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
+    ready = _ready(recipe, found.task, found.columns)
+    return {
+        "rows": len(rows),
+        "columns": rows.columns,
+        "origin": rows.origin,
+        "guess": found,
+        "profile": made,
+        "recipe": yaml.safe_load(ready.to_yaml()),
+        "warnings": made.warnings,
+        "notes": notes,
+    }
+
+
+def _tokenizer(
+    recipe: Recipe, rows: Rows, columns: dict[str, str | list[str]], notes: list[str]
+) -> tuple[Any, int | None]:
+    """The model's tokenizer and limit, or a note on why there is none: a report without tokens is still one."""
+    from tunesmith.core.errors import TunesmithError
+    from tunesmith.data.language import language_of
+
+    try:
+        from tunesmith.models.load import load_processor
+        from tunesmith.models.reference import resolve
+
+        texts = rows.select(range(min(len(rows), 1000))).column(str(columns["text"])).to_pylist()
+        block = recipe.model
+        reference = resolve(block.name, revision=block.revision, language=language_of(str(t) for t in texts if t))
+        return load_processor(reference), block.max_length or reference.max_length
+    except TunesmithError as error:
+        notes.append(f"Tokens are not counted: {error.problem}")
+    except ImportError as error:
+        notes.append(f"Tokens are not counted: {error.name or error} is not installed.")
+    return None, recipe.model.max_length
+
+
+def _ready(recipe: Recipe, task: str, columns: dict[str, str | list[str]]) -> Recipe:
+    """The recipe with what was guessed written into it."""
+    data = recipe.data.model_copy(update={"columns": columns})
+    return recipe.model_copy(update={"data": data, "task": recipe.task.model_copy(update={"name": task})})
+
+
+def _page(report: dict[str, Any]) -> str:
+    import yaml
+
+    origin = report["origin"]
+    how = [origin.format, origin.encoding, origin.delimiter and f"delimiter {origin.delimiter!r}"]
+    files = ", ".join(origin.files[:3]) + (f" and {len(origin.files) - 3} more" if len(origin.files) > 3 else "")
+    blocks = [
+        f"{files} ({', '.join(filter(None, how))})",
+        report["profile"].to_text(),
+        "guessed\n" + "\n".join(f"  - {why}" for why in report["guess"].why),
+        "notes\n" + "\n".join(f"  - {note}" for note in report["notes"]) if report["notes"] else "",
+        "recipe\n" + yaml.safe_dump(report["recipe"], sort_keys=False, allow_unicode=True, width=100),
+    ]
+    return "\n\n".join(filter(None, blocks))

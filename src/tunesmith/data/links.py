@@ -1,0 +1,67 @@
+"""Rows that belong together and must not be parted: near duplicates, and what a user names as a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.codes import folded_hashes, mix
+from tunesmith.data.duplicates import exact_groups, joined_texts, merged, near_groups
+from tunesmith.data.roles import label_array
+from tunesmith.data.rows import Rows
+
+
+def linked(
+    rows: Rows, given: Mapping[str, Rows], names: Sequence[str], *, near: bool, known: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Groups of rows over several parts at once.
+
+    Args:
+        rows: the rows to divide.
+        given: parts that are divided already.
+        names: text columns.
+        near: near duplicates, too; otherwise only texts that are the same but for case, width and punctuation,
+            and these only between ``rows`` and the given parts.
+        known: the groups of ``rows``, used where nothing is given.
+
+    Returns:
+        the group of each of ``rows``, and of each row of every given part: equal numbers belong together.
+    """
+    apart = np.arange(len(rows))
+    if not names or (not near and not given):
+        return apart, {name: np.full(len(part), -1) for name, part in given.items()}
+    if near and not given and known is not None:
+        return known, {}
+    chunks = [c for part in (rows, *given.values()) for c in joined_texts(part, list(names)).chunks]
+    column = pa.chunked_array(chunks, pa.large_string())
+    groups = near_groups(column) if near else exact_groups(_keys(column))
+    ends = np.cumsum([len(rows), *(len(part) for part in given.values())])
+    return groups[: len(rows)], dict(zip(given, np.split(groups[len(rows) :], ends[:-1] - len(rows))[1:], strict=True))
+
+
+def grouped(rows: Rows, column: str, links: np.ndarray) -> np.ndarray:
+    """``links`` with rows of equal values in ``column`` made one group; empty cells stand alone."""
+    codes, _ = label_array(rows, column)
+    alone = np.where(codes < 0, -np.arange(1, len(rows) + 1), codes)
+    return merged(links, exact_groups(alone))
+
+
+def needed(name: str | None, by: str) -> str:
+    """The column that a way of dividing needs.
+
+    Raises:
+        DataError: none was given.
+    """
+    if name is None:
+        raise DataError(f"data.split.by is {by}, but no {by} column is given.", f"Set data.split.{by}=COLUMN.")
+    return name
+
+
+def _keys(column: pa.ChunkedArray) -> np.ndarray:
+    keys = folded_hashes(column)
+    empty = np.flatnonzero(keys == 0)
+    keys[empty] = mix(empty.astype(np.uint64) + np.uint64(0x5EED))
+    return keys
