@@ -66,6 +66,7 @@ def build_report(
     if "after" not in evidences:
         raise RecipeError(f'A report needs the evidence "after"; it has {", ".join(evidences) or "none"}.')
     after = evidences["after"]
+    evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
     seconds = seconds or {}
     names = REGRESSION_NAMES if kind_of(after) == "regression" else NAMES
     primary = metric_names[0]
@@ -136,6 +137,11 @@ def json_values(value: Any) -> Any:
     if isinstance(value, float):
         return tables.defined(value)
     return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+
+
+def _order(key: str) -> tuple[int, str]:
+    """The order of ``NAMES``, others after."""
+    return (list(NAMES).index(key) if key in NAMES else len(NAMES), key)
 
 
 def _compare_all(

@@ -8,8 +8,8 @@ from typing import Any
 from tunesmith.evaluation.plots.svg import drawing, element, label, line, nice_ticks, place, polyline
 from tunesmith.evaluation.words import number
 
-WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 504.0, 30.0, 222.0
+WIDTH, HEIGHT = 520, 266
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 492.0, 30.0, 222.0
 
 Points = Sequence[tuple[float, float]]
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.evaluation.plots.svg import drawing, element, label, shorten
+from tunesmith.evaluation.plots.svg import drawing, element, label, shorten, width_of
 
-LABELS = 150.0
-"""Room for class names on the left."""
+NAME_COLUMNS = 20
+"""Columns that a class name may take on the left; a Chinese character takes two."""
 
 
 def heatmap(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     """Rows are truths, columns predictions; a cell's shade is its share of the row, its number a count of rows."""
     k = len(labels)
+    left = max(150.0, 7.2 * max(width_of(shorten(name, NAME_COLUMNS)) for name in labels) + 18)
     cell = min(84.0, max(30.0, 480.0 / max(k, 1)))
     top = 34.0 if k <= 4 else 110.0
-    width, height = LABELS + cell * k + 60, top + cell * k + 8
-    parts = [label(LABELS - 10, top - 12, "true ↓  predicted →", anchor="end", kind="caption")]
+    width, height = left + cell * k + 60, top + cell * k + 8
+    parts = [label(left - 10, top - 12, "true ↓  predicted →", anchor="end", kind="caption")]
     for j, name in enumerate(labels):
-        x = LABELS + cell * (j + 0.5)
+        x = left + cell * (j + 0.5)
         if k <= 4:
             parts.append(label(x, top - 12, shorten(name, int(cell / 7)), anchor="middle", kind="tick", title=name))
         else:
@@ -27,9 +28,16 @@ def heatmap(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     for i, row in enumerate(matrix):
         y = top + cell * i
         parts.append(
-            label(LABELS - 10, y + cell / 2 + 4, shorten(labels[i], 20), anchor="end", kind="tick", title=labels[i])
+            label(
+                left - 10,
+                y + cell / 2 + 4,
+                shorten(labels[i], NAME_COLUMNS),
+                anchor="end",
+                kind="tick",
+                title=labels[i],
+            )
         )
-        parts += [_cell(LABELS + cell * j, y, cell, count, sum(row), i == j) for j, count in enumerate(row)]
+        parts += [_cell(left + cell * j, y, cell, count, sum(row), i == j) for j, count in enumerate(row)]
     return drawing(width, height, parts, title="Confusion matrix")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from tunesmith.evaluation.plots.svg import drawing, element, label, line, nice_ticks, place, shorten
 from tunesmith.evaluation.words import duration, number
 
-WIDTH, ROW, TOP = 760, 46, 34
-FIGURE = (215.0, 470.0)
-COST = (560.0, 690.0)
+WIDTH, ROW, TOP = 960, 46, 34
+FIGURE = (215.0, 560.0)
+COST = (650.0, 850.0)
 LEAST = 1e-3
 """Seconds where the cost scale begins."""
 

@@ -35,7 +35,7 @@ def drawing(width: float, height: float, parts: Iterable[str], *, title: str) ->
         element("title", escape(title)) + "".join(parts),
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
-        style=f"max-width:{width:g}px;min-width:{min(width, 480):g}px",
+        style=f"max-width:{width:g}px;min-width:{min(width, max(300, 0.62 * width)):.0f}px",
     )
 
 
@@ -68,15 +68,19 @@ def shorten(text: str, units: int) -> str:
     >>> shorten("balance_not_updated", 10), shorten("房间很干净", 8)
     ('balance_n…', '房间很…')
     """
-    widths = [2 if east_asian_width(c) in "WF" else 1 for c in text]
-    if sum(widths) <= units:
+    if width_of(text) <= units:
         return text
-    kept, used = "", 1
-    for character, width in zip(text, widths, strict=True):
-        if used + width > units:
+    kept = ""
+    for character in text:
+        if width_of(kept + character) >= units:
             break
-        kept, used = kept + character, used + width
+        kept += character
     return f"{kept}…"
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def polyline(points: Sequence[tuple[float, float]], kind: str) -> str:
