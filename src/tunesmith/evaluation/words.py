@@ -42,7 +42,7 @@ def p_words(p: float) -> str:
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that fits.
 
-    >>> duration(0.0042), duration(3.21), duration(245), duration(7300)
+    >>> duration(0.0042), duration(3.21), duration(245), duration(7320)
     ('4 ms', '3.2 s', '4 min 5 s', '2 h 2 min')
     """
     if seconds is None:

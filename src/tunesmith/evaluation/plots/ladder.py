@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import Any
 
-from tunesmith.evaluation.plots.svg import drawing, element, label, line, nice_ticks, place, shorten
+from tunesmith.evaluation.plots.svg import Scale, drawing, element, label, line, nice_ticks, place, shorten
 from tunesmith.evaluation.words import duration, number
 
 WIDTH, ROW, TOP = 960, 46, 34
@@ -38,22 +38,26 @@ def ladder_plot(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     return drawing(WIDTH, height, parts, title=f"{metric} against cost")
 
 
-def _rung(row: Mapping[str, Any], y: float, scale: tuple[float, float, float, float], most: float) -> str:
+def _rung(row: Mapping[str, Any], y: float, scale: Scale, most: float) -> str:
     kind = "tuned" if row["key"] == "after" else "other"
-    figure, seconds = row["figure"], row["seconds"]
-    x = place(figure["value"], scale)
-    cost = (log10(max(seconds or 0, LEAST)) - log10(LEAST)) / (log10(max(most, 1)) - log10(LEAST))
-    bar = max(2.0, cost * (COST[1] - COST[0]))
-    return "".join(
-        [
-            label(0, y + 4, shorten(row["name"], 30), kind=f"name {kind}", title=row["name"]),
-            line(place(_or(figure["low"], figure["value"]), scale), y, place(_or(figure["high"], figure["value"]), scale), y, f"whisker {kind}"),
-            element("circle", cx=x, cy=y, r=6, class_=f"dot {kind}"),
-            label(FIGURE[1] + 14, y + 4, number(figure["value"]), kind=f"value {kind}"),
-            element("rect", x=COST[0], y=y - 7, width=bar if seconds is not None else 0, height=14, rx=3, class_=f"bar {kind}"),
-            label(COST[0] + (bar if seconds is not None else 0) + 8, y + 4, duration(seconds), kind="tick"),
-        ]
-    )  # fmt: skip
+    figure = row["figure"]
+    low, middle, high = (place(_or(figure[key], figure["value"]), scale) for key in ("low", "value", "high"))
+    parts = [
+        label(0, y + 4, shorten(row["name"], 30), kind=f"name {kind}", title=row["name"]),
+        line(low, y, high, y, f"whisker {kind}"),
+        element("circle", cx=middle, cy=y, r=6, class_=f"dot {kind}"),
+        label(FIGURE[1] + 14, y + 4, number(figure["value"]), kind=f"value {kind}"),
+    ]
+    return "".join(parts) + _cost(row["seconds"], y, kind, most)
+
+
+def _cost(seconds: float | None, y: float, kind: str, most: float) -> str:
+    width = 0.0
+    if seconds is not None:
+        share = log10(max(seconds, LEAST) / LEAST) / log10(max(most, 1) / LEAST)
+        width = max(2.0, share * (COST[1] - COST[0]))
+    bar = element("rect", x=COST[0], y=y - 7, width=width, height=14, rx=3, class_=f"bar {kind}")
+    return bar + label(COST[0] + width + 8, y + 4, duration(seconds), kind="tick")
 
 
 def _range(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

@@ -1,0 +1,41 @@
+"""Evidence and rows that the tests of this room share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def single_label(n: int = 300, k: int = 4, seed: int = 0, skill: float = 2.0) -> dict[str, np.ndarray]:
+    """Answers that are right more often the larger ``skill`` is; the same truth for the same n and k."""
+    truth = np.random.default_rng(99).integers(0, k, n)
+    logits = np.random.default_rng(seed).normal(size=(n, k))
+    logits[np.arange(n), truth] += skill
+    p = np.exp(logits)
+    p /= p.sum(axis=1, keepdims=True)
+    return {"label": truth, "predicted": p.argmax(axis=1), "probabilities": p}
+
+
+def multi_label(n: int = 300, k: int = 5, seed: int = 0) -> dict[str, np.ndarray]:
+    """Each label present in a third of the rows; scores rounded, so that some are equal."""
+    generator = np.random.default_rng(seed)
+    truth = generator.random((n, k)) < 1 / 3
+    p = np.round(np.clip(0.3 * truth + 0.7 * generator.random((n, k)), 0.001, 0.999), 2)
+    return {"labels": truth, "predicted_labels": p >= 0.5, "probabilities": p}
+
+
+def regression(n: int = 300, seed: int = 0, noise: float = 1.0) -> dict[str, np.ndarray]:
+    """Numbers far from 0, predictions rounded, so that some are equal."""
+    truth = 1000 + np.random.default_rng(99).normal(size=n) * 3
+    return {"value": truth, "predicted_value": np.round(truth + np.random.default_rng(seed).normal(size=n) * noise, 1)}
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    """300 rows, a hostile and a Chinese one among them."""
+    made: list[dict[str, Any]] = [{"text": f"row number {i}", "label": "a"} for i in range(300)]
+    made[0] = {"text": "<script>alert('x')</script> & <img src=x onerror=alert(1)>", "label": "a"}
+    made[1] = {"text": "房间很干净，服务也很好", "label": "b"}
+    return made
