@@ -236,7 +236,7 @@ def test_folders_of_living_writers_are_left_alone(tmp_path: Path, manifest: Mani
         assert leftovers(tmp_path) == [f".out.{child.pid}.part"]
     finally:
         child.kill()
-        child.wait()
+        child.communicate()
     assert [p.name for p in atomic.clean_stale(place)] == [f".out.{child.pid}.part"]
 
 
@@ -282,4 +282,4 @@ def _started(stage: str, place: Path) -> subprocess.Popen[str]:
 def _kill_at(stage: str, place: Path) -> None:
     child = _started(stage, place)
     os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    child.communicate()

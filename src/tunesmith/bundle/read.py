@@ -92,6 +92,7 @@ def read_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     """A bundle, its files checked against its manifest.
 
     Args:
+        path: the bundle's folder.
         verify: whether to hash every file; without it only names and sizes are compared.
 
     Raises:

@@ -36,12 +36,14 @@ def write_bundle(
 ) -> Manifest:
     """Write a bundle, whole or not at all.
 
-    ``fill(folder)`` writes the model, tokenizer, recipe and report. ``prove(folder)`` reads the sealed folder, before
-    anyone can see it, and returns what it found (or raises: then nothing ships). ``finish(folder, manifest)`` may
-    write what tells of the proof, such as the card. The manifest is written last.
-
     Args:
-        target: the bundle's folder. An empty folder is taken; a bundle is replaced only with ``replace``.
+        target: the bundle's folder. An empty folder is taken.
+        fill: writes the model, tokenizer, recipe and report into the folder given.
+        manifest: what is known; the files are added to it. It is written last.
+        prove: reads the sealed folder, before anyone can see it, and returns what it found, which becomes part of
+            the manifest; or raises, and nothing ships.
+        finish: writes what tells of the proof, such as the card; it is given the folder and the manifest.
+        replace: whether a bundle that is there gives way.
 
     Returns:
         The manifest as written, with all files.
@@ -88,6 +90,8 @@ def check_target(target: str | Path, *, replace: bool = False, need_bytes: int =
     Makes the parent folders.
 
     Args:
+        target: the bundle's folder to be.
+        replace: whether a bundle that is there will give way.
         need_bytes: what the bundle will take, if known.
 
     Returns:

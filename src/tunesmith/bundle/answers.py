@@ -1,0 +1,147 @@
+"""Answers written as they come: a table to read, JSON, JSON lines, or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from tunesmith.bundle.layout import finite
+from tunesmith.bundle.questions import Question
+from tunesmith.core.contracts import Prediction
+from tunesmith.core.errors import TunesmithError
+
+Write = Callable[[Question, Prediction], None]
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
+
+
+@contextmanager
+def answers_file(path: Path) -> Iterator[Write]:
+    """Write answers into a file, by its suffix; the file appears when all are there.
+
+    Raises:
+        TunesmithError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
+    """
+    check_suffix(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            with writer(file, path.suffix.lower()) as write:
+                yield write
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise TunesmithError(
+            f"The predictions cannot be written to {path}: {error.strerror or error}.", "Name another --output."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise TunesmithError if no format is known by the file's suffix."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise TunesmithError(
+            f'--output is "{path}", whose ending says no known format.', f"Known: {', '.join(SUFFIXES)}."
+        )
+
+
+@contextmanager
+def writer(file: TextIO, form: str) -> Iterator[Write]:
+    """Write answers to an open file as ".json", ".jsonl", ".csv" or ".tsv"."""
+    if form == ".json":
+        with _json(file) as write:
+            yield write
+    elif form in (".csv", ".tsv"):
+        yield _csv(file, "," if form == ".csv" else "\t")
+    else:
+        yield lambda question, answer: print(_line(together(question, answer)), file=file)
+
+
+def together(question: Question, answer: Prediction) -> dict[str, Any]:
+    """What was given, then what is predicted; a name that both have is ``predicted_`` of the answer's."""
+    renamed = {f"predicted_{key}" if key in question.given else key: value for key, value in answer.items()}
+    return {**question.given, **renamed}
+
+
+def readable(question: Question, answer: Prediction) -> str:
+    """One line: the answer, its score, and the beginning of the text."""
+    score = answer.get("score")
+    number = f"{score:.3f}" if isinstance(score, float) else ""
+    text = " ".join(str(next(iter(question.given.values()), "")).split())
+    return f"{_padded(headline(answer), 16)}  {number:>5}  {_cut(text, 90)}".rstrip()
+
+
+def headline(answer: Prediction) -> str:
+    """The answer in a word: its label, its labels, or its first value."""
+    if answer.get("error"):
+        return f"({answer['error']})"
+    value = next(iter(answer.values()), "")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
+
+
+@contextmanager
+def _json(file: TextIO) -> Iterator[Write]:
+    """``{"predictions": [...]}``, without holding all of it."""
+    between = ""
+
+    def write(question: Question, answer: Prediction) -> None:
+        nonlocal between
+        file.write(f"{between}{_line(answer)}")
+        between = ",\n "
+
+    file.write('{"predictions": [')
+    yield write
+    file.write("]}\n")
+
+
+def _csv(file: TextIO, delimiter: str) -> Write:
+    """The first answer says which columns there are; values that are no scalars are JSON."""
+    names: list[str] = []
+    table: Any = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+
+    def write(question: Question, answer: Prediction) -> None:
+        values = together(question, {"error": "", **answer})
+        if not names:
+            names.extend(sorted(values, key=lambda name: name == "error"))
+            table.writerow(names)
+        table.writerow([_cell(values.get(name)) for name in names])
+
+    return write
+
+
+def _cell(value: Any) -> Any:
+    return _line(value) if isinstance(value, dict | list) else value
+
+
+def _line(value: Any) -> str:
+    return json.dumps(finite(value), ensure_ascii=False, default=str)
+
+
+def _width(text: str) -> int:
+    """Columns on a screen: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if _width(kept + character) >= width:
+            break
+        kept += character
+    return kept + "…"

@@ -1,0 +1,143 @@
+"""What is asked of a bundle, one after the other: from texts, lines, or a data file; and the answers to all of it.
+
+A question that has no text is not dropped: its answer is empty and says why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.rows import as_row, input_columns
+from tunesmith.core.contracts import Prediction, Row, Task
+from tunesmith.core.errors import DataError
+
+if TYPE_CHECKING:
+    from tunesmith.data.rows import Rows
+
+Columns = Mapping[str, str | list[str]]
+"""Role -> column."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was given, and the row that it is; or what is wrong with it."""
+
+    given: Row
+    row: Row | None
+    problem: str = ""
+
+
+def from_texts(task: Task, texts: Iterable[str]) -> Iterator[Question]:
+    """A question for each text."""
+    role = input_columns(task)[0].role
+    return (_question(task, {role: text}, {role: text}) for text in texts)
+
+
+def from_lines(task: Task, lines: Iterable[str], columns: Columns) -> Iterator[Question]:
+    """A question for each line: JSON objects if the first line is one, else texts.
+
+    Args:
+        task: what is predicted.
+        lines: with or without their ends.
+        columns: role -> key, for objects whose keys are not the roles.
+    """
+    ended = (line.rstrip("\r\n") for line in lines)
+    first = next(ended, None)
+    if first is None:
+        return
+    objects = isinstance(_object(first), dict)
+    yield _from_object(task, first, columns) if objects else next(from_texts(task, [first]))
+    for line in ended:
+        if objects and not line.strip():
+            continue
+        yield _from_object(task, line, columns) if objects else next(from_texts(task, [line]))
+
+
+def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
+    """A question for each row of a file, in order; read as it is asked for."""
+    from tunesmith.data.roles import roles
+
+    for given, row in zip(rows, roles(rows, columns), strict=True):
+        yield _question(task, given, row)
+
+
+def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[str]]:
+    """Which column of a file is which role: as ``known``, else by the role's name, else guessed.
+
+    Raises:
+        DataError: nothing can be a role that the task reads.
+    """
+    from tunesmith.data.schema import guess
+
+    inputs = input_columns(task)
+    names = [*known, {c.role: c.role for c in inputs}]
+    found: dict[str, str | list[str]] = {}
+    for column in inputs:
+        able = [c[column.role] for c in names if column.role in c and _is_there(c[column.role], rows)]
+        found |= {column.role: able[0]} if able else {}
+    missing = [c.role for c in inputs if c.required and c.role not in found]
+    if not missing:
+        return found
+    with suppress(DataError):
+        found = {**guess(rows, task=task.name).columns, **found}
+    if missing[0] not in found:
+        raise DataError(
+            f'No column can be read as "{missing[0]}". Columns: {", ".join(rows.columns)}.',
+            f"Name it: --column {missing[0]}=COLUMN",
+        )
+    return {role: column for role, column in found.items() if role in {c.role for c in inputs}}
+
+
+def answers(
+    predictor: Predictor, questions: Iterable[Question], chunk: int = 256
+) -> Iterator[tuple[Question, Prediction]]:
+    """Each question with its answer, in order, ``chunk`` at a time."""
+    remaining = iter(questions)
+    while some := list(islice(remaining, chunk)):
+        found = iter(predictor.predict([q.row for q in some if q.row is not None]))
+        for question in some:
+            yield question, no_answer(predictor.task, question.problem) if question.row is None else next(found)
+
+
+def no_answer(task: Task, problem: str) -> Prediction:
+    """An answer of the task's shape without a value, and ``error``."""
+    return {**dict.fromkeys(task.response_model().model_fields), "error": problem}
+
+
+def _question(task: Task, given: Row, row: Row) -> Question:
+    first = input_columns(task)[0]
+    value = row.get(first.role)
+    if first.required and (value is None or (isinstance(value, str) and not value.strip())):
+        return Question(given, None, f"no {first.role}")
+    return Question(given, row)
+
+
+def _from_object(task: Task, line: str, columns: Columns) -> Question:
+    given = _object(line)
+    if not isinstance(given, dict):
+        return Question({"line": line}, None, "not a JSON object")
+    named = {role: given[key] for role, key in columns.items() if isinstance(key, str) and key in given}
+    try:
+        row = as_row(task, {**given, **named})
+    except DataError as error:
+        return Question(given, None, error.problem)
+    return _question(task, given, row)
+
+
+def _object(line: str) -> Any:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _is_there(column: str | list[str], rows: Rows) -> bool:
+    return set([column] if isinstance(column, str) else column) <= set(rows.columns)

@@ -1,0 +1,129 @@
+"""``tunesmith predict``: ask a bundle about texts, a data file, or the lines of standard input.
+
+tunesmith predict out/reviews "great!" "never again"
+tunesmith predict out/reviews --file new.csv --output answers.csv
+cat lines.txt | tunesmith predict out/reviews --output answers.jsonl
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json
+from tunesmith.core.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.answers import Write
+    from tunesmith.bundle.questions import Question
+    from tunesmith.bundle.read import Bundle
+    from tunesmith.core.contracts import Prediction
+
+
+def predict(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The folder that tune wrote.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; absent: lines of stdin.")
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", help="A data file: CSV, JSONL, Parquet, Excel ...")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Write here: .jsonl, .json, .csv or .tsv.")] = None,
+    column: Annotated[list[str] | None, typer.Option("--column", help="ROLE=COLUMN of the file: text=review")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts computed together.")] = 32,
+    runtime: Annotated[str, typer.Option("--runtime", help="What computes: see tunesmith plugins runtimes.")] = "torch",
+    json: Json = False,
+) -> None:
+    """Ask a bundle about texts, a file, or standard input (a text a line, or a JSON object a line)."""
+    from tunesmith.bundle.answers import check_suffix
+    from tunesmith.bundle.questions import answers
+    from tunesmith.bundle.read import read_bundle
+
+    if output is not None:
+        check_suffix(output)
+    opened = read_bundle(bundle)
+    questions = _questions(opened, texts or [], file, _columns(column or []))
+    predictor = opened.predictor(runtime, batch_size=batch_size)
+    answered = answers(predictor, questions)
+    if output is None and json:
+        pairs = list(answered)
+        _complain(len(pairs), [question for question, _ in pairs if question.row is None])
+        emit({"predictions": [answer for _, answer in pairs]}, as_json=True)
+    else:
+        with _destination(output) as write:
+            total, wrong = _written(answered, write)
+        _complain(total, wrong)
+        if output is not None:
+            done = {"output": output, "rows": total, "unanswered": len(wrong)}
+            emit(done, json, lambda told: f"{told['rows']:,} answers in {told['output']}")
+
+
+def _questions(bundle: Bundle, texts: list[str], file: str | None, columns: dict[str, str]) -> Iterable[Question]:
+    from tunesmith.bundle.questions import columns_of, from_lines, from_rows, from_texts
+    from tunesmith.data.read import read
+
+    if texts and file:
+        raise RecipeError("Both texts and --file were given.", "Give one of them.")
+    trained = (bundle.manifest.recipe.get("data") or {}).get("columns") or {}
+    if texts:
+        return from_texts(bundle.task, texts)
+    if not file:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise RecipeError("There is nothing to predict.", "Give texts, --file FILE, or lines on standard input.")
+        return from_lines(bundle.task, sys.stdin, {**trained, **columns})
+    rows = read(file)
+    if rows.broken:
+        first = rows.broken[0]
+        told = (
+            f"{len(rows.broken)} broken rows get no answer; the first: {first.file}, line {first.line}: {first.reason}"
+        )
+        print(told, file=sys.stderr)
+    return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained))
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        role, equals, name = pair.partition("=")
+        if not (role and equals and name):
+            raise RecipeError(f'--column is "{pair}".', "Write ROLE=COLUMN, for example: --column text=review")
+        found[role] = name
+    return found
+
+
+@contextmanager
+def _destination(output: Path | None) -> Iterator[Write]:
+    from tunesmith.bundle.answers import answers_file, readable
+
+    if output is None:
+        yield lambda question, answer: print(readable(question, answer), flush=True)
+    else:
+        with answers_file(output) as write:
+            yield write
+
+
+def _written(answered: Iterable[tuple[Question, Prediction]], write: Write) -> tuple[int, list[Question]]:
+    total, wrong = 0, []
+    for question, answer in answered:
+        write(question, answer)
+        total += 1
+        if question.row is None:
+            wrong.append(question)
+    return total, wrong
+
+
+def _complain(total: int, wrong: list[Question]) -> None:
+    """Tell of rows without an answer; an error where there is no answer at all."""
+    if not total:
+        raise DataError(
+            "There is nothing to predict: no text was given.", "Give texts, --file FILE, or lines on stdin."
+        )
+    if len(wrong) == total:
+        raise DataError(f"None of the {total} rows can be answered; the first: {wrong[0].problem}.", "Check the input.")
+    if wrong:
+        said = f"{len(wrong)} of {total} rows have no answer; the first: {wrong[0].problem}"
+        print(f"{said}: {dict(wrong[0].given)!r:.120}", file=sys.stderr)
