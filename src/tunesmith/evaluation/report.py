@@ -75,6 +75,7 @@ def build_report(
     compared = _compare_all(measured, names, confidence)
     primaries = {key: found[primary] for key, found in compared.items()}
     by_class = kind_of(after) in ("single-label", "multi-label")
+    readable = kind_of(after) != "other"
     calibration = _calibration(after, confidence, resamples, seed)
     values = {
         "format": FORMAT,
@@ -95,8 +96,8 @@ def build_report(
         "per_class": tables.per_class(after, class_names, confidence=confidence, **boot) if by_class else None,
         "confusion": tables.confusion(after, class_names),
         "calibration": calibration,
-        "flips": flips(evidences["before"], after, rows, class_names) if "before" in evidences else None,
-        "worst_errors": worst_errors(after, rows, class_names) if kind_of(after) != "other" else [],
+        "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
+        "worst_errors": worst_errors(after, rows, class_names) if readable else [],
         "ladder": {
             "metric": primary,
             "rows": ladder({k: m.figures(confidence)[primary] for k, m in measured.items()}, seconds, names),
