@@ -51,8 +51,11 @@ def figures(
     """Each metric's value on all rows, and its interval.
 
     Args:
+        evidence: arrays with one entry a row.
+        metric_names: names in the metrics family.
         resamples: bootstrap resamples.
         confidence: share of replicates inside the interval.
+        seed: of the resamples.
 
     Raises:
         RecipeError: a metric is unknown or does not fit the evidence.

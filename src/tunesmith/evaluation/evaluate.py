@@ -35,8 +35,12 @@ def evaluate(
     """Predict ``rows`` and compute figures with bootstrap intervals.
 
     Args:
+        predictor: what answers.
         rows: by role, their targets among them.
         metrics: names in the metrics family; None: the task's own.
+        resamples: of the bootstrap.
+        confidence: of the intervals.
+        seed: of the bootstrap.
 
     Raises:
         DataError: there are no rows.

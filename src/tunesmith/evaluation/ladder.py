@@ -36,6 +36,8 @@ def ladder_words(
 
     Args:
         comparisons: by baseline, "after" against it on the primary metric.
+        seconds: by candidate, ``{"fit", "predict"}``.
+        names: by candidate, as the sentence calls it.
     """
     tuned = names["after"]
     as_good = [key for key, c in comparisons.items() if c.verdict in ("worse", "not distinguishable")]

@@ -13,6 +13,8 @@ def mcnemar(fixed: int, broken: int, *, mid_p: bool = True) -> float:
     """Two-sided p-value of ``fixed`` rows gained against ``broken`` rows lost (McNemar 1947), from the binomial.
 
     Args:
+        fixed: rows that only the second model answers right.
+        broken: rows that only the first model answers right.
         mid_p: count the observed split half (Fagerland, Lydersen and Laake 2013): the exact test is too careful.
 
     >>> round(mcnemar(8, 1, mid_p=False), 4), mcnemar(0, 0)

@@ -51,6 +51,8 @@ def build_report(
     """Put everything together.
 
     Args:
+        task_name: the task's name in its family.
+        class_names: in the order of the probabilities; empty for numbers.
         metric_names: the first is the primary one.
         rows: the test rows, by role, in the order of the evidence.
         evidences: "after", and any of "before", "majority", "tfidf".
@@ -58,7 +60,11 @@ def build_report(
         history: ``{"step", "loss", "learning_rate", "validation": {metric: value}}``, keys may be absent.
         data_notes: sentences on the data: rows used, dropped, cut.
         context: passed through: "model", "method", "parameters", "seconds", "recipe", "environment", ...
-        resamples, confidence, seed: of the bootstrap.
+        parity: what each hand-off did to the answers.
+        checks: results of the checks that were asked for.
+        resamples: of the bootstrap.
+        confidence: of all intervals.
+        seed: of the bootstrap.
 
     Raises:
         RecipeError: there is no "after", or a metric does not fit the task.

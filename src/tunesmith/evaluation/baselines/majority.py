@@ -23,6 +23,9 @@ def majority(
 
     Args:
         task_name: "text-classification", "multi-label-classification" or "text-regression".
+        train_rows: rows by role, with their targets.
+        test_rows: the rows to answer, with their targets.
+        class_names: all classes, in the order of the probabilities; empty for numbers.
         language: not read; here so that all baselines are called alike.
 
     Raises:

@@ -35,6 +35,9 @@ def tfidf(
 
     Args:
         task_name: "text-classification", "multi-label-classification" or "text-regression".
+        train_rows: rows by role, with their targets.
+        test_rows: the rows to answer, with their targets.
+        class_names: all classes, in the order of the probabilities; empty for numbers.
         language: ISO code; None: seen from the script of the text.
 
     Raises:
