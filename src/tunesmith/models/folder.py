@@ -62,7 +62,9 @@ def model_files(names: Iterable[str], *, code: bool = False) -> list[str]:
     wanted = set(weight_files(names))
     for name in names:
         suffix = Path(name).suffix
-        top = "/" not in name and suffix in {".json", ".txt", ".model", ".jinja", ".tiktoken", ".spm"}
+        top = (
+            name[0] != "." and "/" not in name and suffix in {".json", ".txt", ".model", ".jinja", ".tiktoken", ".spm"}
+        )
         pooling = name.count("/") == 1 and name.endswith("/config.json") and name[0].isdigit()
         if top or pooling or name == "README.md" or (code and suffix == ".py"):
             wanted.add(name)

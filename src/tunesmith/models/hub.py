@@ -29,14 +29,16 @@ def offline() -> bool:
 
 def cached(hub_id: str, revision: str | None = None) -> Path | None:
     """A whole snapshot in the local Hugging Face cache, or None. Never asks the network."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    # Not snapshot_download(local_files_only=True): it wants every file of the repository, and we leave some out.
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
-    except (OSError, ValueError, HFValidationError):
+        config = try_to_load_from_cache(hub_id, "config.json", revision=revision)
+    except HFValidationError:
         return None
-    return folder if complete(folder) else None
+    folder = Path(config).parent if isinstance(config, str) else None
+    return folder if folder and complete(folder) else None
 
 
 def download(hub_id: str, revision: str | None = None, *, code: bool = False) -> Path:
@@ -57,7 +59,8 @@ def download(hub_id: str, revision: str | None = None, *, code: bool = False) ->
     refuse_unsafe(f'The hub\'s model "{hub_id}"', names)
     wanted = model_files(names, code=code)
     try:
-        return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted, etag_timeout=TIMEOUT_SECONDS))
+        # By the name asked for, not by info.sha: only then does the cache know the name without a network.
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted, etag_timeout=TIMEOUT_SECONDS))
     except Exception as error:  # the client's errors have no common family
         raise OutOfReach(f"its download was cut off ({_brief(error)})") from error
 
