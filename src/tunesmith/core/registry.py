@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "trackers": "tunesmith.training.trackers:TRACKERS",
     "metrics": "tunesmith.evaluation.metrics:METRICS",
     "checks": "tunesmith.evaluation.checks:CHECKS",
+    "baselines": "tunesmith.evaluation.baselines:BASELINES",
     "runtimes": "tunesmith.bundle.runtimes:RUNTIMES",
     "sources": "tunesmith.data.sources:SOURCES",
     "packaged_models": "tunesmith.models.packaged:PACKAGED_MODELS",

@@ -14,6 +14,7 @@ from tunesmith.data.read import read
 from tunesmith.data.roles import table_of_roles
 from tunesmith.data.rows import Rows
 from tunesmith.data.schema import guess
+from tunesmith.data.settle import settled
 from tunesmith.data.split import split
 
 
@@ -51,7 +52,7 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     columns = guessed.columns
     notes: list[str] = []
     options = block.clean.model_dump()
-    rows, cleaned = clean(source, columns, **options)
+    rows, cleaned = clean(settled(source, columns, notes), columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
     given = {"test": _held(block, block.test, columns), "validation": _held(block, block.validation, columns)}
     dividing = block.split.model_dump()

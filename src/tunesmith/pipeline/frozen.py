@@ -31,8 +31,7 @@ def on_frozen_backbone(plan: Plan, model: Any, processor: Any) -> tuple[Task, An
     name = f"{plan.reference.content_hash}|{pooling}|{plan.max_length}"
 
     def vectors_of(features: Sequence[Feature]) -> np.ndarray:
-        mean.shorten(model)
-        try:
+        with mean.shortened(model):
             return vectors(
                 model,
                 features,
@@ -41,7 +40,5 @@ def on_frozen_backbone(plan: Plan, model: Any, processor: Any) -> tuple[Task, An
                 model_hash=name,
                 device=plan.machine.device,
             )
-        finally:
-            mean.restore(model)
 
     return on_vectors(plan.task, vectors_of), head

@@ -14,6 +14,7 @@ from tunesmith.core.recipe import PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.prepare import Prepared, prepare
+from tunesmith.evaluation.gate import parse_gate
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.training.settings import decided
@@ -81,6 +82,7 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     method: Method = family("methods").make(method_block.name, method_block.options)
     training = decided(recipe.training, method)
     strategies = ordered([_made("strategies", block) for block in training.strategies])
+    parse_gate(recipe.evaluation.gate)
     machine = resolve(training.device, training.precision, training.threads)
     data = prepare(recipe.data, recipe.task.name)
     task_block = PluginBlock(name=data.task, **recipe.task.options)

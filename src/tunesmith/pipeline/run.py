@@ -17,6 +17,7 @@ from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import BASELINES
 from tunesmith.evaluation.metrics import METRICS
+from tunesmith.models.heads import mean
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
 from tunesmith.pipeline.save import save
@@ -68,9 +69,12 @@ class _Run:
     """One run; what its stages share."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
+        import torch
+
         from tunesmith.models.build import build
         from tunesmith.models.load import load_processor
 
+        torch.set_num_threads(plan.machine.threads)
         self.plan, self.folder = plan, folder
         self.stage = Stages(plan.trackers)
         seed_everything(plan.recipe.training.seed)
@@ -117,7 +121,8 @@ class _Run:
 
     def _measured(self, precision: str) -> tuple[Evidence, dict[str, float]]:
         start = time.monotonic()
-        predictions = self._predictor(precision).predict(self.plan.data.test)
+        with mean.shortened(self.model):
+            predictions = self._predictor(precision).predict(self.plan.data.test)
         taken = time.monotonic() - start
         return self.plan.task.evidence(self.plan.data.test, predictions), {"predict": taken}
 

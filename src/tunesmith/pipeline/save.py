@@ -86,7 +86,9 @@ def save(
         return found
 
     def finish(part: Path, manifest: Manifest) -> None:
-        card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=adapter)
+        # An appended layer is not in the base's own config; its weights are in the adapter.
+        beside = {"num_hidden_layers": model.config.num_hidden_layers} if mean.has_mean(model) else {}
+        card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=beside if adapter else None)
         (part / CARD).write_text(card, "utf-8")
 
     write_bundle(plan.bundle, fill=fill, manifest=manifest_of(plan, model, report), prove=prove, finish=finish, replace=replace)

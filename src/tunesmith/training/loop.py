@@ -210,6 +210,8 @@ class _Loop:
         while not progress.done:
             self._epoch()
         self._put_best_back()
+        # accelerate leaves its mixed precision on the model's forward, where it would change every later answer.
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         rate = progress.samples / progress.seconds if progress.seconds else 0.0
         return Trained(
             progress.history, progress.best_step, progress.step, progress.seconds, rate, progress.stopped_early, resumed
@@ -226,7 +228,7 @@ class _Loop:
             progress.batch += 1
             last = progress.batch == batches
             self._backward(batch)
-            progress.samples += len(batch["input_ids"]) * self.accelerator.num_processes
+            progress.samples += len(next(iter(batch.values()))) * self.accelerator.num_processes
             if progress.batch % settings.accumulate and not last:
                 continue
             self._step()

@@ -13,6 +13,8 @@ the same formula directly, for the first token only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -121,3 +123,13 @@ def restore(model: Any) -> None:
     layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
     if isinstance(layers, nn.ModuleList) and len(layers) and isinstance(layers[-1], MeanLayer):
         layers[-1] = layers[-1].layer
+
+
+@contextmanager
+def shortened(model: Any) -> Iterator[None]:
+    """``shorten`` for the time of the block."""
+    shorten(model)
+    try:
+        yield
+    finally:
+        restore(model)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class HeadOnVectors(nn.Module):
@@ -28,14 +28,14 @@ class HeadOnVectors(nn.Module):
         """vectors: the first token's last hidden state, [batch, width]; -> an object with ``logits``."""
         states: torch.Tensor = vectors
         if not isinstance(self.classifier, nn.Linear):  # RoBERTa's head takes all tokens and reads the first
-            return SimpleNamespace(logits=self.classifier(states.unsqueeze(1)))
+            return SequenceClassifierOutput(logits=self.classifier(states.unsqueeze(1)))
         if self.pooler is not None:
             states = self.pooler(states.unsqueeze(1))
         elif self.pre_classifier is not None:
             states = self.pre_classifier(states).relu()
         if self.dropout is not None:
             states = self.dropout(states)
-        return SimpleNamespace(logits=self.classifier(states))
+        return SequenceClassifierOutput(logits=self.classifier(states))
 
 
 def head_on_vectors(model: Any) -> HeadOnVectors | None:

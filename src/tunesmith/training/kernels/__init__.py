@@ -6,7 +6,7 @@ They are put in for the time of training and taken out before anything is saved.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,17 +26,10 @@ def fast_training(model: nn.Module, used: torch.Tensor | None, device: str) -> I
     from tunesmith.models.heads import mean
 
     transformer = plain(model)
-    if transformer is not None:
-        mean.shorten(transformer)
-    try:
-        if device.split(":")[0] == "cpu":
-            with _fast_on_cpu(model, transformer, used):
-                yield
-        else:
+    on_cpu = device.split(":")[0] == "cpu"
+    with mean.shortened(transformer) if transformer is not None else nullcontext():
+        with _fast_on_cpu(model, transformer, used) if on_cpu else nullcontext():
             yield
-    finally:
-        if transformer is not None:
-            mean.restore(transformer)
 
 
 @contextmanager

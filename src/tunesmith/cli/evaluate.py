@@ -1,0 +1,47 @@
+"""``tunesmith evaluate``: measure a bundle on labelled rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json, Overrides
+
+
+def evaluate(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The folder that tune wrote.")],
+    file: Annotated[str, typer.Argument(help="Labelled rows: file, glob, folder or hub id.")],
+    overrides: Overrides = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the page to this .html file.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure a bundle on labelled rows: figures with intervals, per class, confusion, calibration, worst errors.
+
+    Columns are those that the bundle was trained on, unless named: data.text=review data.label=stars.
+    """
+    from tunesmith.pipeline.measure import measured
+
+    found = measured(bundle, file, overrides or [])
+    if report is not None:
+        from tunesmith.evaluation.html import render
+
+        report.write_text(render(found), "utf-8")
+    keys = ("task", "rows", "metrics", "per_class", "confusion", "calibration", "worst_errors", "data_notes", "verdict")
+    emit({"bundle": bundle, "file": file, **{key: found[key] for key in keys}}, json, _page)
+
+
+def _page(result: dict[str, Any]) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("metric", "value", "interval"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    for name, figure in result["metrics"].items():
+        value = "-" if figure["value"] is None else f"{figure['value']:.4f}"
+        table.add_row(name, value, "-" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}")
+    notes = [f"note: {note}" for note in result["data_notes"]]
+    return Group(f"{result['bundle']} on {result['rows']} rows of {result['file']}", table, *notes)

@@ -1,0 +1,64 @@
+"""Measure a bundle on rows that it was not made with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.read import read_bundle
+from tunesmith.core.contracts import Row
+from tunesmith.core.errors import DataError
+from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.data.clean import clean
+from tunesmith.data.read import read
+from tunesmith.data.roles import table_of_roles
+from tunesmith.data.schema import guess
+from tunesmith.data.settle import settled
+from tunesmith.evaluation.report import build_report
+
+
+def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The report of a bundle on a file: as a run's, without before and baselines.
+
+    Args:
+        overrides: ``data.text=review`` and the like; absent: the columns that the bundle was trained on.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
+    """
+    bundle = read_bundle(bundle_path)
+    block = Recipe.parse({"data": {"path": file}}, overrides).data
+    notes: list[str] = []
+    rows = _rows(bundle, block, notes)
+    start = time.monotonic()
+    predictions = bundle.predictor().predict(rows)
+    seconds = time.monotonic() - start
+    return build_report(
+        task_name=bundle.task.name,
+        class_names=getattr(bundle.task, "labels", []),
+        metric_names=bundle.task.metrics,
+        rows=rows,
+        evidences={"after": bundle.task.evidence(rows, predictions)},
+        seconds={"after": {"predict": seconds}},
+        data_notes=notes,
+        context={"bundle": str(bundle.path), "file": file},
+    )
+
+
+def _rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
+    source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
+    trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
+    same = {role: c for role, c in trained.items() if c in source.columns} if not block.columns else {}
+    found = guess(source, task=bundle.task.name, columns={**same, **block.columns})
+    known = getattr(bundle.task, "labels", [])
+    rows, cleaned = clean(
+        settled(source, found.columns, notes, known=known), found.columns, duplicates=False, conflicts="keep"
+    )
+    notes += [*source.origin.notes, *cleaned.notes()]
+    wanted = [column.role for column in bundle.task.columns if column.required]
+    table: list[Row] = list(table_of_roles(rows, found.columns, wanted))
+    if not table:
+        raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
+    return table
