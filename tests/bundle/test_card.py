@@ -57,6 +57,7 @@ def test_figures_stand_beside_baselines_with_intervals(values: dict[str, Any]) -
     assert "12,000 rows" in card
     assert "3 rows \\| dropped" in card
     assert "64 rows, largest gap 0" in card
+    assert "By tunesmith 0\\.1.0" in card
 
 
 def test_code_in_the_card_runs(values: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def test_round_trip(
     assert bundle.task.labels == ["bad", "good", "不好"]  # type: ignore[attr-defined]
     assert bundle.recipe.data.columns == {"text": "review"}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(read.files)
+    assert len({path.stat().st_mode for path in bundle.path.iterdir()}) == 1
 
     before = Predictor(task, processor, TorchRuntime(model), max_length=manifest.max_length)
     rows = [{"text": text} for text in texts]

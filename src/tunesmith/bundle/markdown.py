@@ -15,7 +15,7 @@ def escaped(value: Any) -> str:
     """
     line = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
     line = re.sub(r"([\\`*_{}\[\]|~$])", r"\\\1", line)
-    return re.sub(r"^([#+\->=]|\d+[.)])", r"\\\1", line)
+    return re.sub(r"^(\d*)([#+\->=.)])", r"\1\\\2", line)
 
 
 def code(value: Any) -> str:

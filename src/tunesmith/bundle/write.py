@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.atomic import part_folder, put_in_place
-from tunesmith.bundle.integrity import records_of
+from tunesmith.bundle.integrity import files_in, records_of
 from tunesmith.bundle.layout import MANIFEST, Manifest
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, TunesmithError
@@ -81,7 +81,15 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     sealed = with_fields(manifest, files=records_of(folder))
     text = json.dumps(sealed.to_json(), ensure_ascii=False, indent=2, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    _same_rights(folder)
     return sealed
+
+
+def _same_rights(folder: Path) -> None:
+    """Give every file the rights of the manifest: safetensors makes files that only their owner can read."""
+    rights = (folder / MANIFEST).stat().st_mode & 0o777
+    for name in files_in(folder):
+        (folder / name).chmod(rights)
 
 
 def check_target(target: str | Path, *, replace: bool = False, need_bytes: int = 0) -> Path:
@@ -132,10 +140,12 @@ def write_model(folder: Path, model: Any, processor: Any) -> None:
         processor: its tokenizer.
     """
     from tunesmith.models.heads import mean
+    from tunesmith.models.load import quiet
 
     mean.restore(model)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
 
 
 def _check_free(place: Path, replace: bool) -> None:
