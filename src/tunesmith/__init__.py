@@ -9,21 +9,17 @@ from tunesmith.core.errors import TunesmithError
 
 if TYPE_CHECKING:
     from tunesmith.bundle.read import read_bundle as load
-    from tunesmith.data.check import check
-    from tunesmith.pipeline import evaluate, reproduce, tune
+    from tunesmith.pipeline import tune
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "tune": "tunesmith.pipeline:tune",
-    "evaluate": "tunesmith.pipeline:evaluate",
-    "reproduce": "tunesmith.pipeline:reproduce",
     "load": "tunesmith.bundle.read:read_bundle",
-    "check": "tunesmith.data.check:check",
 }
 """Public names, each loaded when it is first asked for, so that ``import tunesmith`` costs nothing."""
 
-__all__ = ["TunesmithError", "__version__", "check", "evaluate", "load", "reproduce", "tune"]
+__all__ = ["TunesmithError", "__version__", "load", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -134,9 +134,9 @@ def _call(name: str, verb: Verb, arguments: list[str]) -> int:
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     examples = "\n".join(f"  {example}" for example in verb.examples)
-    app.command(
-        name, epilog=f"\b\nExamples:\n{examples}", context_settings={"help_option_names": ["-h", "--help"]}
-    )(verb.load())
+    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings={"help_option_names": ["-h", "--help"]})(
+        verb.load()
+    )
     try:
         code = get_command(app).main(arguments, prog_name=f"tunesmith {name}", standalone_mode=False)
     except typer.TyperException as error:

@@ -61,8 +61,7 @@ def _listing(installed: Mapping[str, Registry]) -> str:
 def _page(plugin: Mapping[str, Any]) -> str:
     head = f"{plugin['name']} ({plugin['family']}): {plugin['summary']}"
     options = [
-        f"  {key} = {option.get('default', '(required)')}  {_kind(option)}"
-        for key, option in plugin["options"].items()
+        f"  {key} = {option.get('default', '(required)')}  {_kind(option)}" for key, option in plugin["options"].items()
     ]
     return "\n\n".join(filter(None, [head, plugin["about"], "\n".join(["options:", *options]) if options else ""]))
 

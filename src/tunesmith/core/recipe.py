@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -221,12 +221,8 @@ def _merge(values: Mapping[str, Any], overrides: Iterable[str], mistakes: list[s
         if not equals or not key.strip():
             mistakes.append(f'"{override}" is not an override: write key=value, for example training.epochs=3.')
             continue
-        try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError:
-            value = raw
-        value = _number(value)
-        *parents, last = key.strip().split(".")
+        *parents, last = path = key.strip().split(".")
+        value = _value(raw, text=_is_text(path))
         block: dict[str, Any] = merged
         for parent in parents:
             inner = block.get(parent)
@@ -237,6 +233,28 @@ def _merge(values: Mapping[str, Any], overrides: Iterable[str], mistakes: list[s
             block = block[parent]
         block[last] = value
     return merged
+
+
+def _value(raw: str, *, text: bool) -> Any:
+    """What stands behind ``=``, read as YAML; where text is wanted, ``yes`` and ``2024`` stay what they are."""
+    try:
+        value = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        return raw
+    if text:
+        return value if value is None or isinstance(value, (str, list)) else raw.strip()
+    return _number(value)
+
+
+def _is_text(path: list[str]) -> bool:
+    """Whether a key holds a name (of a column, a file, a folder) and so never a number."""
+    if path[0] == "data" and path[-1] in ROLES or path[:2] == ["data", "columns"]:
+        return True
+    model: Any = Recipe
+    for part in path:
+        info = getattr(model, "model_fields", {}).get(part)
+        model = info.annotation if info else None
+    return model is str or str in get_args(model)
 
 
 def _number(value: Any) -> Any:

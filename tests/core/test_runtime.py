@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from tunesmith.core import runtime
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.runtime import cores, random_state, resolve, restore_random_state, seed_everything
+
+
+def draw() -> list[float]:
+    """From every generator, twice from those that keep a spare normal."""
+    return [random.random(), random.gauss(0, 1), np.random.rand(), np.random.randn(), float(torch.rand(1))]
+
+
+def test_auto_is_something_that_this_machine_has() -> None:
+    machine = resolve()
+    assert machine.device in ("cpu", "cuda", "mps")
+    assert machine.precision in ("bf16", "fp32")
+    assert machine.threads == cores() >= 1
+
+
+def test_what_is_asked_for_wins() -> None:
+    machine = resolve("cpu", "fp32", 1)
+    assert (machine.device, machine.precision, machine.threads) == ("cpu", "fp32", 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [({"avx2"}, "fp32"), ({"avx512_bf16"}, "bf16"), ({"amx_bf16"}, "bf16"), (set(), "fp32")]
+)
+def test_bf16_only_where_the_processor_has_it(flags: set[str], precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(flags))
+    runtime._good_at_bf16.cache_clear()
+    try:
+        assert resolve("cpu").precision == precision
+    finally:
+        runtime._good_at_bf16.cache_clear()
+
+
+@pytest.mark.parametrize(("device", "precision", "said"), [("tpu", "auto", "does not have"), ("cpu", "fp16", "GPU")])
+def test_what_is_not_to_be_had_is_an_error(device: str, precision: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        resolve(device, precision)
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    seed_everything(7)
+    first = draw()
+    seed_everything(7)
+    assert draw() == first
+
+
+def test_random_state_survives_json() -> None:
+    seed_everything(7)
+    draw()
+    kept = json.dumps(random_state())
+    first = draw()
+    restore_random_state(json.loads(kept))
+    assert draw() == first
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
+def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5})
+    assert cores() == 3
