@@ -62,14 +62,6 @@ def folded(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return codes[keep], kept[ends] - kept[ends - lengths]
 
 
-def folded_texts(array: pa.Array) -> list[str]:
-    """The same, as strings."""
-    codes, lengths = folded(array)
-    text = codes.astype("<u4").tobytes().decode("utf-32-le")
-    ends = np.cumsum(lengths)
-    return [text[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)]
-
-
 @cache
 def fold_table() -> np.ndarray:
     """Code point -> its folded one, 0 for what is neither letter nor digit; the basic plane."""

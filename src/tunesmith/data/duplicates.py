@@ -7,18 +7,18 @@ of the sketch are candidates, and candidates are verified on their true shingles
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 
-from tunesmith.data.codes import blocks, folded, folded_hashes, folded_texts, mix, texts_of
+from tunesmith.data.codes import blocks, folded, folded_hashes, mix, texts_of
 from tunesmith.data.rows import Rows
 
 THRESHOLD = 0.8
+BINS = 64
 BANDS, DEPTH = 8, 3
-BINS = BANDS * DEPTH
-EMPTY = np.uint32(0xFFFFFFFF)
+EMPTY = np.uint16(0xFFFF)
+SLACK = 0.18
+"""How far below the threshold a sketch's estimate may be for a pair to be verified: three standard errors."""
 SHORTEST = 12
 """Shingles below which one changed word is not a near duplicate any more: such texts are only compared folded."""
 
@@ -51,13 +51,13 @@ def near_groups(column: pa.ChunkedArray, *, threshold: float = THRESHOLD) -> np.
     heads = np.flatnonzero(parent == np.arange(len(parent)))
     sketch, rows = _sketches(column, heads)
     groups = Groups(parent)
-    for pairs in _candidates(sketch, rows):
+    pairs = _candidates(sketch, rows, threshold - SLACK)
+    for low in range(0, len(pairs), 4096):
         groups.flatten()
-        pairs = pairs[groups.parent[pairs[:, 0]] != groups.parent[pairs[:, 1]]]
-        for low in range(0, len(pairs), 1024):
-            part = pairs[low : low + 1024]
-            for a, b in part[_similar(column, part, threshold)].tolist():
-                groups.join(a, b)
+        part = pairs[low : low + 4096]
+        part = part[groups.parent[part[:, 0]] != groups.parent[part[:, 1]]]
+        for a, b in part[_similar(column, part, threshold)].tolist():
+            groups.join(a, b)
     groups.flatten()
     return groups.parent
 
@@ -130,7 +130,7 @@ def shingles(codes: np.ndarray, owners: np.ndarray, size: int) -> tuple[np.ndarr
 
 
 def _sketches(column: pa.ChunkedArray, heads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sketches of the rows in ``heads`` that are long enough: [n, BINS] uint32, and which rows these are [n]."""
+    """Sketches of the rows in ``heads`` that are long enough: [n, BINS] uint16, and which rows these are [n]."""
     parts: list[np.ndarray] = []
     kept: list[np.ndarray] = []
     for start, array in blocks(column):
@@ -145,23 +145,31 @@ def _sketches(column: pa.ChunkedArray, heads: np.ndarray) -> tuple[np.ndarray, n
         parts.append(_filled(table[enough]))
         kept.append(wanted[enough] + start)
     if not parts:
-        return np.zeros((0, BINS), np.uint32), np.zeros(0, np.int64)
+        return np.zeros((0, BINS), np.uint16), np.zeros(0, np.int64)
     return np.concatenate(parts), np.concatenate(kept)
 
 
 def _sketch(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The least shingle of every bin, [n, BINS] uint16 (EMPTY where there is none), and shingles in each text [n]."""
+    values, rows = text_shingles(array)
+    table = np.full(len(array) * BINS, EMPTY, np.uint16)
+    place = rows * BINS + (values >> np.uint64(58)).astype(np.int64)
+    np.minimum.at(table, place, ((values >> np.uint64(40)) & np.uint64(0xFFFF)).astype(np.uint16))
+    return table.reshape(-1, BINS), np.bincount(rows, minlength=len(array))
+
+
+def text_shingles(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the shingles of every text, and the row of each: pairs of characters where a third of the text is
+    Chinese, Japanese or Korean, else runs of five."""
     codes, lengths = folded(array)
     owners = np.repeat(np.arange(len(array)), lengths)
     wide = np.bincount(owners, weights=codes >= 0x2E80, minlength=len(array)) > 0.3 * lengths
-    table = np.full(len(array) * BINS, EMPTY, np.uint32)
-    counts = np.zeros(len(array), np.int64)
+    found = []
     for size, chosen in ((2, wide), (5, ~wide)):
         mine = chosen[owners]
-        values, rows = shingles(codes[mine], owners[mine], size)
-        place = rows * BINS + ((values >> np.uint64(32)) * np.uint64(BINS) >> np.uint64(32)).astype(np.int64)
-        np.minimum.at(table, place, values.astype(np.uint32))
-        counts += np.bincount(rows, minlength=len(array))
-    return table.reshape(-1, BINS), counts
+        found.append(shingles(codes[mine], owners[mine], size))
+    values, rows = zip(*found, strict=True)
+    return np.concatenate(values), np.concatenate(rows)
 
 
 def _filled(table: np.ndarray) -> np.ndarray:
@@ -172,34 +180,40 @@ def _filled(table: np.ndarray) -> np.ndarray:
         if not empty.any():
             break
         moved = np.roll(table, -step, axis=1)
-        marked = np.where(moved == EMPTY, EMPTY, moved + np.uint32((step * 0x9E3779B1) & 0xFFFFFFFF))
+        marked = np.where(moved == EMPTY, EMPTY, moved + np.uint16(step * 40503 & 0xFFFF))
         found[empty] = marked[empty]
     return found
 
 
-def _candidates(sketch: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Pairs of rows that agree in a band, a band at a time: [pairs, 2].
+def _candidates(sketch: np.ndarray, rows: np.ndarray, least: float) -> np.ndarray:
+    """Pairs of rows that agree in a band, and in ``least`` of all bins: [pairs, 2].
 
     Within a bucket each row is paired with its neighbour and with the first one, so that pairs stay linear; rows
     that agree in the next band, too, are made neighbours.
     """
     if len(rows) < 2:
-        return
+        return np.zeros((0, 2), np.int64)
+    found = []
     bands = [_band(sketch, i) for i in range(BANDS)]
     for i in range(BANDS):
         high = bands[i] & ~np.uint64(0xFFFFF)
         order = np.argsort(high | (bands[(i + 1) % BANDS] >> np.uint64(44)))
-        bucket = high[order]
-        same = np.flatnonzero(bucket[1:] == bucket[:-1]) + 1
-        starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
-        first = starts[np.searchsorted(starts, same, side="right") - 1]
-        places = np.concatenate((np.stack((same - 1, same), 1), np.stack((first, same), 1)[first < same - 1]))
-        pairs = order[places]
-        alike = np.zeros(len(pairs), bool)
+        pairs = _bucket_pairs(high[order])
         for low in range(0, len(pairs), 2**16):
-            part = pairs[low : low + 2**16]
-            alike[low : low + 2**16] = (sketch[part[:, 0]] == sketch[part[:, 1]]).mean(1) >= 0.5
-        yield rows[pairs[alike]]
+            part = order[pairs[low : low + 2**16]]
+            found.append(part[(sketch[part[:, 0]] == sketch[part[:, 1]]).mean(1) >= least])
+    joint = np.concatenate(found) if found else np.zeros((0, 2), np.int64)
+    joint.sort(axis=1)
+    once = np.unique(joint[:, 0].astype(np.uint64) << np.uint64(32) | joint[:, 1].astype(np.uint64))
+    return rows[np.stack((once >> np.uint64(32), once & np.uint64(0xFFFFFFFF)), 1).astype(np.int64)]
+
+
+def _bucket_pairs(bucket: np.ndarray) -> np.ndarray:
+    """Places in a sorted array of buckets: neighbours of one bucket, and each with its bucket's first."""
+    same = np.flatnonzero(bucket[1:] == bucket[:-1]) + 1
+    starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+    first = starts[np.searchsorted(starts, same, side="right") - 1]
+    return np.concatenate((np.stack((same - 1, same), 1), np.stack((first, same), 1)[first < same - 1]))
 
 
 def _band(sketch: np.ndarray, index: int) -> np.ndarray:
@@ -210,20 +224,27 @@ def _band(sketch: np.ndarray, index: int) -> np.ndarray:
 
 
 def _similar(column: pa.ChunkedArray, pairs: np.ndarray, threshold: float) -> np.ndarray:
-    """Which pairs reach the threshold on their true shingles."""
+    """Which pairs reach the threshold on their true shingles (40 bits of each hash): [pairs], bool."""
+    if not len(pairs):
+        return np.zeros(0, bool)
     rows, inverse = np.unique(pairs, return_inverse=True)
-    sets = [_shingle_set(t) for t in folded_texts(_gathered(column, rows))]
-    found = np.zeros(len(pairs), bool)
-    for i, (a, b) in enumerate(inverse.reshape(-1, 2).tolist()):
-        common = len(sets[a] & sets[b])
-        found[i] = common >= threshold * (len(sets[a]) + len(sets[b]) - common)
-    return found
-
-
-def _shingle_set(text: str) -> set[str]:
-    wide = sum(c >= "\u2e80" for c in text) > 0.3 * len(text)
-    size = 2 if wide else 5
-    return {text[i : i + size] for i in range(len(text) - size + 1)}
+    values, owners = text_shingles(_gathered(column, rows))
+    bits, low = np.uint64(40), np.uint64(2**40 - 1)
+    keys = np.unique((owners.astype(np.uint64) << bits) | (values >> np.uint64(24)))
+    sizes = np.bincount((keys >> bits).astype(np.int64), minlength=len(rows))
+    starts = np.cumsum(sizes) - sizes
+    # Every pair's two sets one after the other, tagged by the pair: what comes twice is common to both.
+    sides = inverse.reshape(-1)
+    counts = sizes[sides]
+    begins = np.cumsum(counts) - counts
+    places = np.arange(counts.sum()) + np.repeat(starts[sides] - begins, counts)
+    tags = np.repeat(np.arange(len(sides), dtype=np.uint64) >> np.uint64(1), counts)
+    tagged = np.sort((tags << bits) | (keys[places] & low))
+    twice = tagged[1:][tagged[1:] == tagged[:-1]]
+    common = np.bincount((twice >> bits).astype(np.int64), minlength=len(pairs))
+    union = counts[0::2] + counts[1::2] - common
+    reached: np.ndarray = common >= threshold * np.maximum(union, 1)
+    return reached
 
 
 def _gathered(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
