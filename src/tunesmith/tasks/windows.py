@@ -41,17 +41,33 @@ def windows(
 def _encode(
     texts: Sequence[str], pairs: Sequence[str | None] | None, processor: PreTrainedTokenizerBase, limit: int, first: int
 ) -> list[Feature]:
-    if pairs is None or not any(pairs):
-        return _call(list(texts), None, "only_first", processor, limit, list(range(first, first + len(texts))))
+    # A row without a second text is encoded as a single one, whatever stands beside it.
+    both = [i for i in range(len(texts)) if pairs is not None and pairs[i]]
+    single = sorted(set(range(len(texts))) - set(both))
     features: list[Feature] = []
-    longer_first = [len(text) >= len(pair or "") for text, pair in zip(texts, pairs, strict=True)]
+    if single:
+        rows = [first + i for i in single]
+        features += _call([texts[i] for i in single], None, "only_first", processor, limit, rows)
+    left = _tokens([texts[i] for i in both], processor)
+    right = _tokens([(pairs[i] if pairs is not None else None) or "" for i in both], processor)
+    room = max(1, limit // 2 - processor.num_special_tokens_to_add(pair=True))
+    # The longer side in tokens: in characters, English looks longer than Chinese.
+    longer_first = [len(one[1]) >= len(other[1]) for one, other in zip(left, right, strict=True)]
     for side, truncation in ((True, "only_first"), (False, "only_second")):
-        chosen = [i for i, longer in enumerate(longer_first) if longer is side]
+        chosen = [k for k, longer in enumerate(longer_first) if longer is side]
         if chosen:
-            left = [texts[i] if side else _cut(texts[i], processor, limit // 2) for i in chosen]
-            right = [_cut(pairs[i] or "", processor, limit // 2) if side else pairs[i] or "" for i in chosen]
-            features += _call(left, right, truncation, processor, limit, [first + i for i in chosen])
+            ones = [left[k][0] if side else _cut(*left[k], room) for k in chosen]
+            others = [_cut(*right[k], room) if side else right[k][0] for k in chosen]
+            features += _call(ones, others, truncation, processor, limit, [first + both[k] for k in chosen])
     return sorted(features, key=lambda feature: feature["row"])  # stable: windows stay in order
+
+
+def _tokens(texts: list[str], processor: PreTrainedTokenizerBase) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Each text with where its tokens stand in it."""
+    if not texts:
+        return []
+    found = processor(texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+    return list(zip(texts, found["offset_mapping"], strict=True))
 
 
 def _call(
@@ -90,9 +106,5 @@ def _stride(limit: int, processor: PreTrainedTokenizerBase, pairs: list[str] | N
     return max(0, int((room // 2 if pairs is not None else room) * OVERLAP))
 
 
-def _cut(text: str, processor: PreTrainedTokenizerBase, limit: int) -> str:
-    if len(text) < limit // 4:
-        return text
-    offsets = processor(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    room = max(1, limit - processor.num_special_tokens_to_add(pair=True))
+def _cut(text: str, offsets: list[tuple[int, int]], room: int) -> str:
     return text if len(offsets) <= room else text[: offsets[room - 1][1]]
