@@ -49,8 +49,8 @@ def language_of(texts: Iterable[str]) -> str:
     """
     text = _sample(texts)
     counts = {script: len(pattern.findall(text)) for script, pattern in SCRIPTS.items()}
-    # A character of Chinese says about as much as two and a half letters.
-    weights = {s: n * (2.5 if s in ("han", "kana", "hangul") else 1) for s, n in counts.items()}
+    # A character of Chinese says about as much as four letters.
+    weights = {s: n * (4 if s in ("han", "kana", "hangul") else 1) for s, n in counts.items()}
     if not any(weights.values()):
         return "und"
     weights["han"] += weights["kana"]

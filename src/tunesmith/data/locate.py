@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -97,7 +98,7 @@ def _json_or(by_name: str, path: str) -> str:
     try:
         with open_bytes(path) as file:
             head = file.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.", "Check the file, or unpack it by hand.") from error
     first, newline, _ = head.partition(b"\n")
     if by_name == "jsonl":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,7 @@ def _batches(
     for file in found.files:
         try:
             yield from source.batches(file, reading)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{file} cannot be read: {error}.", "Check the file and its permissions.") from error
 
 

@@ -127,7 +127,7 @@ def separator_of(texts: list[str]) -> str | None:
             continue
         parts = [p.strip() for t in texts for p in t.split(separator) if p.strip()]
         short = sum(map(len, parts)) < 30 * len(parts)
-        if short and len(set(parts)) <= max(len(set(texts)), 3) and len(set(parts)) < 0.5 * len(parts):
+        if short and len(set(parts)) <= len(set(texts)) and len(set(parts)) < 0.5 * len(parts):
             return separator
     return None
 
