@@ -95,7 +95,7 @@ class MultiLabelClassification(SequenceTask):
         """``labels``, ``predicted_labels``: bool [rows, labels]; ``probabilities``: [rows, labels]."""
         probabilities = np.array([list(p["scores"].values()) for p in predictions], dtype=np.float64)
         return {
-            "labels": np.array([self.target(row) for row in rows], dtype=bool),
+            "labels": np.array(self.targets(rows), dtype=bool),
             "predicted_labels": probabilities >= self.threshold,
             "probabilities": probabilities,
         }

@@ -62,10 +62,16 @@ class SequenceTask(Task):
         pairs = [row.get("text_pair") for row in rows]
         features = windows(texts, pairs if any(pairs) else None, processor, max_length)
         if targets:
-            wanted = [self.target(row) for row in rows]
+            wanted = self.targets(rows)
             for feature in features:
                 feature["target"] = wanted[feature["row"]]
         return features
+
+    def targets(self, rows: Sequence[Row]) -> list[Any]:
+        """What the rows teach; DataError where one has no target."""
+        for i, row in enumerate(rows):
+            required(row, self.target_role, i)
+        return [self.target(row) for row in rows]
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``attention_mask`` [features, longest], ``labels`` where there are targets."""
@@ -82,7 +88,7 @@ class SequenceTask(Task):
         predictions = []
         for _, group in groupby(both, key=lambda pair: pair[0]["row"]):
             members = list(group)
-            weights = [len(feature["input_ids"]) for feature, _ in members]
+            weights = [max(1, len(feature["input_ids"])) for feature, _ in members]
             predictions.append(self.answer(np.average([logits for _, logits in members], axis=0, weights=weights)))
         return predictions
 
@@ -99,8 +105,8 @@ def padded(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> B
     """
     import torch
 
-    longest = max(len(feature["input_ids"]) for feature in features)
-    ids = np.full((len(features), longest), processor.pad_token_id or 0, dtype=np.int64)
+    longest = max(1, *(len(feature["input_ids"]) for feature in features))
+    ids = np.full((len(features), longest), padding_id(processor), dtype=np.int64)
     mask = np.zeros_like(ids)
     kinds = np.zeros_like(ids) if "token_type_ids" in features[0] else None
     for i, feature in enumerate(features):
@@ -115,11 +121,17 @@ def padded(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> B
     return batch
 
 
+def padding_id(processor: PreTrainedTokenizerBase) -> int:
+    """What fills short rows: a causal model without an id for it uses its end-of-text, as ``models.build`` tells it."""
+    chosen = processor.pad_token_id if processor.pad_token_id is not None else processor.eos_token_id
+    return int(chosen or 0)  # type: ignore[arg-type]
+
+
 def required(row: Row, role: str, index: int) -> Any:
-    """A row's value, or an error that says which row lacks it."""
+    """A row's value, or an error that says which row (counted from 1) lacks it."""
     value = row.get(role)
     if value is None:
-        raise DataError(f'Row {index} has no "{role}".', "Give every row one, or leave the row out.")
+        raise DataError(f'Row {index + 1} has no "{role}".', "Give every row one, or leave the row out.")
     return value
 
 

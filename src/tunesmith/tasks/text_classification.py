@@ -34,7 +34,7 @@ class TextClassification(SequenceTask):
 
     Args:
         class_weights: "balanced" weighs each class by the inverse root of its share, "auto" does so where the
-            largest class has over three times the rows of the smallest.
+            largest class has three times the rows of the smallest or more.
         label_smoothing: mass moved from the true class to all (Szegedy et al. 2016, eq. 7).
     """
 
@@ -135,7 +135,7 @@ class TextClassification(SequenceTask):
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``label``, ``predicted``: int [rows]; ``probabilities``: [rows, classes]."""
         return {
-            "label": np.array([self.target(row) for row in rows], dtype=np.int64),
+            "label": np.array(self.targets(rows), dtype=np.int64),
             "predicted": np.array([self._index[p["label"]] for p in predictions], dtype=np.int64),
             "probabilities": np.array([list(p["scores"].values()) for p in predictions], dtype=np.float64),
         }

@@ -69,7 +69,10 @@ class TextRegression(SequenceTask):
         return mse_loss(outputs.logits.float(), others.logits.float())
 
     def finish(self, model: PreTrainedModel) -> None:
-        """Fold mean and deviation into the head, so that the model answers in the data's unit by itself."""
+        """Fold mean and deviation into the head, so that the model answers in the data's unit by itself.
+
+        The head of a causal model has no bias: there the mean stays in the task's state.
+        """
         import torch
 
         from tunesmith.models.heads import output_layer
@@ -78,8 +81,9 @@ class TextRegression(SequenceTask):
         mean, deviation = float(self.state["mean"]), float(self.state["deviation"])
         with torch.no_grad():
             layer.weight.mul_(deviation)
-            layer.bias.mul_(deviation).add_(mean)
-        self.restore({"mean": 0.0, "deviation": 1.0})
+            if layer.bias is not None:
+                layer.bias.mul_(deviation).add_(mean)
+        self.restore({"mean": mean if layer.bias is None else 0.0, "deviation": 1.0})
 
     def answer(self, logits: np.ndarray) -> Prediction:
         """The number in the data's unit."""
@@ -88,7 +92,7 @@ class TextRegression(SequenceTask):
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``value``, ``predicted_value``: [rows]."""
         return {
-            "value": np.array([_number(row["label"], i) for i, row in enumerate(rows)]),
+            "value": np.array([_number(required(row, "label", i), i) for i, row in enumerate(rows)]),
             "predicted_value": np.array([p["value"] for p in predictions]),
         }
 
@@ -103,7 +107,7 @@ def _number(value: Any, index: int | None) -> float:
     except (TypeError, ValueError):
         number = float("nan")
     if not np.isfinite(number):
-        where = "A row" if index is None else f"Row {index}"
+        where = "A row" if index is None else f"Row {index + 1}"
         raise DataError(
             f'{where} has "{value}" where a number is wanted.', "Mend it, or use task=text-classification."
         )
