@@ -69,7 +69,8 @@ def _page(result: dict[str, Any]) -> Any:
     for name in shown:
         table.add_column("TF-IDF" if name == "tfidf" else name, justify="right")
     for metric in result["metrics"]:
-        table.add_row(metric, *(_figure(figures.get(metric)) for figures in shown.values()))
+        *others, after = shown.values()
+        table.add_row(metric, *(_value(figures.get(metric)) for figures in others), _figure(after.get(metric)))
     path = result["bundle"]
     closing = [
         "",
@@ -80,6 +81,10 @@ def _page(result: dict[str, Any]) -> Any:
         f'next    tunesmith predict {path} "..."',
     ]
     return Group(table, *closing)
+
+
+def _value(figure: dict[str, Any] | None) -> str:
+    return "-" if not figure or figure["value"] is None else f"{figure['value']:.3f}"
 
 
 def _figure(figure: dict[str, Any] | None) -> str:

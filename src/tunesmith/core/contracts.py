@@ -292,7 +292,10 @@ class Tracker:
     summary: ClassVar[str]
 
     def start(self, folder: str, run: Mapping[str, Any]) -> None:
-        """``folder`` is the run's own; ``run`` has ``total_steps``, ``recipe`` and ``samples`` (training rows)."""
+        """``folder`` is the run's own; ``run`` has ``recipe`` and ``samples`` (training rows)."""
+
+    def steps(self, done: int, total: int) -> None:
+        """Training begins: ``total`` steps, of which a resumed run has ``done``."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Figures at a step: ``loss``, ``learning_rate``, ``samples_per_second``, ``validation/<metric>`` ..."""

@@ -90,7 +90,7 @@ class Lora(Method):
         for config in model.peft_config.values():  # type: ignore[union-attr,operator]
             config.base_model_name_or_path = base
             config.inference_mode = True
-        model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+        model.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
         return True
 
 

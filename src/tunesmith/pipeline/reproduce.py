@@ -61,10 +61,10 @@ def _weights(bundle: Bundle) -> dict[str, str]:
 def _differences(first: Bundle, planned: Any) -> list[str]:
     """What is not as it was then, and may explain other figures."""
     said = []
-    for name, then in first.manifest.data.items():
-        now = planned.data.fingerprints.get(name)
+    for name, now in planned.data.fingerprints.items():
+        then = first.manifest.data.get(name) or {}
         if now != then:
-            said.append(f"the {name} rows are other ones: {then.get('rows')} then, {(now or {}).get('rows')} now")
+            said.append(f"the {name} rows are other ones: {then.get('rows')} then, {now['rows']} now")
     if first.manifest.lineage.content_hash != planned.reference.content_hash:
         said.append("the base model's files are other ones")
     path = first.path / ENVIRONMENT

@@ -112,7 +112,7 @@ def manifest_of(plan: Plan, model: Any, report: dict[str, Any]) -> Manifest:
         lineage=Lineage(
             recipe.model.name, reference.hub_id, reference.revision, reference.content_hash, reference.licence
         ),
-        data=plan.data.fingerprints,
+        data={"language": plan.data.language, **plan.data.fingerprints},
         pooling="mean" if mean.has_mean(model) else "cls",
         max_length=plan.max_length,
         metrics={

@@ -205,6 +205,8 @@ class _Loop:
         for strategy in self.strategies:
             strategy.start(self.run_state)
         resumed = self._resume()
+        for tracker in self.trackers:
+            tracker.steps(resumed, self.total)
         self._last_saved = time.monotonic()
         progress = self.progress
         while not progress.done:

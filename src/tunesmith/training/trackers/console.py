@@ -31,42 +31,47 @@ class Console(Tracker):
         self._bar: Any = None
         self._task: Any = None
         self._total = 0
+        self._first = 0
         self._printed = 0
         self._begun = 0.0
-        self._last = ""
 
-    def start(self, folder: str, run: Mapping[str, Any]) -> None:
+    def steps(self, done: int, total: int) -> None:
         """The number of steps is known."""
-        self._total = int(run.get("total_steps", 0))
-        self._begun = time.monotonic()
+        self._total, self._first, self._begun = total, done, time.monotonic()
+        self._printed = done * 10 // total if total else 0
+        if done:
+            self._say(f"  an earlier run got to step {done}; going on from there")
         if sys.stderr.isatty():
-            self._open()
+            self._open(done)
 
-    def _open(self) -> None:
+    def _open(self, done: int) -> None:
         from rich.console import Console as Terminal
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn
 
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=Terminal(stderr=True))
-        self._task = self._bar.add_task("training", total=self._total, figures="")
+        self._task = self._bar.add_task("training", total=self._total, completed=done, figures="")
         self._bar.start()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Move the bar, or print a line where there is no terminal."""
-        figures = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if key != "learning_rate")
-        if any(key.startswith("validation/") for key in values):
-            self._last = figures
+        validation = [key for key in values if key.startswith("validation/")]
+        shown = validation[:2] or ["loss", "samples_per_second"]
+        figures = "  ".join(f"{key.replace('_', ' ')} {values[key]:.4g}" for key in shown if key in values)
+        if validation:
             self._say(f"  step {step}/{self._total}  {figures}")
         elif self._bar is not None:
             self._bar.update(self._task, completed=step, figures=figures)
         elif self._total and step * 10 // self._total > self._printed:
             self._printed = step * 10 // self._total
-            left = (time.monotonic() - self._begun) / step * (self._total - step)
+            left = (time.monotonic() - self._begun) / max(1, step - self._first) * (self._total - step)
             self._say(f"  step {step}/{self._total}  {figures}  {left:.0f} s left")
 
     def stage(self, name: str) -> None:
         """One line."""
+        if name != "train":
+            self.finish()
         self._say(f"- {STAGES.get(name, name)}")
 
     def finish(self) -> None:
