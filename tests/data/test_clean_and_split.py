@@ -15,7 +15,28 @@ from tunesmith.data.rows import Rows
 from tunesmith.data.split import split
 
 ROLES = {"text": "text", "label": "label"}
-ENGLISH = ["the", "a", "of", "room", "hotel", "clean", "was", "not", "very", "good", "bad", "phone", "works", "broke", "after", "week", "price", "paid", "staff", "nice"]
+ENGLISH = [
+    "the",
+    "a",
+    "of",
+    "room",
+    "hotel",
+    "clean",
+    "was",
+    "not",
+    "very",
+    "good",
+    "bad",
+    "phone",
+    "works",
+    "broke",
+    "after",
+    "week",
+    "price",
+    "paid",
+    "staff",
+    "nice",
+]
 HAN = list("房间很干净早餐不好服务员态度差价格便宜地方安静手机屏幕电池快递慢包装破损退货")
 
 

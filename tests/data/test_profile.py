@@ -9,7 +9,28 @@ from tunesmith.data.profile import profile
 from tunesmith.data.rows import BrokenRow, Rows
 
 ROLES = {"text": "text", "label": "label"}
-ENGLISH = ["the", "a", "of", "room", "hotel", "clean", "was", "not", "very", "good", "bad", "phone", "works", "broke", "after", "week", "price", "paid", "staff", "nice"]
+ENGLISH = [
+    "the",
+    "a",
+    "of",
+    "room",
+    "hotel",
+    "clean",
+    "was",
+    "not",
+    "very",
+    "good",
+    "bad",
+    "phone",
+    "works",
+    "broke",
+    "after",
+    "week",
+    "price",
+    "paid",
+    "staff",
+    "nice",
+]
 
 
 class Words:
