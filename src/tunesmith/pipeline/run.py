@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tunesmith.bundle.layout import REPORT
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
+from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import BASELINES
+from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
 from tunesmith.pipeline.plan import Plan
@@ -104,10 +108,26 @@ class _Run:
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
         report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
+        self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
         return self.stage(
             "save", lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace)
         )
+
+    def _hold(self, report: dict[str, Any]) -> None:
+        """What fails its gate does not ship; the report stays in the run's folder."""
+        thresholds = self.plan.recipe.evaluation.gate
+        if not thresholds:
+            return
+        held = gate(report, thresholds)
+        report["gate"] = held.to_json()
+        if not held.passed:
+            (self.folder / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
+            failed = "; ".join(str(line) for line in held.lines if not line.passed)
+            raise TrainingError(
+                f"The gate is not passed, so no bundle is written: {failed}.",
+                f"The report is {self.folder / REPORT}. Train longer, give more rows, or lower evaluation.gate.",
+            )
 
     def _view(self) -> tuple[Task, Any]:
         """The task and model to compute with: on cached vectors where the backbone stays as it is."""
