@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.contracts import Task
@@ -33,27 +34,48 @@ def build(
     factory = getattr(transformers, task.auto_model)
     try:
         with quiet():
-            model = factory.from_pretrained(
+            model, found = factory.from_pretrained(
                 reference.path,
                 config=config,
                 dtype="float32",
+                ignore_mismatched_sizes=True,  # a head for other classes gives way to a new one
                 trust_remote_code=reference.trust_remote_code,
                 local_files_only=True,
+                output_loading_info=True,
             )
     except (ValueError, OSError, KeyError) as error:
         raise ModelError(
             f'The model "{reference.name}" has no head for {task.name}: {str(error).splitlines()[0][:200]}',
             "Take another model, for example model=minilm.",
         ) from error
+    _refuse_random(model, reference, found)
     _pool(model, reference, pooling)
     _pad(model, reference)
     built: PreTrainedModel = model
     return built
 
 
+def _refuse_random(model: Any, reference: ModelReference, found: Mapping[str, Any]) -> None:
+    """Weights that the folder lacks are made at random: right for a head, and for nothing else."""
+    from tunesmith.models.heads import head_names
+
+    heads = set(head_names(model))
+    names = [*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])]
+    odd = sorted(name for name in names if not heads & set(name.split(".")))
+    if odd:
+        raise ModelError(
+            f'The weights of the model "{reference.name}" do not fit its config.json: {odd[0]} is missing or has '
+            "another shape.",
+            "Get the model's folder again.",
+        )
+
+
 def _pool(model: Any, reference: ModelReference, pooling: str) -> None:
     from tunesmith.models.heads import mean
 
+    if mean.has_mean(model):  # tuned by us before
+        model.base_model.encoder.layer[-1].requires_grad_(False)
+        return
     wanted = reference.pooling if pooling == "auto" else pooling
     if wanted != "mean":
         return
@@ -69,4 +91,5 @@ def _pool(model: Any, reference: ModelReference, pooling: str) -> None:
 def _pad(model: Any, reference: ModelReference) -> None:
     """A head on a causal model finds the last token by the padding id, which some configs lack."""
     if getattr(model.config, "pad_token_id", None) is None:
-        model.config.pad_token_id = model.config.eos_token_id
+        end = model.config.eos_token_id
+        model.config.pad_token_id = end[0] if isinstance(end, list) else end

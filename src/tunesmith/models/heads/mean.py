@@ -43,7 +43,7 @@ def append(model: Any) -> None:
     config = model.config
     layer = type(encoder.layer[0])(config, layer_idx=len(encoder.layer))
     _become_mean(layer)
-    encoder.layer.append(layer)
+    encoder.layer.append(layer.train(encoder.training))
     config.num_hidden_layers = len(encoder.layer)
     pooler = getattr(model.base_model, "pooler", None)
     if pooler is not None:
