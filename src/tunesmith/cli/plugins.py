@@ -39,14 +39,21 @@ def described(name: str, installed: Mapping[str, Registry]) -> dict[str, Any]:
 
 def _described(name: str, family: str, registry: Registry) -> dict[str, Any]:
     plugin: Any = registry.load(name)
-    options = options_of(plugin).model_json_schema().get("properties", {}) if inspect.isclass(plugin) else {}
+    made = inspect.isclass(plugin)
+    options = options_of(plugin).model_json_schema().get("properties", {}) if made else {}
     return {
         "name": name,
         "family": family,
         "summary": summary_of(registry, name),
-        "about": inspect.getdoc(plugin) if inspect.isclass(plugin) else "",
+        "about": inspect.getdoc(plugin) if made else _facts(plugin),
         "options": options,
     }
+
+
+def _facts(plugin: Any) -> str:
+    """What a plug-in that is data (a packaged model) says of itself."""
+    facts = {key: value for key, value in vars(plugin).items() if key not in ("name", "summary") and value}
+    return "\n".join(f"{key}: {value}" for key, value in facts.items() if isinstance(value, (str, int)))
 
 
 def _listing(installed: Mapping[str, Registry]) -> str:
