@@ -72,7 +72,7 @@ class Column:
 class Runtime(Protocol):
     """What computes: torch, ONNX Runtime ... Arrays in, arrays out, so that no task knows which."""
 
-    name: str
+    name: ClassVar[str]
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Outputs by name, ``logits`` among them: [features, ...], float32."""

@@ -60,8 +60,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     notes += parts.notes
     target = [role for role in columns if role in ("label", "labels")]
     wanted = ["text", *target]
-    tables = {
-        name: table_of_roles(getattr(parts, name), columns, wanted) for name in ("train", "validation", "test")
+    tables: dict[str, list[Row]] = {
+        name: list(table_of_roles(getattr(parts, name), columns, wanted)) for name in ("train", "validation", "test")
     }
     for name in ("train", "test"):
         if not tables[name]:

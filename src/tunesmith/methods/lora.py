@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tunesmith.core.contracts import Method, MethodDefaults, Task
+from tunesmith.core.errors import RecipeError
 from tunesmith.core.extras import need
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Lora(Method):
     def _targets(self, model: Any) -> list[str]:
         """Full names of the backbone's linear layers, so that no layer of the head is taken by its name's end."""
         from torch import nn
+        from transformers.pytorch_utils import Conv1D
 
         from tunesmith.models.heads import head_names
 
@@ -72,12 +74,17 @@ class Lora(Method):
         names = [
             name
             for name, module in model.named_modules()
-            if isinstance(module, nn.Linear) and not heads & set(name.split("."))
+            if isinstance(module, nn.Linear | Conv1D) and not heads & set(name.split("."))
         ]
         names = [name for name in names if not any(name.startswith(layer + ".") for layer in _appended(model))]
         if self.targets == "queries-values":
-            last = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v")
+            last = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "c_attn")
             names = [name for name in names if name.rsplit(".", 1)[-1] in last]
+        if not names:
+            raise RecipeError(
+                f'method.targets is "{self.targets}", and {type(model).__name__} has no such layers.',
+                "Use method.targets=all, or another method.",
+            )
         return names
 
     def merge(self, model: torch.nn.Module) -> PreTrainedModel:
@@ -87,7 +94,7 @@ class Lora(Method):
 
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
         """Write peft's files; ``base`` is what ``PeftModel.from_pretrained`` is to be given as its base."""
-        for config in model.peft_config.values():  # type: ignore[union-attr,operator]
+        for config in model.peft_config.values():  # type: ignore[operator]
             config.base_model_name_or_path = base
             config.inference_mode = True
         model.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
@@ -98,9 +105,7 @@ def _appended(model: Any) -> list[str]:
     """Full names of layers that are not in the pretrained weights, and so must be in the adapter."""
     from tunesmith.models.heads import mean
 
-    return [
-        name for name, module in model.named_modules() if isinstance(module, mean.MeanLayer) or _is_mean(module)
-    ]
+    return [name for name, module in model.named_modules() if isinstance(module, mean.MeanLayer) or _is_mean(module)]
 
 
 def _is_mean(module: Any) -> bool:

@@ -46,7 +46,9 @@ def proven(
     )
 
 
-def _context(plan: Plan, trained: Trained, parameters: Mapping[str, int], stages: Mapping[str, float]) -> dict[str, Any]:
+def _context(
+    plan: Plan, trained: Trained, parameters: Mapping[str, int], stages: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "model": plan.reference.hub_id or plan.reference.name,
         "method": plan.method.name,

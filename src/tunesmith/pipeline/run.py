@@ -83,8 +83,8 @@ class _Run:
         self.stage = Stages(plan.trackers)
         seed_everything(plan.recipe.training.seed)
         self.processor = load_processor(plan.reference)
-        self.model: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
-        self.model.to(plan.machine.device)
+        built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
+        self.model: Any = built.to(plan.machine.device)
         self.task, self.computing = self._view()
 
     def go(self, replace: bool) -> Bundle:
@@ -102,7 +102,8 @@ class _Run:
         plan.task.finish(adapted)  # type: ignore[arg-type]
         base = plan.reference.hub_id or plan.reference.path
         adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
-        self.model = plan.method.merge(adapted).eval()
+        self.model = plan.method.merge(adapted)
+        self.model.eval()
         if not plan.method.frozen_backbone:
             self.computing = self.model
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
@@ -111,7 +112,8 @@ class _Run:
         self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
         return self.stage(
-            "save", lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace)
+            "save",
+            lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
         )
 
     def _hold(self, report: dict[str, Any]) -> None:
@@ -123,7 +125,7 @@ class _Run:
         report["gate"] = held.to_json()
         if not held.passed:
             (self.folder / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
-            failed = "; ".join(str(line) for line in held.lines if not line.passed)
+            failed = "; ".join(line.reason for line in held.lines if not line.passed)
             raise TrainingError(
                 f"The gate is not passed, so no bundle is written: {failed}.",
                 f"The report is {self.folder / REPORT}. Train longer, give more rows, or lower evaluation.gate.",
@@ -165,7 +167,9 @@ class _Run:
         metric = METRICS.load(plan.task.metrics[0])
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better)
         trainee = self.computing if plan.method.frozen_backbone else adapted
-        used = torch.from_numpy(np.unique(np.concatenate([feature["input_ids"] for feature in features])).astype(np.int64))
+        used = torch.from_numpy(
+            np.unique(np.concatenate([feature["input_ids"] for feature in features])).astype(np.int64)
+        )
         with fast_training(trainee, used, plan.machine.device):
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,

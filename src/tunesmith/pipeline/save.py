@@ -91,7 +91,9 @@ def save(
         card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=beside if adapter else None)
         (part / CARD).write_text(card, "utf-8")
 
-    write_bundle(plan.bundle, fill=fill, manifest=manifest_of(plan, model, report), prove=prove, finish=finish, replace=replace)
+    write_bundle(
+        plan.bundle, fill=fill, manifest=manifest_of(plan, model, report), prove=prove, finish=finish, replace=replace
+    )
     return read_bundle(plan.bundle, verify=False)
 
 

@@ -83,7 +83,8 @@ class MultiLabelClassification(SequenceTask):
         """Symmetric Kullback-Leibler divergence of each label's yes and no, summed over labels."""
         one, other = outputs.logits.float(), others.logits.float()
         # KL(p||q) + KL(q||p) of two Bernoullis is (p - q)(logit p - logit q).
-        return ((one.sigmoid() - other.sigmoid()) * (one - other)).sum(-1).mean() / 2
+        apart: torch.Tensor = ((one.sigmoid() - other.sigmoid()) * (one - other)).sum(-1).mean() / 2
+        return apart
 
     def answer(self, logits: np.ndarray) -> Prediction:
         """A sigmoid for each label."""

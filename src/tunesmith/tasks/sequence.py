@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.core.contracts import Batch, Column, Feature, Prediction, Row, Task
+from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Task
 from tunesmith.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def padded(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> B
 def padding_id(processor: PreTrainedTokenizerBase) -> int:
     """What fills short rows: a causal model without an id for it uses its end-of-text, as ``models.build`` tells it."""
     chosen = processor.pad_token_id if processor.pad_token_id is not None else processor.eos_token_id
-    return int(chosen or 0)  # type: ignore[arg-type]
+    return int(chosen or 0)
 
 
 def required(row: Row, role: str, index: int) -> Any:

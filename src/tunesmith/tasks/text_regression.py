@@ -108,7 +108,5 @@ def _number(value: Any, index: int | None) -> float:
         number = float("nan")
     if not np.isfinite(number):
         where = "A row" if index is None else f"Row {index + 1}"
-        raise DataError(
-            f'{where} has "{value}" where a number is wanted.', "Mend it, or use task=text-classification."
-        )
+        raise DataError(f'{where} has "{value}" where a number is wanted.', "Mend it, or use task=text-classification.")
     return number

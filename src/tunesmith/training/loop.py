@@ -1,15 +1,15 @@
 """The one loop. It knows a model, batches, a loss and hook positions, and no method or strategy by name::
 
-    resume, if there is a checkpoint
-    for each epoch
-        for each batch of like lengths
-            loss, outputs = compute(model, batch)          # wrapped by strategies
-            backward
-            strategies: after_backward                     # may add gradients
-            every ``accumulate`` batches: clip, step, zero; strategies: on_step
-            every so often: evaluate; keep the best; stop early; checkpoint
-        strategies: on_epoch
-    put the best weights back
+resume, if there is a checkpoint
+for each epoch
+for each batch of like lengths
+loss, outputs = compute(model, batch)          # wrapped by strategies
+backward
+strategies: after_backward                     # may add gradients
+every ``accumulate`` batches: clip, step, zero; strategies: on_step
+every so often: evaluate; keep the best; stop early; checkpoint
+strategies: on_epoch
+put the best weights back
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class LoopSettings:
     best: str = "macro_f1"
     higher_is_better: bool = True
 
-
     @classmethod
     def of(cls, block: TrainingBlock, best: str, higher_is_better: bool) -> LoopSettings:
         """From a recipe's block with all values decided."""
@@ -84,8 +83,9 @@ class RunState:
 
     def embedding(self) -> Any:
         """The model's input embeddings; its ``weight`` is what training moves."""
-        inner = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        return inner.get_input_embeddings()  # type: ignore[operator]
+        model: Any = self.model
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return inner.get_input_embeddings()
 
 
 @dataclass
@@ -143,7 +143,9 @@ def train(
     Raises:
         TrainingError: the loss is not a number, or a checkpoint does not fit.
     """
-    return _Loop(model, task, processor, list(features), settings, machine, folder, evaluate, strategies, trackers).run()
+    return _Loop(
+        model, task, processor, list(features), settings, machine, folder, evaluate, strategies, trackers
+    ).run()
 
 
 class _Loop:
@@ -172,7 +174,7 @@ class _Loop:
         self.features = features
         lengths = [len(feature["input_ids"]) for feature in features]
         self.order = LengthBatches(lengths, settings.batch_size, settings.seed)
-        loader = DataLoader(
+        loader: Any = DataLoader(
             features,  # type: ignore[arg-type]
             batch_sampler=self.order,
             collate_fn=lambda chosen: task.collate(chosen, processor),

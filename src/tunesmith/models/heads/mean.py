@@ -97,7 +97,9 @@ class MeanLayer(nn.Module):
         self.layer = layer
         self.epsilon = epsilon
 
-    def forward(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
+    ) -> Any:
         """attention_mask: as the layers get it, additive or boolean, [batch, 1, length or 1, length]."""
         with torch.autocast(hidden_states.device.type, enabled=False):
             states = hidden_states.float()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -27,13 +27,13 @@ def fast_training(model: nn.Module, used: torch.Tensor | None, device: str) -> I
 
     transformer = plain(model)
     on_cpu = device.split(":")[0] == "cpu"
-    with mean.shortened(transformer) if transformer is not None else nullcontext():
-        with _fast_on_cpu(model, transformer, used) if on_cpu else nullcontext():
-            yield
+    short = mean.shortened(transformer) if transformer is not None else nullcontext()
+    with short, _fast_on_cpu(model, transformer, used) if on_cpu else nullcontext():
+        yield
 
 
 @contextmanager
-def _fast_on_cpu(model: nn.Module, transformer: nn.Module | None, used: torch.Tensor | None) -> Iterator[None]:
+def _fast_on_cpu(model: nn.Module, transformer: Any, used: torch.Tensor | None) -> Iterator[None]:
     from tunesmith.training.kernels import attention, dropout, embedding, memory
 
     memory.keep_freed_memory()
@@ -49,7 +49,7 @@ def _fast_on_cpu(model: nn.Module, transformer: nn.Module | None, used: torch.Te
             embedding.remove(transformer, compact)
 
 
-def plain(model: nn.Module) -> nn.Module | None:
+def plain(model: Any) -> Any:
     """The transformers model inside what peft wraps; None where there is none."""
     from transformers import PreTrainedModel
 

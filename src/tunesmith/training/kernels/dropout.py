@@ -77,4 +77,4 @@ def remove(model: nn.Module) -> None:
     """Undo ``install``."""
     for module in model.modules():
         if type(module) is ByteDropout:
-            module.__class__ = nn.Dropout
+            module.__class__ = nn.Dropout  # type: ignore[assignment]

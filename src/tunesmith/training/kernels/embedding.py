@@ -7,6 +7,8 @@ step: 10,000 bank questions use 2,500 of MiniLM's 30,522 rows, and a few of e5-s
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -54,7 +56,7 @@ class CompactEmbedding(nn.Module):
         return self.full.requires_grad_(True)
 
 
-def install(model: nn.Module, used: torch.Tensor) -> CompactEmbedding | None:
+def install(model: Any, used: torch.Tensor) -> CompactEmbedding | None:
     """Put a compact table in the model's place for input embeddings.
 
     Args:
@@ -63,7 +65,7 @@ def install(model: nn.Module, used: torch.Tensor) -> CompactEmbedding | None:
     Returns:
         None where it would not pay or not be exact: frozen, tied to an output layer, or mostly used.
     """
-    full = model.get_input_embeddings()  # type: ignore[operator]
+    full = model.get_input_embeddings()
     if type(full) is not nn.Embedding or not full.weight.requires_grad:
         return None
     outputs = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
@@ -73,11 +75,11 @@ def install(model: nn.Module, used: torch.Tensor) -> CompactEmbedding | None:
     if len(rows) > 0.9 * full.num_embeddings:
         return None
     compact = CompactEmbedding(full, rows)
-    model.set_input_embeddings(compact)  # type: ignore[operator]
+    model.set_input_embeddings(compact)
     return compact
 
 
-def remove(model: nn.Module, compact: CompactEmbedding | None) -> None:
+def remove(model: Any, compact: CompactEmbedding | None) -> None:
     """Undo ``install``, with what was learned."""
     if compact is not None:
-        model.set_input_embeddings(compact.restored())  # type: ignore[operator]
+        model.set_input_embeddings(compact.restored())

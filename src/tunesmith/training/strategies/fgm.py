@@ -19,7 +19,8 @@ def perturbation(gradient: torch.Tensor, epsilon: float) -> torch.Tensor:
     norm = gradient.norm()
     if not torch.isfinite(norm) or norm == 0:
         return torch.zeros_like(gradient)
-    return gradient * (epsilon / norm)
+    moved: torch.Tensor = gradient * (epsilon / norm)
+    return moved
 
 
 class Fgm(Strategy):

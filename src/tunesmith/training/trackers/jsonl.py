@@ -22,7 +22,7 @@ class Jsonl(Tracker):
 
     def start(self, folder: str, run: Mapping[str, Any]) -> None:
         """Open the file."""
-        self._file = Path(folder, "log.jsonl").open("a", encoding="utf-8")
+        self._file = Path(folder, "log.jsonl").open("a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One line."""

@@ -24,7 +24,7 @@ class TensorBoard(Tracker):
         need("tensorboard", extra="tensorboard", purpose="the tensorboard tracker")
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(Path(folder, "tensorboard")))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(Path(folder, "tensorboard")))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One point a figure."""
