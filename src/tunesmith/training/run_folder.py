@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from tunesmith.core.errors import TrainingError
 
@@ -35,25 +36,30 @@ def opened(folder: Path, *, fresh: bool) -> Iterator[Path]:
     Raises:
         TrainingError: another process is at it, or it cannot be written.
     """
+    lock = FileLock(folder / "lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"Another process is at this very run ({folder}).", "Wait for it, or give this one another bundle=."
+        ) from error
     except OSError as error:
         raise TrainingError(
             f"The run's folder {folder} cannot be written: {error.strerror}.", "Set bundle= to a folder that can be."
         ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TrainingError(
-                f"Another process is at this very run ({folder}).", "Wait for it, or give this one another bundle=."
-            ) from error
+    try:
         if fresh:
-            for path in folder.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path.name != "lock":
-                    path.unlink()
+            _emptied(folder)
         yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
