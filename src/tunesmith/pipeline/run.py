@@ -165,7 +165,8 @@ class _Run:
         plan = self.plan
         features = self._encoded(plan.data.train)
         metric = METRICS.load(plan.task.metrics[0])
-        settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better)
+        tie = "log_loss" if "log_loss" in plan.task.metrics else None
+        settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)
         trainee = self.computing if plan.method.frozen_backbone else adapted
         used = torch.from_numpy(
             np.unique(np.concatenate([feature["input_ids"] for feature in features])).astype(np.int64)

@@ -2,13 +2,13 @@
 
 resume, if there is a checkpoint
 for each epoch
-for each batch of like lengths
-loss, outputs = compute(model, batch)          # wrapped by strategies
-backward
-strategies: after_backward                     # may add gradients
-every ``accumulate`` batches: clip, step, zero; strategies: on_step
-every so often: evaluate; keep the best; stop early; checkpoint
-strategies: on_epoch
+    for each batch of like lengths
+        loss, outputs = compute(model, batch)          # wrapped by strategies
+        backward
+        strategies: after_backward                     # may add gradients
+        every ``accumulate`` batches: clip, step, zero; strategies: on_step
+        every so often: evaluate; keep the best; stop early; checkpoint
+    strategies: on_epoch
 put the best weights back
 """
 
@@ -58,15 +58,17 @@ class LoopSettings:
     seed: int = 13
     best: str = "macro_f1"
     higher_is_better: bool = True
+    tie_break: str | None = None
+    """A loss that decides between evaluations equal in ``best``: small validation rows reach the same score early."""
 
     @classmethod
-    def of(cls, block: TrainingBlock, best: str, higher_is_better: bool) -> LoopSettings:
+    def of(cls, block: TrainingBlock, best: str, higher_is_better: bool, tie_break: str | None = None) -> LoopSettings:
         """From a recipe's block with all values decided."""
         optimizer = OptimizerSettings(
             block.learning_rate or 0.0, block.weight_decay or 0.0, block.layer_decay or 1.0, block.head_learning_rate
         )
         same = {f.name: getattr(block, f.name) for f in fields(cls) if f.name in TrainingBlock.model_fields}
-        return cls(**same, optimizer=optimizer, best=best, higher_is_better=higher_is_better)
+        return cls(**same, optimizer=optimizer, best=best, higher_is_better=higher_is_better, tie_break=tie_break)
 
 
 @dataclass
@@ -109,7 +111,7 @@ class _Progress:
     epoch: int = 0
     batch: int = 0
     """Batches of this epoch that are done."""
-    best: float | None = None
+    best: list[float] | None = None
     best_step: int = 0
     worse: int = 0
     """Evaluations since the best."""
@@ -189,7 +191,7 @@ class _Loop:
         total = math.ceil(settings.epochs * self.steps_an_epoch)
         self.total = min(total, settings.max_steps) if settings.max_steps else total
         self.every = max(1, round(self.steps_an_epoch / settings.evaluations))
-        self.run_state = RunState(self.model, task, optimizer, self.accelerator.backward, total_steps=self.total)
+        self.run_state = RunState(self.model, task, optimizer, self._add_gradient, total_steps=self.total)
         self.compute = self._wrapped(task)
         self.losses: list[float] = []
 
@@ -264,10 +266,16 @@ class _Loop:
                 "Try a smaller training.learning_rate (a third), training.clip=1.0 or training.precision=fp32.",
             )
         self.losses.append(value)
-        scale = self.settings.accumulate
-        self.accelerator.backward(loss / scale if scale > 1 else loss)
+        self._add_gradient(loss)
         for strategy in self.strategies:
             strategy.after_backward(self.run_state, batch, self.compute)
+
+    def _add_gradient(self, loss: torch.Tensor) -> None:
+        """Of one batch, as its share of the step's; an epoch's last step may have fewer batches than the others."""
+        accumulate = self.settings.accumulate
+        first = (self.progress.batch - 1) // accumulate * accumulate
+        share = min(accumulate, len(self.loader) - first)
+        self.accelerator.backward(loss / share if share > 1 else loss)
 
     def _step(self) -> None:
         progress, settings = self.progress, self.settings
@@ -303,8 +311,11 @@ class _Loop:
         progress.history.append({"step": progress.step, "validation": figures})
         self._log({f"validation/{key}": value for key, value in figures.items()})
         value = figures[settings.best] if settings.higher_is_better else -figures[settings.best]
-        if progress.best is None or value > progress.best:
-            progress.best, progress.best_step, progress.worse = value, progress.step, 0
+        if math.isnan(value):  # these rows do not define it: neither better nor worse
+            return
+        score = [value, -figures[settings.tie_break]] if settings.tie_break else [value]
+        if progress.best is None or score > progress.best:
+            progress.best, progress.best_step, progress.worse = score, progress.step, 0
             if self.accelerator.is_main_process:
                 checkpoint.write(self.folder / "best", {"model": self._weights()}, {"step": progress.step})
         else:
