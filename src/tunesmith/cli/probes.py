@@ -169,7 +169,7 @@ def packages_by_extra() -> dict[str, list[str]]:
     for requirement in metadata.requires("tunesmith") or []:
         name = normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
-        if name != "tunesmith" and (not extra or extra[1] != "dev"):
+        if name != "tunesmith" and (not extra or extra[1] not in ("all", "dev")):
             found.setdefault(extra[1] if extra else "", []).append(name)
     return found
 
