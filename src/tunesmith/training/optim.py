@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Schedule = Literal["linear", "cosine", "constant"]
 _LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
-_HEAD = re.compile(r"(^|\.)(classifier|score|qa_outputs|lm_head|pre_classifier|pooler|summary|dense_head)\b")
+_HEAD = re.compile(r"(^|\.)(classifier|score|qa_outputs|lm_head|pre_classifier|summary)\b")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ def depth(name: str, layers: int) -> int:
     found = _LAYER.search(name)
     if found:
         return int(found[1]) + 1
-    return layers + 1 if _HEAD.search(name) else 0
+    if _HEAD.search(name):
+        return layers + 1
+    return layers if "pooler" in name else 0  # a pooler comes with the weights: it moves as the top layer does
 
 
 def parameter_groups(model: nn.Module, settings: OptimizerSettings) -> list[dict[str, object]]:
@@ -51,7 +53,7 @@ def parameter_groups(model: nn.Module, settings: OptimizerSettings) -> list[dict
     the first two by custom, embeddings because a row without a gradient must stay where it is.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    layers = 1 + max((int(m[1]) for name, _ in model.named_parameters() if (m := _LAYER.search(name))), default=-1)
+    layers = 1 + max((int(m[1]) for name, _ in named if (m := _LAYER.search(name))), default=-1)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named:
         place = depth(name, layers)
