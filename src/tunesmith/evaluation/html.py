@@ -34,7 +34,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 @cache
 def _template() -> Any:
-    jinja2 = need("jinja2", purpose="report.html")
+    jinja2 = need("jinja2", extra="train", purpose="report.html")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -63,7 +63,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
         "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
         "reliability": reliability_plot(calibration["bins"]) if calibration else "",
     }
-    safe = need("markupsafe", purpose="report.html").Markup
+    safe = need("markupsafe", extra="train", purpose="report.html").Markup
     return {name: safe(svg) for name, svg in drawn.items()}
 
 

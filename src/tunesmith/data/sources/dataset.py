@@ -27,7 +27,7 @@ class DatasetFolder(Source):
 
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The split's rows."""
-        datasets = need("datasets", purpose=f"reading {path}")
+        datasets = need("datasets", extra="hub", purpose=f"reading {path}")
         try:
             found = datasets.load_from_disk(path)
         except (OSError, ValueError, KeyError, pa.ArrowInvalid) as error:

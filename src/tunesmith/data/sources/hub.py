@@ -29,7 +29,7 @@ class Hub(Source):
 
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The split's rows."""
-        datasets = need("datasets", purpose=f"reading {path} from the hub")
+        datasets = need("datasets", extra="hub", purpose=f"reading {path} from the hub")
         try:
             found = datasets.load_dataset(path, self.config)
         except Exception as error:  # the hub's clients raise many kinds: network, HTTP, missing, offline

@@ -45,7 +45,7 @@ def tfidf(
         DataError: a target is not known, or no text has a single n-gram.
         ExtraMissing: scikit-learn is not installed.
     """
-    need("sklearn", package="scikit-learn", purpose="the TF-IDF baseline")
+    need("sklearn", extra="train", purpose="the TF-IDF baseline")
     kind = target_kind(task_name)
     start = perf_counter()
     features = TextFeatures(language)
