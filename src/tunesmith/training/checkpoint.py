@@ -49,24 +49,26 @@ def write(folder: Path, groups: dict[str, Tensors], facts: dict[str, Any]) -> No
         groups: one safetensors file each.
         facts: JSON values.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         for name, tensors in groups.items():
             save_file({key: tensor.contiguous().cpu() for key, tensor in tensors.items()}, part / f"{name}.safetensors")
         (part / "facts.json").write_text(json.dumps(facts), "utf-8")
         for path in part.iterdir():
             _sync(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors says in its own words that a disk is full
         shutil.rmtree(part, ignore_errors=True)
         hint = "Free some room and run the same command again: it goes on from the last checkpoint."
-        raise TrainingError(f"A checkpoint cannot be written to {folder}: {error.strerror or error}.", hint) from error
+        why = getattr(error, "strerror", None) or error
+        raise TrainingError(f"A checkpoint cannot be written to {folder}: {why}.", hint) from error
     old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    if folder.exists():  # else ``old`` is the only whole one, left by a kill between two renames
+        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     part.rename(folder)
     _sync(folder.parent)

@@ -21,5 +21,6 @@ def decided(block: TrainingBlock, method: Method) -> TrainingBlock:
     if block.learning_rate is not None and tuned.head_learning_rate is not None:
         # Who sets one rate means the whole model to follow it; the head keeps its ratio.
         fill["head_learning_rate"] = tuned.head_learning_rate * block.learning_rate / tuned.learning_rate
-    given = block.model_dump(exclude_none=True)
-    return TrainingBlock.model_validate({**{k: v for k, v in fill.items() if v is not None}, **given})
+    given = block.model_dump()
+    missing = {key: value for key, value in fill.items() if given[key] is None}
+    return TrainingBlock.model_validate({**given, **missing})

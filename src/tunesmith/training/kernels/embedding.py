@@ -71,6 +71,8 @@ def install(model: Any, used: torch.Tensor) -> CompactEmbedding | None:
     outputs = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     if outputs is not None and getattr(outputs, "weight", None) is full.weight:
         return None
+    if full.padding_idx is not None:  # in every batch, and in no text
+        used = torch.cat([used.flatten(), used.new_tensor([full.padding_idx])])
     rows = torch.unique(used).to(full.weight.device)
     if len(rows) > 0.9 * full.num_embeddings:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Strategy
+from tunesmith.core.errors import RecipeError
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,18 @@ class Fgm(Strategy):
 
     def __init__(self, epsilon: Annotated[float, Field(gt=0)] = 0.5) -> None:
         self.epsilon = epsilon
+
+    def start(self, run: Any) -> None:
+        """Raises RecipeError where the method trains no embeddings: nothing would be done, in silence."""
+        try:
+            moves = run.embedding().weight.requires_grad
+        except AttributeError:  # a head on vectors
+            moves = False
+        if not moves:
+            raise RecipeError(
+                'training.strategies: "fgm" moves the embeddings, which this method does not train.',
+                "Use method=full, or leave out fgm.",
+            )
 
     def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
         """Move, pass again, move back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -26,7 +27,7 @@ class Jsonl(Tracker):
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One line."""
-        self._write({"step": step, **values})
+        self._write({"step": step, **{key: value if isfinite(value) else None for key, value in values.items()}})
 
     def stage(self, name: str) -> None:
         """One line."""
