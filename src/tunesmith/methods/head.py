@@ -16,7 +16,7 @@ class Head(Method):
 
     name: ClassVar[str] = "head"
     summary: ClassVar[str] = "a linear head on a frozen backbone, whose vectors are computed once and kept"
-    defaults: ClassVar[MethodDefaults] = MethodDefaults(learning_rate=1e-2, epochs=30, batch_size=64, weight_decay=0.0)
+    defaults: ClassVar[MethodDefaults] = MethodDefaults(learning_rate=5e-3, epochs=30, batch_size=64, weight_decay=0.0)
     frozen_backbone: ClassVar[bool] = True
 
     def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
