@@ -180,6 +180,23 @@ def test_max_steps_and_parts_of_epochs(run: Any) -> None:
     assert run.go(run.settings(epochs=1, accumulate=3), name="c").steps == 3
 
 
+def test_strategies_hear_of_an_epoch_before_its_evaluation(run: Any) -> None:
+    heard: list[str] = []
+
+    class Listen(Strategy):
+        name, summary = "listen", "for tests"
+
+        def on_epoch(self, run: Any) -> None:
+            heard.append(f"epoch {run.epoch}")
+
+    def evaluate() -> dict[str, float]:
+        heard.append("evaluation")
+        return {"macro_f1": len(heard) / 10}
+
+    run.go(strategies=[Listen()], evaluate=evaluate)
+    assert heard == ["epoch 0", "evaluation", "epoch 1", "evaluation"]
+
+
 def test_divergence_is_said(run: Any) -> None:
     run.task.loss = lambda outputs, batch: outputs.logits.sum() * math.nan
     with pytest.raises(TrainingError, match="The loss is nan at step 1: training has diverged") as caught:

@@ -184,7 +184,10 @@ class Recipe(Block):
 
     def to_yaml(self) -> str:
         """The recipe as YAML, without keys that are None or empty."""
-        text: str = yaml.safe_dump(_bare(self.model_dump()), sort_keys=False, allow_unicode=True, width=100)
+        values = _bare(self.model_dump())
+        if self.training.patience is None:  # the one key where null is not the default
+            values["training"]["patience"] = None
+        text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
         return text
 
 

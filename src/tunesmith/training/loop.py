@@ -1,15 +1,17 @@
 """The one loop. It knows a model, batches, a loss and hook positions, and no method or strategy by name::
 
-resume, if there is a checkpoint
-for each epoch
-    for each batch of like lengths
-        loss, outputs = compute(model, batch)          # wrapped by strategies
-        backward
-        strategies: after_backward                     # may add gradients
-        every ``accumulate`` batches: clip, step, zero; strategies: on_step
-        every so often: evaluate; keep the best; stop early; checkpoint
-    strategies: on_epoch
-put the best weights back
+    resume, if there is a checkpoint
+    for each epoch
+        for each batch of like lengths
+            loss, outputs = compute(model, batch)          # wrapped by strategies
+            backward
+            strategies: after_backward                     # may add gradients
+            every ``accumulate`` batches: clip, step, zero; strategies: on_step
+            after the last: strategies: on_epoch
+            every so often: evaluate; keep the best; stop early; checkpoint
+    put the best weights back
+
+The strategies' positions are those of ``core.contracts.Strategy``.
 """
 
 from __future__ import annotations
@@ -238,6 +240,9 @@ class _Loop:
             if progress.batch % settings.accumulate and not last:
                 continue
             self._step()
+            if last:
+                for strategy in self.strategies:
+                    strategy.on_epoch(self.run_state)
             now = time.monotonic()
             progress.seconds += now - stepped  # evaluation and checkpoints are not training time
             due = progress.step % self.every == 0 or progress.step >= self.total
@@ -245,17 +250,11 @@ class _Loop:
                 self._evaluated()
             progress.done = progress.step >= self.total or progress.stopped_early
             if last and not progress.done:
-                self._next_epoch()
+                progress.epoch, progress.batch = progress.epoch + 1, 0
             self._checkpoint()
             stepped = time.monotonic()
             if progress.done:
                 return
-
-    def _next_epoch(self) -> None:
-        for strategy in self.strategies:
-            strategy.on_epoch(self.run_state)
-        self.progress.epoch += 1
-        self.progress.batch = 0
 
     def _backward(self, batch: Batch) -> None:
         loss, _ = self.compute(self.model, batch)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Schedule = Literal["linear", "cosine", "constant"]
 _LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
-_HEAD = re.compile(r"(^|\.)(classifier|score|qa_outputs|lm_head|pre_classifier|summary)\b")
+_HEAD = re.compile(r"(^|\.)(classifier|classification_head|score|qa_outputs|lm_head|pre_classifier|summary)\b")
 
 
 @dataclass(frozen=True)

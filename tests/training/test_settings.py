@@ -1,0 +1,98 @@
+"""A recipe's training block, every value decided; and the run's own folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tunesmith.core.errors import TrainingError
+from tunesmith.core.recipe import Recipe, TrainingBlock
+from tunesmith.core.registry import family
+from tunesmith.training.loop import LoopSettings
+from tunesmith.training.run_folder import opened, run_folder
+from tunesmith.training.settings import decided
+
+
+@pytest.mark.parametrize("name", sorted(family("methods")))
+def test_the_methods_defaults_fill_what_is_silent(name: str) -> None:
+    method = family("methods").make(name)
+    block = decided(TrainingBlock(epochs=7, seed=99), method)
+    tuned = method.defaults
+    assert (block.epochs, block.seed) == (7, 99)
+    assert (block.learning_rate, block.batch_size, block.warmup) == (tuned.learning_rate, tuned.batch_size, tuned.warmup)
+    settings = LoopSettings.of(block, "macro_f1", True)
+    assert settings.optimizer.learning_rate == tuned.learning_rate and settings.epochs == 7
+
+
+def test_the_heads_rate_follows_a_given_one() -> None:
+    method = family("methods").make("full")
+    ratio = method.defaults.head_learning_rate / method.defaults.learning_rate
+    assert decided(TrainingBlock(learning_rate=2e-5), method).head_learning_rate == pytest.approx(2e-5 * ratio)
+    block = decided(TrainingBlock(learning_rate=2e-5, head_learning_rate=1.0), method)
+    assert block.head_learning_rate == 1.0
+
+
+def test_what_is_set_to_null_stays_null() -> None:
+    block = decided(TrainingBlock(patience=None), family("methods").make("full"))
+    assert block.patience is None
+    assert decided(block, family("methods").make("full")) == block
+
+
+def test_null_patience_outlives_the_recipes_file() -> None:
+    recipe = Recipe.parse({}, ["training.patience=null"])
+    assert recipe.training.patience is None
+    assert Recipe.parse(yaml.safe_load(recipe.to_yaml())).training.patience is None
+
+
+def test_another_recipe_has_another_folder(tmp_path: Path) -> None:
+    one, other = (run_folder(tmp_path / "out", {"recipe": {"epochs": n}}) for n in (1, 2))
+    assert one != other and one == run_folder(tmp_path / "out", {"recipe": {"epochs": 1}})
+    assert one.parent == tmp_path and one.name.startswith(".out.run-")
+
+
+def test_a_run_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path / "r", fresh=False) as folder:
+        (folder / "log.jsonl").touch()
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_run_that_dies_leaves_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), opened(tmp_path / "r", fresh=False) as folder:
+        (folder / "checkpoint").mkdir()
+        raise ZeroDivisionError
+    with opened(tmp_path / "r", fresh=False) as folder:
+        assert (folder / "checkpoint").is_dir()
+        (folder / "checkpoint").rmdir()
+
+
+def test_fresh_forgets(tmp_path: Path) -> None:
+    (tmp_path / "r" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "r" / "log.jsonl").touch()
+    with opened(tmp_path / "r", fresh=True) as folder:
+        assert not [p for p in folder.iterdir() if p.name != "lock"]
+
+
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from tunesmith.training.run_folder import opened
+with opened(Path({str(tmp_path / "r")!r}), fresh=True):
+    print("in", flush=True); input()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "in\n"
+        with pytest.raises(TrainingError, match="Another process is at this very run"), opened(tmp_path / "r", fresh=True):
+            pass
+        other.kill()
+    with opened(tmp_path / "r", fresh=False):
+        pass
+
+
+def test_an_unwritable_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match="cannot be written"), opened(tmp_path / "file" / "r", fresh=False):
+        pass
