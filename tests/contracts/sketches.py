@@ -1,0 +1,303 @@
+"""Tasks of other kinds, as short as they can be, and toy rows for all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch.nn.functional import cross_entropy
+
+from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
+from tunesmith.tasks.sequence import padded
+from tunesmith.tasks.windows import windows
+from tunesmith.testing import toy_rows
+
+
+class Text(BaseModel):
+    text: str
+
+
+class Span(BaseModel):
+    start: int
+    end: int
+    text: str
+    label: str
+
+
+class Spans(BaseModel):
+    spans: list[Span]
+
+
+class Answer(BaseModel):
+    text: str
+
+
+class Sketch(Task):
+    """What the sketches share."""
+
+    own_metrics: ClassVar[dict[str, Any]]
+    columns: ClassVar[tuple[Column, ...]] = (Column("text"), Column("target", "text", target=True))
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.state = dict(state)
+
+    def request_model(self) -> type[BaseModel]:
+        return Text
+
+
+class SpanTask(Sketch):
+    """Spans in a text, by BIO tags: an array has one line a token."""
+
+    name = "token-spans"
+    summary = "spans, for tests"
+    columns = (Column("text"), Column("spans", "spans", target=True))
+    auto_model = "AutoModelForTokenClassification"
+    pipeline_tag = "token-classification"
+    metrics = ("span_f1",)
+
+    def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
+        kinds = sorted({span["label"] for row in rows for span in row["spans"]})
+        self.restore({"tags": ["O", *(f"{part}-{kind}" for kind in kinds for part in "BI")]})
+        return self.state
+
+    def configure(self, config: Any) -> None:
+        config.id2label = dict(enumerate(self.state["tags"]))
+        config.label2id = {tag: i for i, tag in enumerate(self.state["tags"])}
+
+    def encode(self, rows: Sequence[Row], processor: Any, *, max_length: int, targets: bool) -> list[Feature]:
+        features = windows([row["text"] for row in rows], None, processor, max_length)
+        seen: dict[int, int] = {}
+        for feature in features:
+            row = rows[feature["row"]]
+            offsets = processor(row["text"], return_offsets_mapping=True)["offset_mapping"][1:-1]
+            first = next((i for i, (start, _) in enumerate(offsets) if start >= feature["offset"]), 0)
+            inner = offsets[first : first + len(feature["input_ids"]) - 2]
+            feature["spans"], feature["text"] = [(0, 0), *inner, (0, 0)], row["text"]
+            # Tokens that the window before has, too, are that window's.
+            feature["own"] = seen.get(feature["row"], 0)
+            seen[feature["row"]] = inner[-1][1] if inner else 0
+            if targets:
+                feature["target"] = np.array([self._tag(row, place) for place in feature["spans"]])
+        return features
+
+    def _tag(self, row: Row, place: tuple[int, int]) -> int:
+        if place == (0, 0):
+            return -100
+        for span in row["spans"]:
+            if span["start"] <= place[0] < span["end"]:
+                part = "B" if place[0] == span["start"] else "I"
+                return int(self.state["tags"].index(f"{part}-{span['label']}"))
+        return 0
+
+    def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
+        batch = padded(features, processor)
+        if "target" in features[0]:
+            labels = torch.full(batch["input_ids"].shape, -100)
+            for i, feature in enumerate(features):
+                labels[i, : len(feature["target"])] = torch.from_numpy(feature["target"])
+            batch["labels"] = labels
+        return batch
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        return cross_entropy(outputs.logits.float().flatten(0, 1), batch["labels"].flatten())
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        found: dict[int, list[tuple[int, int, str]]] = {feature["row"]: [] for feature in features}
+        for array, feature in zip(outputs, features, strict=True):
+            for (start, end), scores in zip(feature["spans"], array, strict=False):
+                tag = self.state["tags"][int(scores.argmax())]
+                if end > feature["own"] and tag != "O":
+                    spans = found[feature["row"]]
+                    if tag.startswith("I-") and spans and spans[-1][1:] == (start, tag[2:]):
+                        spans[-1] = (spans[-1][0], end, tag[2:])
+                    else:
+                        spans.append((start, end, tag[2:]))
+        texts = {feature["row"]: feature.get("text", "") for feature in features}
+        return [{"spans": [self._span(texts[row], *span) for span in spans]} for row, spans in found.items()]
+
+    @staticmethod
+    def _span(text: str, start: int, end: int, label: str) -> dict[str, Any]:
+        return {"start": start, "end": end, "text": text[start:end], "label": label}
+
+    def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        def keys(spans: Any) -> set[Any]:
+            return {(s["start"], s["end"], s["label"]) for s in spans}
+
+        pairs = [(keys(row["spans"]), keys(p["spans"])) for row, p in zip(rows, predictions, strict=True)]
+        return {"spans": np.array([[len(a & b), len(b), len(a)] for a, b in pairs])}
+
+    own_metrics: ClassVar[dict[str, Any]] = {
+        "span_f1": lambda e: 2 * e["spans"][:, 0].sum() / max(1, e["spans"][:, 1:].sum())
+    }
+
+    def response_model(self) -> type[BaseModel]:
+        return Spans
+
+
+class Generated(Sketch):
+    """An answer that the model writes: ``infer`` calls ``runtime.generate``."""
+
+    metrics = ("exact",)
+    own_metrics: ClassVar[dict[str, Any]] = {"exact": lambda e: float(e["exact"].mean())}
+
+    def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
+        self.restore({"longest": max(len(str(row["target"])) for row in rows)})
+        return self.state
+
+    def configure(self, config: Any) -> None:
+        """The head is the model's own."""
+
+    def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        same = [row["target"] == p["text"] for row, p in zip(rows, predictions, strict=True)]
+        return {"exact": np.array(same), "length": np.array([len(p["text"]) for p in predictions])}
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        return [{"text": f["read"](array)} for f, array in zip(features, outputs, strict=True)]
+
+    def response_model(self) -> type[BaseModel]:
+        return Answer
+
+
+class SummaryTask(Generated):
+    """Text in, text out, by an encoder and a decoder."""
+
+    name = "summary"
+    summary = "for tests"
+    auto_model = "AutoModelForSeq2SeqLM"
+    pipeline_tag = "summarization"
+
+    def encode(self, rows: Sequence[Row], processor: Any, *, max_length: int, targets: bool) -> list[Feature]:
+        features: list[Feature] = []
+        for i, row in enumerate(rows):
+            ids = processor(row["text"], truncation=True, max_length=max_length)["input_ids"]
+            features.append({"row": i, "input_ids": np.array(ids, dtype=np.int32), "read": Reader(processor)})
+            if targets:
+                features[-1]["target"] = np.array(processor(row["target"])["input_ids"])
+        return features
+
+    def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
+        batch = padded(features, processor)
+        if "target" in features[0]:
+            longest = max(len(f["target"]) for f in features)
+            labels = torch.full((len(features), longest), -100)
+            for i, feature in enumerate(features):
+                labels[i, : len(feature["target"])] = torch.from_numpy(feature["target"])
+            shifted = labels.roll(1, dims=1)
+            shifted[:, 0] = 0
+            batch |= {"labels": labels, "decoder_input_ids": shifted.clamp(min=0)}
+        return batch
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        return cross_entropy(outputs.logits.float().flatten(0, 1), batch["labels"].flatten())
+
+    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
+        asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
+        return runtime.generate(asked, max_new_tokens=8, do_sample=False)
+
+
+class EchoTask(Generated):
+    """A prompt goes on, by a causal model: padded on the left to generate."""
+
+    name = "echo"
+    summary = "for tests"
+    auto_model = "AutoModelForCausalLM"
+    pipeline_tag = "text-generation"
+
+    def encode(self, rows: Sequence[Row], processor: Any, *, max_length: int, targets: bool) -> list[Feature]:
+        features: list[Feature] = []
+        for i, row in enumerate(rows):
+            prompt = processor(row["text"])["input_ids"][-(max_length - 8) :] + [processor.bos_token_id]
+            features.append({"row": i, "input_ids": np.array(prompt, dtype=np.int32)})
+            features[-1]["read"] = Reader(processor)
+            if targets:
+                answer = [*processor(row["target"])["input_ids"], processor.eos_token_id]
+                features[-1]["target"] = np.array(answer)
+        return features
+
+    def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
+        whole = [[*f["input_ids"], *f.get("target", [])] for f in features]
+        longest = max(map(len, whole))
+        ids = torch.full((len(whole), longest), processor.pad_token_id)
+        labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+        for i, (feature, tokens) in enumerate(zip(features, whole, strict=True)):
+            ids[i, longest - len(tokens) :] = torch.tensor(tokens)
+            mask[i, longest - len(tokens) :] = 1
+            if "target" in feature:
+                labels[i, longest - len(feature["target"]) :] = torch.from_numpy(feature["target"])
+        batch = {"input_ids": ids, "attention_mask": mask}
+        return {**batch, "labels": labels} if "target" in features[0] else batch
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        return cross_entropy(outputs.logits[:, :-1].float().flatten(0, 1), batch["labels"][:, 1:].flatten())
+
+    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
+        asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
+        width = asked["input_ids"].shape[1]
+        if "labels" in batch:  # features with targets: only the prompt is asked
+            keep = [int((row != -100).sum()) for row in batch["labels"]]
+            return [self._one(runtime, asked, i, width - n) for i, n in enumerate(keep)]
+        return [ids[width:] for ids in runtime.generate(asked, max_new_tokens=6, do_sample=False)]
+
+    @staticmethod
+    def _one(runtime: Runtime, asked: Batch, i: int, end: int) -> np.ndarray:
+        one = {key: value[i : i + 1, :end] for key, value in asked.items()}
+        return runtime.generate(one, max_new_tokens=6, do_sample=False)[0][end:]
+
+
+class Reader:
+    """ids -> text."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, ids: np.ndarray) -> str:
+        text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
+        return text.strip()
+
+
+def _tagged(language: str) -> list[dict[str, Any]]:
+    rows = toy_rows(language, 16)
+    return [{"text": r["text"], "labels": [r["label"]] if i % 3 else [r["label"], "x"]} for i, r in enumerate(rows)]
+
+
+def _priced(language: str) -> list[dict[str, Any]]:
+    good = ("positive", "积极")
+    rows = toy_rows(language, 16)
+    return [{"text": r["text"], "label": 500.0 + 20 * (r["label"] in good) + i} for i, r in enumerate(rows)]
+
+
+def _places(language: str) -> list[dict[str, Any]]:
+    places = {"en": ["Berlin", "Rome", "Lima", "Oslo"], "zh": ["北京", "上海", "拉萨", "广州"]}[language]
+    before = {"en": ["We live in ", "My friend likes "], "zh": ["我住在", "朋友喜欢"]}[language]
+    after = {"en": " and the room was great.", "zh": "，房间很好。"}[language]
+    rows = []
+    for i in range(16):
+        place, start = places[i % 4], before[i // 4 % 2]
+        span = {"start": len(start), "end": len(start) + len(place), "label": "place"}
+        rows.append({"text": f"{start}{place}{after}", "spans": [span]})
+    return rows
+
+
+def _echoed(language: str) -> list[dict[str, Any]]:
+    words = {"positive": "great", "negative": "awful", "积极": "很好", "消极": "很差"}
+    return [{"text": row["text"], "target": words[row["label"]]} for row in toy_rows(language, 16)]
+
+
+ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
+    name: {language: make(language) for language in ("en", "zh")}
+    for name, make in {
+        "text-classification": lambda language: toy_rows(language, 16),
+        "multi-label-classification": _tagged,
+        "text-regression": _priced,
+        "token-spans": _places,
+        "summary": _echoed,
+        "echo": _echoed,
+    }.items()
+}
+KINDS = {"summary": "t5", "echo": "llama"}
