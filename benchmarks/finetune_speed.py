@@ -11,6 +11,7 @@ Every contender runs in a process of its own, one after the other, ``--rounds`` 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from statistics import mean, median
 from typing import Any
@@ -47,24 +48,24 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """The command line."""
     given = options()
-    run = harness.context()
-    jobs = {name: base_job(given, name) for name in given.sets}
-    if given.try_good:
-        tried = {name: try_good(job, given.try_good) for name, job in jobs.items()}
-        lines = [*harness.context_lines(run), "", *tried_page(tried, given.try_good)]
-        title = "Settings of the good Trainer"
-        harness.write(given.results, "finetune_speed_tried", title, lines, {**run, "tried": tried})
-        return
-    found = {name: race(job, given) for name, job in jobs.items()}
-    # The machine's speed is measured before and after: the higher one is the peak.
-    later = harness.machine()["gflops"]
-    peaks = run["machine"]["gflops"]
-    peaks.update({key: max(peaks[key], later[key]) for key in peaks})
-    lines = harness.context_lines(run)
-    for name, contenders in found.items():
-        lines += ["", *page(name, contenders, peaks)]
-    lines += harness.busy_note([run for contenders in found.values() for runs in contenders.values() for run in runs])
-    harness.write(given.results, "finetune_speed", "Speed of full fine-tuning", lines, {**run, "sets": found})
+    path = given.results / "finetune_speed.json"
+    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"sets": {}}
+    for name in given.sets:
+        job = base_job(given, name)
+        run = harness.context()
+        if given.try_good:
+            tried = try_good(job, given.try_good)
+            lines = [*harness.context_lines(run), "", *tried_page(tried, given.try_good)]
+            title = f"Settings of the good Trainer on {name}"
+            harness.write(given.results, f"finetune_speed_tried_{name}", title, lines, {**run, "tried": tried})
+            continue
+        contenders = race(job, given)
+        # The machine's speed is measured before and after: the higher one is the peak.
+        later = harness.machine()["gflops"]
+        run["machine"]["gflops"] = {key: max(peak, later[key]) for key, peak in run["machine"]["gflops"].items()}
+        kept["sets"][name] = {**run, "contenders": contenders}
+        lines = [line for key, found in kept["sets"].items() for line in page(key, found)]
+        harness.write(given.results, "finetune_speed", "Speed of full fine-tuning", lines, kept)
 
 
 def options() -> argparse.Namespace:
@@ -82,7 +83,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--try-good", type=int, metavar="STEPS", help="time variants of the good Trainer, and stop")
     given = harness.parse(parser)
     if given.quick:
-        given.rows, given.test_rows, given.epochs, given.steps_textbook = given.rows or 64, 32, 1, 2
+        given.rows, given.test_rows, given.epochs, given.steps_textbook = given.rows or 32, 16, 1, 1
     return given
 
 
@@ -124,49 +125,60 @@ def try_good(job: Job, steps: int) -> dict[str, float]:
     return found
 
 
-def page(name: str, contenders: dict[str, list[dict[str, Any]]], peaks: dict[str, float]) -> list[str]:
+def page(name: str, run: dict[str, Any]) -> list[str]:
     """A section of the page."""
-    speeds = {key: median(run["samples_per_second"] for run in runs) for key, runs in contenders.items()}
+    contenders = run["contenders"]
     first = next(iter(contenders.values()))[0]
-    rows = []
-    for key, runs in contenders.items():
-        whole = [run["accuracy"] for run in runs if "accuracy" in run]
-        share = first["flops_per_row"] * speeds[key] / 1e9 / peaks[runs[0]["precision"]]
-        rows.append(
-            [
-                CONTENDERS[key],
-                runs[0]["precision"],
-                f"{speeds[key]:.1f}",
-                f"{speeds['ours'] / speeds[key]:.2f}x" if "ours" in speeds else "-",
-                f"{mean(whole):.4f}" if whole else f"timed {runs[0]['steps']} steps",
-                f"{median(run['train_seconds'] for run in runs):.1f}",
-                f"{median(run['wall'] for run in runs):.1f}",
-                f"{max(run['peak_mib'] for run in runs):,}",
-                f"{100 * share:.0f}%",
-            ]
-        )
+    speeds = {key: median(one["samples_per_second"] for one in rounds) for key, rounds in contenders.items()}
     header = "contender|precision|samples/s|tunesmith is|test accuracy|training s|whole process s|MiB|of the peak"
     lines = [
         f"## {name}",
         "",
         f"{first['rows']:,} rows of {first['tokens_per_row']} tokens, {first['classes']} classes; "
-        f"{first['flops_per_row'] / 1e9:.2f} GFLOP a row for forward and backward without padding. Rounds: "
-        f"{len(next(iter(contenders.values())))}.",
+        f"{first['flops_per_row'] / 1e9:.2f} GFLOP a row for forward and backward without padding. "
+        f"Rounds: {max(map(len, contenders.values()))}.",
         "",
-        *harness.table(header.split("|"), rows),
+        *harness.table(header.split("|"), [row(key, run, speeds) for key in contenders]),
+        "",
+        *speed_gaps(name, speeds),
+        *accuracy_gaps(contenders),
+        "",
+        "Settings:",
         "",
     ]
-    if "ours" in speeds:
-        for key, least in WANTED[name].items():
-            if key in speeds:
-                times = speeds["ours"] / speeds[key]
-                verdict = "met" if times >= least else "NOT met"
-                lines.append(f"- Wanted: at least {least:g}x {CONTENDERS[key]}; measured {times:.2f}x: {verdict}.")
-        lines += accuracy_gaps(contenders)
-    lines += ["", "Settings:", ""]
-    for key, runs in contenders.items():
-        words = ", ".join(f"{k} {v}" for k, v in runs[0]["settings"].items())
-        lines.append(f"- {CONTENDERS[key]}: {words}.")
+    for key, rounds in contenders.items():
+        lines.append(f"- {CONTENDERS[key]}: {', '.join(f'{k} {v}' for k, v in rounds[0]['settings'].items())}.")
+    everyone = [one for rounds in contenders.values() for one in rounds]
+    return [*lines, "", *harness.context_lines(run), *harness.busy_note(everyone), ""]
+
+
+def row(key: str, run: dict[str, Any], speeds: dict[str, float]) -> list[str]:
+    """A contender's line: medians over the rounds, and the mean accuracy."""
+    rounds = run["contenders"][key]
+    first = rounds[0]
+    whole = [one["accuracy"] for one in rounds if "accuracy" in one]
+    share = first["flops_per_row"] * speeds[key] / 1e9 / run["machine"]["gflops"][first["precision"]]
+    return [
+        CONTENDERS[key],
+        first["precision"],
+        f"{speeds[key]:.1f}",
+        f"{speeds['ours'] / speeds[key]:.2f}x" if "ours" in speeds else "-",
+        f"{mean(whole):.4f}" if whole else f"timed {first['steps']} steps",
+        f"{median(one['train_seconds'] for one in rounds):.1f}",
+        f"{median(one['wall'] for one in rounds):.1f}",
+        f"{max(one['peak_mib'] for one in rounds):,}",
+        f"{100 * share:.0f}%",
+    ]
+
+
+def speed_gaps(name: str, speeds: dict[str, float]) -> list[str]:
+    """Whether it is as much faster as wanted."""
+    lines = []
+    for key, least in WANTED[name].items():
+        if key in speeds and "ours" in speeds:
+            times = speeds["ours"] / speeds[key]
+            verdict = "met" if times >= least else "NOT met"
+            lines.append(f"- Wanted: at least {least:g}x {CONTENDERS[key]}; measured {times:.2f}x: {verdict}.")
     return lines
 
 

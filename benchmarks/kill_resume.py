@@ -91,22 +91,27 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look, and look again."""
+        while not self._end.wait(EVERY if not self.whole else 0.2):
+            self.look()
+
+    def look(self) -> None:
+        """Is nothing there, or a whole bundle?"""
         from tunesmith.bundle.read import read_bundle
 
-        while not self._end.wait(EVERY if not self.whole else 0.2):
-            self.looks += 1
-            if not self.bundle.exists():
-                continue
-            try:
-                read_bundle(self.bundle)
-                self.whole += 1
-            except Exception as error:  # whatever it is: the place held something that is no bundle
-                self.half.append(f"{type(error).__name__}: {error}")
+        self.looks += 1
+        if not self.bundle.exists():
+            return
+        try:
+            read_bundle(self.bundle)
+            self.whole += 1
+        except Exception as error:  # whatever it is: the place held something that is no bundle
+            self.half.append(f"{type(error).__name__}: {error}")
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look a last time."""
         self._end.set()
         self.join()
+        self.look()
 
 
 @contextmanager
