@@ -28,6 +28,8 @@ ARRAYS, PREDICTIONS = "arrays.npz", "predictions.json"
 RELOAD = "save and reload"
 TOLERANCE = 1e-4
 """Of a logit, in fp32 on one machine: above the noise of another batch shape, far below any wrong weight."""
+LARGE = 10.0
+"""Magnitude from which on the tolerance grows with a number: float32 has seven digits, wherever the point is."""
 
 
 def compare(
@@ -58,10 +60,13 @@ def compare(
 
 
 def largest_gap(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float:
-    """Largest absolute difference of any two numbers; infinite where shapes differ or a number is not finite."""
+    """Largest difference of any two numbers; infinite where shapes differ or a number is not finite.
+
+    Up to a magnitude of ``LARGE`` it is the absolute one; above, as in a regression of prices, it shrinks with it.
+    """
     if len(before) != len(after) or any(np.shape(b) != np.shape(a) for b, a in zip(before, after, strict=True)):
         return math.inf
-    gaps = (np.abs(np.asarray(b, np.float64) - np.asarray(a, np.float64)) for b, a in zip(before, after, strict=True))
+    gaps = (_gap(np.asarray(b, np.float64), np.asarray(a, np.float64)) for b, a in zip(before, after, strict=True))
     largest = max((float(gap.max()) for gap in gaps if gap.size), default=0.0, key=_nan_as_inf)
     return _nan_as_inf(largest)
 
@@ -73,8 +78,12 @@ def same(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(same(a, b, tolerance) for a, b in zip(one, other, strict=True))
     if isinstance(one, float) or isinstance(other, float):
-        return isinstance(one, int | float) and isinstance(other, int | float) and abs(one - other) <= tolerance
+        return isinstance(one, int | float) and isinstance(other, int | float) and bool(_gap(one, other) <= tolerance)
     return bool(one == other)
+
+
+def _gap(one: Any, other: Any) -> Any:
+    return np.abs(np.subtract(one, other)) / np.maximum(1, np.abs(one) / LARGE)
 
 
 def prove_reload(

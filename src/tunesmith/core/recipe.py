@@ -245,7 +245,7 @@ def _value(raw: str, *, text: bool) -> Any:
     except yaml.YAMLError:
         return raw
     if text:
-        return value if value is None or isinstance(value, (str, list)) else raw.strip()
+        return value if value is None or isinstance(value, (str, list, dict)) else raw.strip()
     return _number(value)
 
 
