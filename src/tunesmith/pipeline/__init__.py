@@ -29,6 +29,9 @@ def tune(data: str | Mapping[str, Any] | Recipe, *overrides: str, replace: bool 
     Raises:
         TunesmithError: what is wrong, and what to do.
     """
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
     from tunesmith.pipeline.plan import as_recipe, plan
     from tunesmith.pipeline.run import run
 

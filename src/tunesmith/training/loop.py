@@ -239,12 +239,13 @@ class _Loop:
             progress.samples += len(next(iter(batch.values()))) * self.accelerator.num_processes
             if progress.batch % settings.accumulate and not last:
                 continue
-            self._step()
+            share = self._step()
             if last:
                 for strategy in self.strategies:
                     strategy.on_epoch(self.run_state)
             now = time.monotonic()
             progress.seconds += now - stepped  # evaluation and checkpoints are not training time
+            self._note(share)
             due = progress.step % self.every == 0 or progress.step >= self.total
             if due:
                 self._evaluated()
@@ -276,7 +277,8 @@ class _Loop:
         share = min(accumulate, len(self.loader) - first)
         self.accelerator.backward(loss / share if share > 1 else loss)
 
-    def _step(self) -> None:
+    def _step(self) -> float:
+        """One step of the optimizer; returns the share of the full learning rate that it took."""
         progress, settings = self.progress, self.settings
         share = factor(progress.step, self.total, settings.warmup, settings.schedule)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -291,6 +293,10 @@ class _Loop:
         self.run_state.step = progress.step
         for strategy in self.strategies:
             strategy.on_step(self.run_state)
+        return share
+
+    def _note(self, share: float) -> None:
+        progress = self.progress
         if progress.step % max(1, min(10, self.total // 20)) == 0 or progress.step >= self.total:
             figures = {"loss": float(np.mean(self.losses)), "learning_rate": max(self.rates) * share}
             self.losses.clear()
