@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.bundle.write import check_target
 from tunesmith.core.contracts import Method, Strategy, Task, Tracker
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, resolve
@@ -87,6 +87,7 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     data = prepare(recipe.data, recipe.task.name)
     task_block = PluginBlock(name=data.task, **recipe.task.options)
     task: Task = _made("tasks", task_block)
+    _figures_exist(recipe, task)
     task.learn(data.train)
     model = recipe.model
     reference = resolve_model(
@@ -112,6 +113,17 @@ def free_name(data: str) -> Path:
     name = Path(data.rstrip("/*")).name.split(".")[0] or "bundle"
     choices = (Path("out", name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
     return next(path for path in choices if not path.exists())
+
+
+def _figures_exist(recipe: Recipe, task: Task) -> None:
+    """A gate on a figure that no report will have would fail only after training."""
+    known = [*task.metrics, *(block.name for block in recipe.evaluation.checks)]
+    for name in recipe.evaluation.gate:
+        if name not in known:
+            raise RecipeError(
+                f'evaluation.gate names "{name}", which a report of {task.name} does not have.',
+                did_you_mean(name, known),
+            )
 
 
 def _made(family_name: str, block: PluginBlock) -> Any:
