@@ -86,6 +86,8 @@ def test_all_mistakes_at_once(files: dict[str, Path], tmp_path: Path) -> None:
         ("data.label=lable", DataError, 'label"'),
         ("training.device=cuda:9", RecipeError, "cuda"),
         ("evaluation.gate.acuracy=>= 0.5", RecipeError, "acuracy"),
+        ("task.class_wights=none", RecipeError, "class_weights"),
+        ("method.rank=8", RecipeError, "method.rank: unknown key"),
         ("data.path=/no/such/file.csv", DataError, "no/such"),
     ],
 )
@@ -99,6 +101,14 @@ def test_what_does_not_fit_is_said_before_training(
             pytest.skip("this machine has a GPU")
     with pytest.raises(error, match=words):
         planned(files, models, tmp_path, override)
+
+
+def test_options_without_a_name_are_those_of_what_is_decided(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path
+) -> None:
+    made = planned(files, models, tmp_path, "task.class_weights=none", "task.label_smoothing=0.1")
+    assert made.task.class_weights == "none" and made.recipe.task.options["label_smoothing"] == 0.1
+    assert as_recipe({"data": "x.csv", "task": {"class_weights": "none"}}).task.name == "auto"
 
 
 def test_nothing_to_learn_from() -> None:

@@ -68,14 +68,41 @@ def test_fgm_adds_the_gradient_at_the_moved_embeddings(run: Any, fast: bool) -> 
         assert (one["classifier.weight"] - other["classifier.weight"]).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize("method", ["head", "freeze", "lora"])
-def test_fgm_says_where_it_could_do_nothing(run: Any, method: str) -> None:
+@pytest.mark.parametrize("method", ["freeze", "lora"])
+def test_fgm_moves_a_table_that_is_not_trained_by_the_same_formula(run: Any, method: str) -> None:
     from tunesmith.core.registry import family
 
-    model = family("methods").make(method).apply(run.fresh(), run.task)
-    trainee = head_on_vectors(model) if method == "head" else model
-    with pytest.raises(RecipeError, match='"fgm" moves the embeddings'):
-        Fgm().start(state(run, trainee))
+    batch = run.task.collate(run.features[:6], run.processor)
+    values, gradients = compute(run), []
+    for frozen in (False, True):
+        torch.manual_seed(0)
+        model = family("methods").make(method).apply(run.fresh(0.0), run.task).train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        made = state(run, model)
+        weight = made.embedding().weight
+        assert not weight.requires_grad
+        weight.requires_grad_(not frozen)
+        clean = weight.detach().clone()
+        strategy = Fgm(0.5)
+        strategy.start(made)
+        wrapped = strategy.loss(values)
+        wrapped(model, batch)[0].backward()
+        once = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        strategy.after_backward(made, batch, wrapped)
+        assert torch.equal(weight, clean) and not made.embedding()._forward_hooks
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None and p is not weight})
+        assert any(not torch.allclose(gradients[-1][n], 2 * once[n]) for n in gradients[-1]), "a second, other pass"
+    trained, untrained = gradients
+    assert trained.keys() == untrained.keys()
+    for name, gradient in untrained.items():
+        torch.testing.assert_close(gradient, trained[name], atol=1e-6, rtol=1e-3)
+
+
+def test_fgm_says_where_it_could_do_nothing(run: Any) -> None:
+    with pytest.raises(RecipeError, match="a head on finished vectors"):
+        Fgm().start(state(run, head_on_vectors(run.fresh())))
 
 
 def test_fgm_weighs_a_batch_as_the_loop_does(run: Any) -> None:

@@ -92,7 +92,14 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _named_or_auto(value: Any) -> Any:
+    """Options without a name are those of what the data decides: ``task: {class_weights: none}``."""
+    named = _named(value)
+    return {"name": "auto", **named} if isinstance(named, Mapping) else named
+
+
 Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
+Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
 
 
 class ModelBlock(Block):
@@ -148,8 +155,8 @@ class Recipe(Block):
 
     data: DataBlock = Field(default_factory=DataBlock)
     model: Model = Field(default_factory=ModelBlock)
-    task: Plugin = Field(default_factory=lambda: PluginBlock(name="auto"))
-    method: Plugin = Field(default_factory=lambda: PluginBlock(name="auto"))
+    task: Decided = Field(default_factory=lambda: PluginBlock(name="auto"))
+    method: Decided = Field(default_factory=lambda: PluginBlock(name="auto"))
     training: TrainingBlock = Field(default_factory=TrainingBlock)
     evaluation: EvaluationBlock = Field(default_factory=EvaluationBlock)
     bundle: str | None = Field(None, description="folder to write; absent: beside the data")

@@ -1,0 +1,76 @@
+"""tune, evaluate, predict, reproduce: each in a process of its own, each with one JSON object."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_tune_tells_what_it_did(told: Any, home: Path) -> None:
+    assert {"bundle", "task", "seconds", "metrics", "before", "baselines", "checks", "parity"} <= set(told)
+    assert told["task"] == "text-classification" and (home / "out/whole/tunesmith.json").is_file()
+    assert {"majority", "tfidf"} <= set(told["baselines"])
+    for figures in (told["metrics"], told["before"], *told["baselines"].values()):
+        assert all({"value", "low", "high"} == set(figure) for figure in figures.values()), figures
+        assert "macro_f1" in figures
+    assert told["parity"][0]["passed"] and told["parity"][0]["handoff"] == "save and reload"
+    assert told["training"]["resumed_at"] == 0 and told["seconds"] > 0
+
+
+def test_evaluate_and_predict_agree(told: Any, tunesmith: Run, home: Path) -> None:
+    ended = tunesmith("evaluate", "out/whole", "held.csv", "--json", "--report", "held.html")
+    assert ended.code == 0, ended.err
+    found = ended.json
+    assert found["rows"] == 10 and found["metrics"]["accuracy"]["value"] is not None
+    assert "<html" in (home / "held.html").read_text("utf-8")
+    with (home / "held.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    ended = tunesmith("predict", "out/whole", "--file", "held.csv", "--json")
+    assert ended.code == 0, ended.err
+    predictions = ended.json["predictions"]
+    assert all({"label", "score"} <= set(p) for p in predictions)
+    right = [p["label"] == row["sentiment"] for p, row in zip(predictions, rows, strict=True)]
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(sum(right) / 10)
+    ended = tunesmith("predict", "out/whole", "--json", stdin="\n".join(row["review"] for row in rows) + "\n")
+    asked = ended.json["predictions"]
+    assert [p["label"] for p in asked] == [p["label"] for p in predictions], "lines of stdin, Chinese among them"
+
+
+def test_reproduce_agrees(told: Any, tunesmith: Run) -> None:
+    ended = tunesmith("reproduce", "out/whole", "--json")
+    assert ended.code == 0, ended.err
+    found = ended.json
+    assert found["agrees"] and found["identical_weights"]
+    assert found["metrics"]["macro_f1"]["now"] == pytest.approx(told["metrics"]["macro_f1"]["value"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tune", "recipe.yaml", "bundle=out/whole"), "is a bundle already"),
+        (("tune", "recipe.yaml", "bundle=recipe.yaml/out"), "cannot be written"),
+        (("tune", "reviews.csv", "method=lroa", "training.epochs=-1", "training.bach_size=3"), "3 mistakes"),
+        (("evaluate", "out/whole", "recipe.csv"), "recipe.csv"),
+    ],
+)
+def test_what_is_wrong_is_two_lines(told: Any, tunesmith: Run, arguments: tuple[str, ...], words: str) -> None:
+    ended = tunesmith(*arguments)
+    lines = ended.err.strip().splitlines()
+    assert ended.code == 2 and not ended.out
+    assert [line.split(":")[0] for line in lines] == ["error", "hint"] and words in lines[0], ended.err
+
+
+def test_a_dry_run_prints_the_recipe_and_leaves_nothing(told: Any, tunesmith: Run, home: Path) -> None:
+    before = sorted(path.name for path in (home / "out").iterdir())
+    ended = tunesmith("tune", "recipe.yaml", "bundle=out/dry", "--dry-run", "--json")
+    assert ended.code == 0, ended.err
+    recipe = ended.json["recipe"]
+    assert recipe["task"]["name"] == "text-classification" and recipe["training"]["batch_size"]
+    assert recipe["training"]["patience"] is None
+    assert sorted(path.name for path in (home / "out").iterdir()) == before
