@@ -68,3 +68,16 @@ def test_random_state_survives_json() -> None:
 def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5})
     assert cores() == 3
+
+
+def test_threads_are_calmed_only_where_others_want_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "cores", lambda: 2)
+    for others, wanted in ((0.0, None), (1.0, None), (3.0, "1000")):
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        monkeypatch.setattr(runtime, "others_running", lambda others=others: others)
+        runtime.calm_threads()
+        assert os.environ.get("GOMP_SPINCOUNT") == wanted
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    runtime.calm_threads()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"

@@ -22,6 +22,9 @@ def evaluate(
 
     Columns are those that the bundle was trained on, unless named: data.text=review data.label=stars.
     """
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
     from tunesmith.pipeline.measure import measured
 
     found = measured(bundle, file, overrides or [])

@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from tunesmith.core.errors import ExtraMissing, RecipeError, TunesmithError, did_you_mean
-from tunesmith.core.runtime import calm_threads
 
 USAGE = """\
 Usage: tunesmith [--version] [--debug] VERB [ARGUMENTS] [--json]
@@ -74,7 +73,6 @@ class Verb:
 def run(verbs: Mapping[str, Verb], arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     _force_utf8()
-    calm_threads()
     debug, as_json = _flag(arguments, "--debug"), _flag(arguments, "--json")
     if debug:
         arguments.remove("--debug")

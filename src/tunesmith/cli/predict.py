@@ -39,6 +39,9 @@ def predict(
     json: Json = False,
 ) -> None:
     """Ask a bundle about texts, a file, or standard input (a text a line, or a JSON object a line)."""
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
     from tunesmith.bundle.answers import check_suffix
     from tunesmith.bundle.questions import answers
     from tunesmith.bundle.read import read_bundle

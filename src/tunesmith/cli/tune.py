@@ -26,6 +26,9 @@ def tune(
     with the majority; the saved bundle is reloaded in a fresh process and must answer alike.
     Run again after a crash, the same command goes on from the last checkpoint.
     """
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
     from tunesmith.pipeline.plan import as_recipe, plan
     from tunesmith.pipeline.run import run
 
