@@ -89,8 +89,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "data": {"path": "reviews.csv", "text": "review", "label": "sentiment"},
                 "model": {"name": str(model), "pooling": "mean"},
                 "training": {
-                    "epochs": 3, "learning_rate": 4e-3, "head_learning_rate": 4e-3, "checkpoint_seconds": 0, "threads": 1, "trackers": ["jsonl"],
-                    "strategies": ["fgm"], "patience": None,
+                    "epochs": 3, "learning_rate": 4e-3, "head_learning_rate": 4e-3, "checkpoint_seconds": 0,
+                    "threads": 1, "trackers": ["jsonl"], "strategies": ["fgm"], "patience": None,
                 },
                 "evaluation": {"resamples": 100},
             }

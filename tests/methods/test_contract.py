@@ -23,7 +23,14 @@ from tunesmith.training.loop import LoopSettings, train
 from tunesmith.training.optim import OptimizerSettings
 
 METHODS = sorted(family("methods"))
-KINDS = [("bert", "mean"), ("bert", "cls"), ("roberta", "mean"), ("distilbert", "cls"), ("llama", "auto"), ("gpt2", "auto")]
+KINDS = [
+    ("bert", "mean"),
+    ("bert", "cls"),
+    ("roberta", "mean"),
+    ("distilbert", "cls"),
+    ("llama", "auto"),
+    ("gpt2", "auto"),
+]
 RATES = {"full": 3e-3, "head": 0.1}
 """For a tiny model whose weights are random; others: 4e-3."""
 IDS = torch.tensor([[2, 9, 30, 41, 3], [2, 14, 7, 3, 3]])
@@ -110,7 +117,9 @@ def test_freeze_says_which_layers_there_are(model: Callable[..., Any], task: Any
 
 
 @pytest.mark.parametrize("targets", ["all", "queries-values"])
-@pytest.mark.parametrize(("kind", "pooling"), [("bert", "mean"), ("roberta", "cls"), ("distilbert", "cls"), ("llama", "auto")])
+@pytest.mark.parametrize(
+    ("kind", "pooling"), [("bert", "mean"), ("roberta", "cls"), ("distilbert", "cls"), ("llama", "auto")]
+)
 def test_lora_trains_updates_and_the_head(
     model: Callable[..., Any], task: Any, kind: str, pooling: str, targets: Any
 ) -> None:
@@ -126,7 +135,9 @@ def test_lora_trains_updates_and_the_head(
     assert not any("layer.2" in name for name in trained(adapted)), "not the mean layer"
 
 
-@pytest.mark.parametrize(("kind", "pooling"), [("bert", "mean"), ("bert", "cls"), ("roberta", "mean"), ("distilbert", "cls")])
+@pytest.mark.parametrize(
+    ("kind", "pooling"), [("bert", "mean"), ("bert", "cls"), ("roberta", "mean"), ("distilbert", "cls")]
+)
 def test_peft_reads_the_adapter(
     model: Callable[..., Any], folder: Callable[[str], Path], task: Any, kind: str, pooling: str, tmp_path: Path
 ) -> None:

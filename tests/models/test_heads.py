@@ -181,9 +181,7 @@ def test_what_is_the_head(shared: Path, texts: list[str], kind: str, names: list
 
 @pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("pooled", [True, False])
-def test_the_head_alone_gives_the_whole_models_logits(
-    shared: Path, texts: list[str], kind: str, pooled: bool
-) -> None:
+def test_the_head_alone_gives_the_whole_models_logits(shared: Path, texts: list[str], kind: str, pooled: bool) -> None:
     from tunesmith.models.reference import resolve
 
     model = made(kind, shared, texts)

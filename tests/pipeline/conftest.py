@@ -16,6 +16,7 @@ from tunesmith.bundle.parity import RELOAD, compare
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.testing import tiny_bert, tiny_distilbert, toy_rows
 
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:

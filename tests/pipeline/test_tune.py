@@ -100,7 +100,9 @@ class TestProven:
         others = toy_rows(language, 40, seed=7)
         file = write_csv(tmp_path / "other.csv", [{"review": r["text"], "stars": r["label"]} for r in others])
         found = measured(bundle.path, str(file), ["data.text=review", "data.label=stars"])
-        right = [p["label"] == r["label"] for p, r in zip(bundle.predict([r["text"] for r in others]), others, strict=True)]
+        right = [
+            p["label"] == r["label"] for p, r in zip(bundle.predict([r["text"] for r in others]), others, strict=True)
+        ]
         assert found["rows"] == 40
         assert found["metrics"]["accuracy"]["value"] == pytest.approx(sum(right) / 40)
 
@@ -159,7 +161,9 @@ def test_numbers_in_their_own_unit(tuned: Tuned, tmp_path: Path, scale: float, m
     from transformers import pipeline
 
     side = {"positive": 200, "negative": 100}
-    rows = [{"text": r["text"], "price": (side[r["label"]] + i / 100) * scale} for i, r in enumerate(toy_rows("en", 160))]
+    rows = [
+        {"text": r["text"], "price": (side[r["label"]] + i / 100) * scale} for i, r in enumerate(toy_rows("en", 160))
+    ]
     bundle = tuned(
         write_csv(tmp_path / "prices.csv", rows), "task=text-regression", "data.label=price", f"method={method}",
         "model.pooling=mean", "training.epochs=40", "training.patience=null", learns=True,

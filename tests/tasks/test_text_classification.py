@@ -137,7 +137,9 @@ def test_one_class_cannot_be_learned(rows: list[dict[str, Any]], words: str) -> 
         TextClassification().learn(rows)
 
 
-@pytest.mark.parametrize(("row", "words"), [({"text": "x"}, 'Row 2 has no "label"'), ({"label": "bad"}, 'Row 2.*"text"')])
+@pytest.mark.parametrize(
+    ("row", "words"), [({"text": "x"}, 'Row 2 has no "label"'), ({"label": "bad"}, 'Row 2.*"text"')]
+)
 def test_a_row_that_lacks_something_is_named(bert_processor: Any, row: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         learned().encode([ROWS[0], row], bert_processor, max_length=16, targets=True)

@@ -20,7 +20,9 @@ from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.optim import OptimizerSettings
 
-ROWS = toy_rows("en", 40) + [{**row, "label": {"消极": "negative", "积极": "positive"}[row["label"]]} for row in toy_rows("zh", 24)]
+ROWS = toy_rows("en", 40) + [
+    {**row, "label": {"消极": "negative", "积极": "positive"}[row["label"]]} for row in toy_rows("zh", 24)
+]
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +60,14 @@ class Run:
         return model
 
     def go(
-        self, settings: LoopSettings | None = None, *, name: str = "run", dropout: float = 0.1, fast: bool = False,
-        model: Any = None, **options: Any
+        self,
+        settings: LoopSettings | None = None,
+        *,
+        name: str = "run",
+        dropout: float = 0.1,
+        fast: bool = False,
+        model: Any = None,
+        **options: Any,
     ) -> Trained:
         self.model = model if model is not None else self.fresh(dropout)
         used = torch.cat([torch.from_numpy(f["input_ids"]) for f in self.features]).long()

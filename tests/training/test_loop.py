@@ -213,9 +213,7 @@ STRATEGIES: dict[str, Callable[[], Sequence[Strategy]]] = {
 
 @pytest.mark.parametrize("strategies", STRATEGIES)
 @pytest.mark.parametrize(("step", "fast"), [(3, True), (8, False), (11, True)])
-def test_a_resumed_run_ends_as_an_undisturbed_one(
-    run: Any, same: Same, strategies: str, step: int, fast: bool
-) -> None:
+def test_a_resumed_run_ends_as_an_undisturbed_one(run: Any, same: Same, strategies: str, step: int, fast: bool) -> None:
     made, rising = STRATEGIES[strategies], [i / 10 for i in range(1, 9)]
     settings = run.settings(checkpoint_seconds=0.0, evaluations=2, accumulate=1)
     run.go(settings, name="whole", fast=fast, strategies=made(), evaluate=Figures(*rising))

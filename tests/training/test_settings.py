@@ -23,7 +23,11 @@ def test_the_methods_defaults_fill_what_is_silent(name: str) -> None:
     block = decided(TrainingBlock(epochs=7, seed=99), method)
     tuned = method.defaults
     assert (block.epochs, block.seed) == (7, 99)
-    assert (block.learning_rate, block.batch_size, block.warmup) == (tuned.learning_rate, tuned.batch_size, tuned.warmup)
+    assert (block.learning_rate, block.batch_size, block.warmup) == (
+        tuned.learning_rate,
+        tuned.batch_size,
+        tuned.warmup,
+    )
     settings = LoopSettings.of(block, "macro_f1", True)
     assert settings.optimizer.learning_rate == tuned.learning_rate and settings.epochs == 7
 
@@ -85,7 +89,10 @@ with opened(Path({str(tmp_path / "r")!r}), fresh=True):
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "in\n"
-        with pytest.raises(TrainingError, match="Another process is at this very run"), opened(tmp_path / "r", fresh=True):
+        with (
+            pytest.raises(TrainingError, match="Another process is at this very run"),
+            opened(tmp_path / "r", fresh=True),
+        ):
             pass
         other.kill()
     with opened(tmp_path / "r", fresh=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -252,7 +252,7 @@ def _value(raw: str, *, text: bool) -> Any:
     except yaml.YAMLError:
         return raw
     if text:
-        return value if value is None or isinstance(value, (str, list, dict)) else raw.strip()
+        return value if value is None or isinstance(value, (str, list)) else raw.strip()
     return _number(value)
 
 
@@ -264,7 +264,7 @@ def _is_text(path: list[str]) -> bool:
     for part in path:
         info = getattr(model, "model_fields", {}).get(part)
         model = info.annotation if info else None
-    return model is str or str in get_args(model)
+    return model is str or (get_origin(model) is not dict and str in get_args(model))
 
 
 def _number(value: Any) -> Any:

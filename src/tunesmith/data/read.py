@@ -58,9 +58,7 @@ def drawn(total: int, limit: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(total, size=limit, replace=False))
 
 
-def _batches(
-    found: Located, reading: Reading, encoding: str | None, delimiter: str | None
-) -> Iterator[pa.RecordBatch]:
+def _batches(found: Located, reading: Reading, encoding: str | None, delimiter: str | None) -> Iterator[pa.RecordBatch]:
     source = _source(found, encoding, delimiter)
     for file in found.files:
         try:

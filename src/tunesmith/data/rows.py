@@ -50,9 +50,7 @@ class Rows(Sequence[dict[str, Any]]):
         broken: what could not be read; never part of the table.
     """
 
-    def __init__(
-        self, table: pa.Table, origin: Origin | None = None, broken: Sequence[BrokenRow] = ()
-    ) -> None:
+    def __init__(self, table: pa.Table, origin: Origin | None = None, broken: Sequence[BrokenRow] = ()) -> None:
         self.table = table
         self.origin = origin or Origin()
         self.broken = list(broken)
