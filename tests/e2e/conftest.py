@@ -104,10 +104,16 @@ def tunesmith(home: Path) -> Callable[..., Ended]:
     """(arguments) -> how it ended; ``kill`` names a place to die at."""
     environment = {**os.environ, "TUNESMITH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 
-    def run(*arguments: str, kill: str = "", stdin: str = "") -> Ended:
+    def run(*arguments: str, kill: str = "") -> Ended:
         start = [sys.executable, "-c", KILLER, kill] if kill else [sys.executable, "-m", "tunesmith"]
         found = subprocess.run(
-            [*start, *arguments], cwd=home, env=environment, input=stdin, capture_output=True, text=True, timeout=300
+            [*start, *arguments],
+            cwd=home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         return Ended(found.returncode, found.stdout, found.stderr)
 

@@ -1,15 +1,26 @@
-"""tune, evaluate, predict, reproduce: each in a process of its own, each with one JSON object."""
+"""tune, evaluate, predict, reproduce in processes of their own, each with one JSON object; and what goes wrong."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tunesmith.cli import main
+
 Run = Callable[..., Any]
+
+
+@pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In the folder, in this process: what is wrong is said before anything is computed."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("TUNESMITH_CACHE", str(home / "cache"))
+    return home
 
 
 def test_tune_tells_what_it_did(told: Any, home: Path) -> None:
@@ -37,9 +48,6 @@ def test_evaluate_and_predict_agree(told: Any, tunesmith: Run, home: Path) -> No
     assert all({"label", "score"} <= set(p) for p in predictions)
     right = [p["label"] == row["sentiment"] for p, row in zip(predictions, rows, strict=True)]
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(sum(right) / 10)
-    ended = tunesmith("predict", "out/whole", "--json", stdin="\n".join(row["review"] for row in rows) + "\n")
-    asked = ended.json["predictions"]
-    assert [p["label"] for p in asked] == [p["label"] for p in predictions], "lines of stdin, Chinese among them"
 
 
 def test_reproduce_agrees(told: Any, tunesmith: Run) -> None:
@@ -59,18 +67,21 @@ def test_reproduce_agrees(told: Any, tunesmith: Run) -> None:
         (("evaluate", "out/whole", "recipe.csv"), "recipe.csv"),
     ],
 )
-def test_what_is_wrong_is_two_lines(told: Any, tunesmith: Run, arguments: tuple[str, ...], words: str) -> None:
-    ended = tunesmith(*arguments)
-    lines = ended.err.strip().splitlines()
-    assert ended.code == 2 and not ended.out
-    assert [line.split(":")[0] for line in lines] == ["error", "hint"] and words in lines[0], ended.err
+def test_what_is_wrong_is_two_lines(
+    told: Any, here: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    lines = err.strip().splitlines()
+    assert not out and [line.split(":")[0] for line in lines] == ["error", "hint"] and words in lines[0], err
 
 
-def test_a_dry_run_prints_the_recipe_and_leaves_nothing(told: Any, tunesmith: Run, home: Path) -> None:
-    before = sorted(path.name for path in (home / "out").iterdir())
-    ended = tunesmith("tune", "recipe.yaml", "bundle=out/dry", "--dry-run", "--json")
-    assert ended.code == 0, ended.err
-    recipe = ended.json["recipe"]
+def test_a_dry_run_prints_the_recipe_and_leaves_nothing(
+    told: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in Path("out").iterdir())
+    assert main(["tune", "recipe.yaml", "bundle=out/dry", "--dry-run", "--json"]) == 0
+    recipe = json.loads(capsys.readouterr().out)["recipe"]
     assert recipe["task"]["name"] == "text-classification" and recipe["training"]["batch_size"]
     assert recipe["training"]["patience"] is None
-    assert sorted(path.name for path in (home / "out").iterdir()) == before
+    assert sorted(path.name for path in Path("out").iterdir()) == before
