@@ -64,6 +64,7 @@ def outcome(bundle: Any, seconds: float) -> dict[str, Any]:
 def _page(result: dict[str, Any]) -> Any:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("on the test rows")
@@ -75,15 +76,13 @@ def _page(result: dict[str, Any]) -> Any:
         *others, after = shown.values()
         table.add_row(metric, *(_value(figures.get(metric)) for figures in others), _figure(after.get(metric)))
     path = result["bundle"]
-    closing = [
-        "",
-        str(result["verdict"]),
-        "",
+    lines = [
         f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)",
         f"report  {path}/report.html",
         f'next    tunesmith predict {path} "..."',
     ]
-    return Group(table, *closing)
+    closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
+    return Group(table, "", str(result["verdict"]), "", *closing)
 
 
 def _value(figure: dict[str, Any] | None) -> str:

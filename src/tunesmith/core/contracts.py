@@ -95,6 +95,8 @@ class Task(ABC):
     """The hub's word for the task, for the model card and ``transformers.pipeline``."""
     metrics: ClassVar[tuple[str, ...]]
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
+    state: dict[str, Any]
+    """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
     @abstractmethod
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
@@ -302,6 +304,9 @@ class Tracker:
 
     def stage(self, name: str) -> None:
         """The run has entered a stage: "read", "baselines", "before", "train", "evaluate", "save", "reload"."""
+
+    def progress(self, done: int, total: int) -> None:
+        """How far a stage without steps is: features computed, of all."""
 
     def finish(self) -> None:
         """The run has ended, well or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Feature, Task
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from tunesmith.pipeline.plan import Plan
 
 
-def on_frozen_backbone(plan: Plan, model: Any, processor: Any) -> tuple[Task, Any]:
+Progress = Callable[[int, int], None]
+"""Called with features done and features in all."""
+
+
+def on_frozen_backbone(plan: Plan, model: Any, processor: Any, progress: Progress | None = None) -> tuple[Task, Any]:
     """The task seen on vectors, and the head that reads them; the plain pair where the head reads all tokens.
 
     Vectors are computed in fp32, as the bundle will: they serve training, proof and every later run on these texts.
@@ -39,6 +43,7 @@ def on_frozen_backbone(plan: Plan, model: Any, processor: Any) -> tuple[Task, An
                 folder=cache_folder("features"),
                 model_hash=name,
                 device=plan.machine.device,
+                progress=progress,
             )
 
     return on_vectors(plan.task, vectors_of), head

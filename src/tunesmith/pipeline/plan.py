@@ -42,7 +42,9 @@ class Plan:
     @property
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
-        recipe = self.recipe.model_dump(exclude={"bundle": True, "training": {"trackers", "threads"}})
+        recipe = self.recipe.model_dump(
+            exclude={"bundle": True, "training": {"trackers", "threads"}, "evaluation": {"gate"}}
+        )
         return {"recipe": recipe, "data": self.data.fingerprints, "model": self.reference.content_hash}
 
 

@@ -19,6 +19,7 @@ from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import BASELINES
+from tunesmith.evaluation.baselines.targets import TASKS
 from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
@@ -67,6 +68,11 @@ class Stages:
         result = work()
         self.seconds[name] = round(time.monotonic() - start, 3)
         return result
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell the trackers how far the stage is."""
+        for tracker in self.trackers:
+            tracker.progress(done, total)
 
 
 class _Run:
@@ -137,7 +143,7 @@ class _Run:
             return self.plan.task, self.model
         from tunesmith.pipeline.frozen import on_frozen_backbone
 
-        return on_frozen_backbone(self.plan, self.model, self.processor)
+        return on_frozen_backbone(self.plan, self.model, self.processor, self.stage.progress)
 
     def _predictor(self, precision: str) -> Predictor:
         runtime = TorchRuntime(self.computing, precision=precision)
@@ -146,12 +152,14 @@ class _Run:
     def _measured(self, precision: str) -> tuple[Evidence, dict[str, float]]:
         start = time.monotonic()
         with mean.shortened(self.model):
-            predictions = self._predictor(precision).predict(self.plan.data.test)
+            predictions = self._predictor(precision).predict(self.plan.data.test, self.stage.progress)
         taken = time.monotonic() - start
         return self.plan.task.evidence(self.plan.data.test, predictions), {"predict": taken}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         data, task = self.plan.data, self.plan.task
+        if task.name not in TASKS:
+            return
         for name in BASELINES:
             made = BASELINES.load(name)(task.name, data.train, data.test, getattr(task, "labels", []), data.language)
             evidences[name] = made.evidence

@@ -108,7 +108,7 @@ def manifest_of(plan: Plan, model: Any, report: dict[str, Any]) -> Manifest:
     """What the bundle knows of itself."""
     recipe, reference = plan.recipe, plan.reference
     return Manifest(
-        task=TaskRecord(plan.task.name, recipe.task.options, plan.task.state),  # type: ignore[attr-defined]
+        task=TaskRecord(plan.task.name, recipe.task.options, plan.task.state),
         method=MethodRecord(plan.method.name, recipe.method.options),
         recipe=recipe.model_dump(mode="json"),
         lineage=Lineage(

@@ -21,6 +21,10 @@ STAGES = {
 }
 
 
+QUIET = 5.0
+"""Seconds between lines of a stage without steps, where there is no terminal."""
+
+
 class Console(Tracker):
     """A bar on a terminal; a line for each stage, each evaluation and every tenth of the way elsewhere."""
 
@@ -33,10 +37,12 @@ class Console(Tracker):
         self._total = 0
         self._first = 0
         self._printed = 0
+        self._said = 0.0
         self._begun = 0.0
 
     def steps(self, done: int, total: int) -> None:
         """The number of steps is known."""
+        self.finish()
         self._total, self._first, self._begun = total, done, time.monotonic()
         self._printed = done * 10 // total if total else 0
         if done:
@@ -67,17 +73,30 @@ class Console(Tracker):
         figures = "  ".join(f"{key.replace('_', ' ')} {values[key]:.4g}" for key in shown if key in values)
         if validation:
             self._say(f"  step {step}/{self._total}  {figures}")
-        elif self._bar is not None:
-            self._bar.update(self._task, completed=step, figures=figures)
-        elif self._total and step * 10 // self._total > self._printed:
-            self._printed = step * 10 // self._total
-            left = (time.monotonic() - self._begun) / max(1, step - self._first) * (self._total - step)
-            self._say(f"  step {step}/{self._total}  {figures}  {left:.0f} s left")
+        else:
+            self._advance(step, f"step {step}/{self._total}  {figures}", figures)
+
+    def progress(self, done: int, total: int) -> None:
+        """Move the stage's bar; elsewhere a line from time to time, none in a short stage."""
+        if self._total != total:
+            self._total, self._first = total, 0
+            if sys.stderr.isatty():
+                self._open(0)
+        if self._bar is not None or time.monotonic() - self._said > QUIET:
+            self._advance(done, f"{done}/{total}", "")
+
+    def _advance(self, done: int, line: str, figures: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, figures=figures)
+        elif self._total and done * 10 // self._total > self._printed:
+            self._printed = done * 10 // self._total
+            left = (time.monotonic() - self._begun) / max(1, done - self._first) * (self._total - done)
+            self._say(f"  {line}  {left:.0f} s left")
 
     def stage(self, name: str) -> None:
         """One line."""
-        if name != "train":
-            self.finish()
+        self.finish()
+        self._total, self._printed, self._begun = 0, 0, time.monotonic()
         self._say(f"- {STAGES.get(name, name)}")
 
     def finish(self) -> None:
@@ -87,6 +106,7 @@ class Console(Tracker):
             self._bar = None
 
     def _say(self, line: str) -> None:
+        self._said = time.monotonic()
         if self._bar is not None:
             self._bar.console.print(line, highlight=False)
         else:
