@@ -1,0 +1,15 @@
+"""Shapes of rows, by the task that reads them; the order is the one in which a file is tried against them."""
+
+from __future__ import annotations
+
+from tunesmith.core.registry import Registry
+
+_HERE = "tunesmith.data.shapes"
+
+SHAPES = Registry("shape", {})
+"""A new one: a file here, a line in this table."""
+
+NESTED = (
+    "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
+)  # fmt: skip
+"""Roles whose values are lists or mappings; a table holds them as JSON text."""

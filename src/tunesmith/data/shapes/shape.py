@@ -1,0 +1,64 @@
+"""How a file's cells become the rows of a task that reads more than a text and a label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from tunesmith.data.traits import Traits
+
+Cells = Mapping[str, Any]
+"""Role -> the cell of a row, or the list of its cells where a role has several columns."""
+
+
+class RowProblem(Exception):
+    """A row cannot be used as it is: why, and the place in it, in words that end without a stop."""
+
+
+class Shape(ABC):
+    """What the rows of one task look like, and how files spell them.
+
+    ``read`` is a pure function of one row's cells: it is asked for training files, for rows to predict, and for
+    single requests, so all of them may be spelled in the same ways.
+    """
+
+    task: ClassVar[str]
+    summary: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+    """Every role that ``read`` takes: the ones it gives, and other spellings."""
+    target: ClassVar[str]
+    """The role that is learned, as ``read`` gives it; "" where the rows alone teach."""
+    keeps_text: ClassVar[bool] = False
+    """True: positions in the text matter, so cleaning must leave it as it is."""
+
+    @abstractmethod
+    def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
+        """Role -> column of a file that is of this shape; {} where it is not.
+
+        Args:
+            found: column -> what its values look like; columns that the user gave to a role are left out.
+            samples: column -> up to 200 of its values that are not empty, as Python objects.
+            why: takes a sentence for each role, as in ``'text: "sentence", by its name'``.
+        """
+
+    @abstractmethod
+    def read(self, cells: Cells, *, target: bool) -> Iterator[dict[str, Any]]:
+        """The task's rows that one row of a file holds; most hold one.
+
+        Args:
+            cells: role -> value as in the file, only roles that have a column; a value may be JSON text where
+                the file's format has no lists.
+            target: whether what is learned must be there.
+
+        Raises:
+            RowProblem: the row is broken: what, where, and the text that it is about.
+        """
+
+    def names(self, value: Any) -> list[str]:
+        """The labels that a target value holds, for counts and for dividing alike; none by default."""
+        return []
+
+    def repaired(self) -> dict[str, int]:
+        """What ``read`` mended so far, in words -> how often; for the notes of a run."""
+        return {}
