@@ -13,9 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle.predictor import Predictor
-from tunesmith.bundle.rows import as_row, input_columns
+from tunesmith.bundle.rows import as_row, input_columns, rows_in_shape
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.data.shapes.settle import cells_of, shape_of
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
@@ -63,6 +64,10 @@ def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
     """A question for each row of a file, in order; read as it is asked for."""
     from tunesmith.data.roles import roles
 
+    if shape_of(task.name) is not None:
+        for given in rows:
+            yield from _shaped(task, given, cells_of(given, columns))
+        return
     for given, row in zip(rows, roles(rows, columns), strict=True):
         yield _question(task, given, row)
 
@@ -75,6 +80,11 @@ def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[
     """
     from tunesmith.data.schema import guess
 
+    if (shape := shape_of(task.name)) is not None:
+        given = {role: column for one in reversed(known) for role, column in one.items() if _is_there(column, rows)}
+        return {
+            role: c for role, c in guess(rows, task=task.name, columns=given).columns.items() if role in shape.roles
+        }
     inputs = input_columns(task)
     names = [*known, {c.role: c.role for c in inputs}]
     found: dict[str, str | list[str]] = {}
@@ -116,6 +126,16 @@ def _question(task: Task, given: Row, row: Row) -> Question:
     if first.required and (value is None or (isinstance(value, str) and not value.strip())):
         return Question(given, None, f"no {first.role}")
     return Question(given, row)
+
+
+def _shaped(task: Task, given: Row, cells: Row) -> Iterator[Question]:
+    """A question for each of the task's rows that a row holds."""
+    try:
+        found = rows_in_shape(task, cells)
+    except DataError as error:
+        yield Question(given, None, error.problem.removeprefix("Row 1: "))
+        return
+    yield from (Question(given, row) for row in found)
 
 
 def _from_object(task: Task, line: str, columns: Columns) -> Question:

@@ -7,6 +7,8 @@ from typing import Any
 
 from tunesmith.core.contracts import Column, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.data.shapes.settle import shape_of
+from tunesmith.data.shapes.shape import RowProblem
 
 
 def input_columns(task: Task) -> list[Column]:
@@ -28,7 +30,7 @@ def as_rows(task: Task, given: Any) -> list[Row]:
 def as_row(task: Task, thing: Any, number: int = 1) -> Row:
     """One row; ``number`` is for messages."""
     columns = input_columns(task)
-    row = _by_role(columns, thing, number)
+    row = in_shape(task, _by_role(columns, thing, number), number)
     for column in columns:
         if column.required and row.get(column.role) is None:
             roles = ", ".join(c.role for c in columns if c.required)
@@ -36,6 +38,35 @@ def as_row(task: Task, thing: Any, number: int = 1) -> Row:
                 f'Row {number} has no "{column.role}"; it has {_seen(row)}.', f"{task.name} reads: {roles}."
             )
     return row
+
+
+def in_shape(task: Task, row: Row, number: int = 1) -> Row:
+    """The row as the task reads it, where its shape knows other spellings.
+
+    Raises:
+        DataError: the row is broken, or holds several of the task's rows.
+    """
+    found = rows_in_shape(task, row, number)
+    if len(found) != 1:
+        raise DataError(f"Row {number} holds {len(found)} rows of {task.name}.", "Ask them one by one.")
+    return found[0]
+
+
+def rows_in_shape(task: Task, row: Row, number: int = 1) -> list[Row]:
+    """The task's rows that a row holds: itself, or what its shape reads in it.
+
+    Raises:
+        DataError: the row is broken.
+    """
+    shape = shape_of(task.name)
+    if shape is None:
+        return [row]
+    try:
+        return list(shape.read({role: value for role, value in row.items() if role in shape.roles}, target=False))
+    except RowProblem as problem:
+        raise DataError(
+            f"Row {number}: {problem}.", f"See docs/tasks/{task.name}.md for how rows are spelled."
+        ) from None
 
 
 def inputs_only(task: Task, rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     from tunesmith.data.profile import profile
     from tunesmith.data.read import read
     from tunesmith.data.schema import guess
-    from tunesmith.data.settle import settled
+    from tunesmith.data.settle import as_read
     from tunesmith.data.split import refuse_one_label
     from tunesmith.data.targets import targets
 
@@ -50,18 +50,20 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
     found = guess(rows, task=recipe.task.name, columns=data.columns)
     notes = list(rows.origin.notes)
-    rows = settled(rows, found.columns, notes)
-    labels = targets(rows, found.columns)
-    refuse_one_label(rows, found.columns, labels)
+    in_file = rows.columns
+    rows, columns = as_read(rows, found.task, found.columns, notes)
+    labels = targets(rows, columns)
+    refuse_one_label(rows, columns, labels)
     held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
     if held is not None:
-        held = settled(held, found.columns, known=labels.names)
-    tokenizer, limit = _tokenizer(recipe, rows, found.columns, notes)
-    made = profile(rows, found.columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
+        held, _ = as_read(held, found.task, found.columns, notes, labels.names)
+    tokenizer, limit = _tokenizer(recipe, rows, columns, notes)
+    made = profile(rows, columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
+    made.columns = dict(found.columns)
     ready = _ready(recipe, found.task, found.columns)
     return {
         "rows": len(rows),
-        "columns": rows.columns,
+        "columns": in_file,
         "origin": rows.origin,
         "guess": found,
         "profile": made,
@@ -76,15 +78,17 @@ def _tokenizer(
 ) -> tuple[Any, int | None]:
     """The model's tokenizer and limit, or a note on why there is none: a report without tokens is still one."""
     from tunesmith.core.errors import TunesmithError
+    from tunesmith.data.clean import text_columns
     from tunesmith.data.language import language_of
 
     try:
         from tunesmith.models.load import load_processor
         from tunesmith.models.reference import resolve
 
-        texts = rows.select(range(min(len(rows), 1000))).column(str(columns["text"])).to_pylist()
+        some = rows.select(range(min(len(rows), 1000)))
+        texts = [str(t) for name in text_columns(columns) for t in some.column(name).to_pylist() if t]
         block = recipe.model
-        reference = resolve(block.name, revision=block.revision, language=language_of(str(t) for t in texts if t))
+        reference = resolve(block.name, revision=block.revision, language=language_of(texts))
         return load_processor(reference), block.max_length or reference.max_length
     except TunesmithError as error:
         notes.append(f"Tokens are not counted: {error.problem}")

@@ -95,6 +95,13 @@ class Task(ABC):
     """The hub's word for the task, for the model card and ``transformers.pipeline``."""
     metrics: ClassVar[tuple[str, ...]]
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
+    pooled: ClassVar[bool] = True
+    """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    window: ClassVar[int] = 256
+    """Tokens in a window where the recipe does not say and the model takes as many."""
+    training: ClassVar[Mapping[str, Any]] = {}
+    """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
+    method's name with such a mapping, for that method. A recipe's own value always wins."""
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
@@ -128,6 +135,12 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """The mean loss of a batch, from the model's outputs: a scalar with a gradient."""
+
+    def token_ids(self, features: Sequence[Feature]) -> np.ndarray:
+        """Every token id that the features may bring to the model: [any], for what is trained of its embeddings."""
+        import numpy as np
+
+        return np.unique(np.concatenate([feature["input_ids"] for feature in features]))
 
     def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
         """How far two outputs for the same batch are apart, symmetric: a scalar. For consistency and distillation."""

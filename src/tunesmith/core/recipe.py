@@ -13,8 +13,9 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.registry import family, options_of
 
 ROLES = (
-    "text", "text_pair", "label", "labels", "tokens", "tags", "spans", "question", "context", "answers", "choices",
-    "source", "target", "messages", "prompt", "completion", "image", "audio", "user", "item", "score",
+    "text", "text_pair", "label", "labels", "tokens", "tags", "words", "spans", "predicate", "roles", "head", "tail",
+    "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
+    "source", "target", "messages", "prompt", "completion", "image", "audio", "user", "item",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
 

@@ -28,6 +28,7 @@ FAMILIES: dict[str, str] = {
     "baselines": "tunesmith.evaluation.baselines:BASELINES",
     "runtimes": "tunesmith.bundle.runtimes:RUNTIMES",
     "sources": "tunesmith.data.sources:SOURCES",
+    "shapes": "tunesmith.data.shapes:SHAPES",
     "packaged_models": "tunesmith.models.packaged:PACKAGED_MODELS",
 }
 """Every family, by the name that ``tunesmith plugins`` prints. Strings, so that core imports nothing above it."""

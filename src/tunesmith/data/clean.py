@@ -25,6 +25,10 @@ from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
 
 EXAMPLES = 5
+INPUTS = ("words", "choices", "predicate", "head", "tail", "negatives")
+OPTIONAL = ("context",)
+"""Roles of texts that a row may lack; where a task cannot do without, its shape says so."""
+TARGET_ROLES = ("labels", "spans", "roles", "relations", "answers", "answer", "score")
 
 
 @dataclass
@@ -95,7 +99,7 @@ def clean(
     if normalise or redact:
         rows = _rewritten(rows, names, normalise, redact, report)
     keep = _filled(rows, columns, names, report)
-    keys = text_keys(rows, names)
+    keys = text_keys(rows, names + other_inputs(columns))
     codes = label_keys(rows, columns)
     if duplicates and names:
         keep &= _first_ones(rows, names, joined(keys.copy(), codes), keep, report)
@@ -123,6 +127,16 @@ def text_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
     return [c for role, c in columns.items() if role in TEXTS and isinstance(c, str)]
 
 
+def other_inputs(columns: Mapping[str, str | list[str]]) -> list[str]:
+    """Columns that tell rows of the same text apart: the choices, the predicate, the two entities."""
+    return [c for role, c in columns.items() if role in INPUTS and isinstance(c, str)]
+
+
+def _needed(columns: Mapping[str, str | list[str]]) -> list[str]:
+    """Columns of texts that no row may lack."""
+    return [c for role, c in columns.items() if role in TEXTS and role not in OPTIONAL and isinstance(c, str)]
+
+
 def text_keys(rows: Rows, names: Sequence[str]) -> np.ndarray:
     """A hash of each row's texts. Shape [rows], uint64."""
     total = np.zeros(len(rows), np.uint64)
@@ -133,13 +147,14 @@ def text_keys(rows: Rows, names: Sequence[str]) -> np.ndarray:
 
 def label_keys(rows: Rows, columns: Mapping[str, str | list[str]]) -> np.ndarray:
     """A key of each row's label or labels. Shape [rows], uint64."""
-    if "labels" not in columns:
+    exact = [columns[role] for role in TARGET_ROLES if role in columns]
+    if not exact:
         found = targets(rows, columns)
         if found.kind != "number":
             return (found.codes.astype(np.int64) + 1).astype(np.uint64)
+        exact = [columns["label"]]
     total = np.zeros(len(rows), np.uint64)
-    value = columns["labels"] if "labels" in columns else columns["label"]
-    for name in [value] if isinstance(value, str) else value:
+    for name in [name for value in exact for name in ([value] if isinstance(value, str) else value)]:
         total = joined(total, hashes(_as_texts(rows.column(name))))
     return total
 
@@ -176,7 +191,7 @@ def _rewritten(rows: Rows, names: list[str], normalise: bool, redact: bool, repo
 def _filled(rows: Rows, columns: Mapping[str, str | list[str]], names: list[str], report: CleanReport) -> np.ndarray:
     """Rows that have a text and, where there is a label's column, a label. No labels at all is a valid set."""
     keep = np.ones(len(rows), bool)
-    for name in names:
+    for name in _needed(columns):
         length = pc.binary_length(pc.utf8_trim_whitespace(texts_of(rows.column(name))))
         keep &= np.asarray(length) > 0
     report.empty = int((~keep).sum())

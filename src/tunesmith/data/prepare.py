@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.contracts import Row
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.recipe import DataBlock
 from tunesmith.data.clean import clean
 from tunesmith.data.language import language_of
 from tunesmith.data.read import read
-from tunesmith.data.roles import table_of_roles
+from tunesmith.data.roles import TEXTS, table_of_roles
 from tunesmith.data.rows import Rows
-from tunesmith.data.schema import guess
-from tunesmith.data.settle import settled
+from tunesmith.data.schema import Guess, guess
+from tunesmith.data.settle import as_read
+from tunesmith.data.shapes.settle import shape_of
 from tunesmith.data.split import split
 
 
@@ -49,17 +51,16 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     """
     source = _read(block, block.path, limit=block.limit)
     guessed = guess(source, task=task, columns=block.columns)
-    columns = guessed.columns
     notes: list[str] = []
-    options = block.clean.model_dump()
-    rows, cleaned = clean(settled(source, columns, notes), columns, **options)
+    shaped, columns = as_read(source, guessed.task, guessed.columns, notes)
+    options = cleaning(block, guessed.task)
+    rows, cleaned = clean(shaped, columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
-    given = {"test": _held(block, block.test, columns), "validation": _held(block, block.validation, columns)}
+    given = {name: _held(block, getattr(block, name), guessed, options, notes) for name in ("test", "validation")}
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
-    target = [role for role in columns if role in ("label", "labels")]
-    wanted = ["text", *target]
+    wanted = [role for role in columns if role in ("text", "label", "labels")]
     tables: dict[str, list[Row]] = {
         name: list(table_of_roles(getattr(parts, name), columns, wanted)) for name in ("train", "validation", "test")
     }
@@ -70,19 +71,41 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
         name: {"sha256": getattr(parts, name).fingerprint().removeprefix("sha256:"), "rows": len(tables[name])}
         for name in tables
     }
-    language = language_of([str(row["text"]) for row in tables["train"][:2000]])
+    language = language_of(texts_in(tables["train"][:2000]))
     return Prepared(
-        guessed.task, columns, **tables, language=language, why=guessed.why, notes=notes, fingerprints=fingerprints,
-        source=source,
+        guessed.task, guessed.columns, **tables, language=language, why=guessed.why, notes=notes,
+        fingerprints=fingerprints, source=shaped,
     )  # fmt: skip
 
 
-def _held(block: DataBlock, path: str | None, columns: dict[str, str | list[str]]) -> Rows | None:
+def cleaning(block: DataBlock, task: str) -> dict[str, Any]:
+    """How rows are cleaned: as the block says, but a text in which positions matter stays as it is.
+
+    Raises:
+        RecipeError: redaction is asked for where it would move the text under its annotations.
+    """
+    options, shape = block.clean.model_dump(), shape_of(task)
+    if shape is None or not shape.keeps_text:
+        return options
+    if options["redact"]:
+        raise RecipeError(
+            f"data.clean.redact would move the text under the annotations of {shape.task}.",
+            "Redact the file before it is annotated, or set data.clean.redact=false.",
+        )
+    return {**options, "normalise": False}
+
+
+def texts_in(rows: Sequence[Row]) -> list[str]:
+    """The longest text of each row: what its language is seen from."""
+    return [max((str(row[role]) for role in TEXTS if row.get(role)), key=len, default="") for row in rows]
+
+
+def _held(block: DataBlock, path: str | None, guessed: Guess, options: dict[str, Any], notes: list[str]) -> Rows | None:
     """Rows that came apart from the training rows: cleaned alike, but none is left out for being a duplicate."""
     if path is None:
         return None
-    options = {**block.clean.model_dump(), "duplicates": False, "conflicts": "keep"}
-    return clean(_read(block, path), columns, **options)[0]
+    rows, columns = as_read(_read(block, path), guessed.task, guessed.columns, notes)
+    return clean(rows, columns, **{**options, "duplicates": False, "conflicts": "keep"})[0]
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:

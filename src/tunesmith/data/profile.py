@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunesmith.data.clean import conflicting, label_keys, text_columns, text_keys
+from tunesmith.data.clean import conflicting, label_keys, other_inputs, text_columns, text_keys
 from tunesmith.data.codes import texts_of
 from tunesmith.data.concerns import concerns
 from tunesmith.data.duplicates import exact_groups, joined_texts, near_groups
@@ -112,7 +112,7 @@ def profile(
     names = text_columns(columns)
     column = joined_texts(rows, names)
     found = targets(rows, columns)
-    keys = text_keys(rows, names)
+    keys = text_keys(rows, names + other_inputs(columns))
     filled = np.asarray(pc.binary_length(pc.utf8_trim_whitespace(texts_of(rows.column(names[0]))))) > 0
     near, overlap = _near(column, keys, rows, test, names)
     clash = (

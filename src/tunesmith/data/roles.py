@@ -15,6 +15,8 @@ from tunesmith.data.dialect import is_number
 from tunesmith.data.labels import divided, find_separator, label_names
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.schema import Columns
+from tunesmith.data.shapes import NESTED
+from tunesmith.data.shapes.settle import from_json
 
 TEXTS = ("text", "text_pair", "question", "context", "source", "target", "prompt", "completion")
 
@@ -111,6 +113,8 @@ def _reader(
         return lambda cells, start: _flags(column, cells)
     if role in TEXTS:
         return lambda cells, start: [as_text(v) or "" for v in cells[column]]
+    if role in NESTED:
+        return lambda cells, start: [from_json(v) for v in cells[column]]
     if role == "label":
         names = label_map(rows.column(column), notes)
         return lambda cells, start: _labels(cells[column], names, start, column, rows if required else None)

@@ -8,11 +8,15 @@ from typing import Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.rows import Rows, missing_column
-from tunesmith.data.traits import Traits, traits
+from tunesmith.data.shapes import SHAPES
+from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
 Columns = dict[str, str | list[str]]
 """Role -> column, or several columns."""
+
+SHAPE_SAMPLE = 200
+"""Values of a column that a shape looks at."""
 
 TARGETS = {
     "text-classification": "label",
@@ -49,6 +53,9 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
         for name in [value] if isinstance(value, str) else value:
             if name not in rows.columns:
                 raise missing_column(name, rows)
+    shaped = _of_a_shape(rows, task, given)
+    if shaped is not None:
+        return shaped
     if task not in ("auto", *TARGETS):
         return Guess(
             task, {**_same_names(rows, given), **given}, [f"task {task}: columns as given or of their role's name"]
@@ -59,6 +66,30 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
     left = {n: t for n, t in found.items() if n not in _used(texts)}
     task, target = _target(left, given, task, rows, why)
     return Guess(task, {**texts, **target}, why)
+
+
+def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
+    """What the first shape finds that knows these columns; the task's own shape where the task is given."""
+    if task not in ("auto", *SHAPES):
+        return None
+    look = traits(rows)
+    found = {n: t for n, t in look.items() if n not in _used(given)}
+    samples = {name: _sample(rows, name) for name in found}
+    for name in SHAPES if task == "auto" else (task,):
+        shape, why = SHAPES.make(name), []
+        if task == "auto" and not set(given) <= set(shape.roles):
+            continue
+        columns = shape.guess(found, samples, why)
+        if columns or task != "auto":
+            same = {c: c for c in rows.columns if c in shape.roles and c not in _used({**columns, **given})}
+            why += [f'{role}: "{column}", as given' for role, column in given.items()]
+            return Guess(name, {**({} if columns else same), **columns, **given}, why)
+    return None
+
+
+def _sample(rows: Rows, name: str) -> list[Any]:
+    column = rows.select(spread(len(rows), SHAPE_SAMPLE)).column(name)
+    return [value for value in column.to_pylist() if value not in (None, "")]
 
 
 def _used(columns: Mapping[str, str | list[str]]) -> set[str]:

@@ -9,7 +9,33 @@ import pyarrow as pa
 from tunesmith.data.labels import divided, find_separator
 from tunesmith.data.roles import label_array, label_map
 from tunesmith.data.rows import Rows
+from tunesmith.data.shapes.settle import in_shape, shape_of
 from tunesmith.data.traits import SEPARATORS
+
+
+def as_read(
+    rows: Rows,
+    task: str,
+    columns: Mapping[str, str | list[str]],
+    notes: list[str] | None = None,
+    known: Collection[str] = (),
+) -> tuple[Rows, dict[str, str | list[str]]]:
+    """Rows in the task's shape, their labels settled; and role -> column of these rows.
+
+    Args:
+        task: the task's name.
+        columns: role -> column of the file.
+        notes: takes what was changed, in words.
+        known: labels of the training rows.
+
+    Raises:
+        DataError: no row can be used.
+    """
+    shape = shape_of(task)
+    roles = dict(columns)
+    if shape is not None:
+        rows, roles = in_shape(rows, shape, roles, notes=notes)
+    return settled(rows, roles, notes, known), roles
 
 
 def settled(

@@ -109,7 +109,7 @@ def refuse_one_label(rows: Rows, columns: Mapping[str, str | list[str]], found: 
         return
     file = rows.origin.files[0] if rows.origin.files else "the rows"
     only = f'only one label, "{next(iter(found.counts))}"' if found.counts else "no label"
-    role = "label" if found.kind == "label" else "labels"
+    role = next(role for role in ("label", "labels", "names") if role in columns)
     raise DataError(
         f'{file}: the column "{columns[role]}" holds {only}, in {len(rows)} rows; at least two are needed.',
         f"Add rows of another label, or name another column: data.{role}=COLUMN.",

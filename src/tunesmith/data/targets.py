@@ -11,6 +11,7 @@ import numpy as np
 from tunesmith.data.dialect import is_number
 from tunesmith.data.roles import label_array, roles
 from tunesmith.data.rows import Rows
+from tunesmith.data.shapes import NAMES
 
 
 @dataclass
@@ -32,8 +33,9 @@ class Targets:
 
 def targets(rows: Rows, columns: Mapping[str, str | list[str]]) -> Targets:
     """The targets of rows. A row of several labels has the rarest of them as its code."""
-    if "labels" in columns:
-        return _of_many(rows, columns)
+    for role in ("labels", NAMES):
+        if role in columns:
+            return _of_many(rows, columns[role])
     label = columns.get("label")
     if not isinstance(label, str) or label not in rows.columns:
         return Targets("none", np.zeros(len(rows), np.int32), [""], {})
@@ -62,8 +64,8 @@ def _of_numbers(codes: np.ndarray, names: list[str]) -> Targets:
     return Targets("number", bins, labels, {n: int(t) for n, t in zip(labels, totals, strict=True) if t})
 
 
-def _of_many(rows: Rows, columns: Mapping[str, str | list[str]]) -> Targets:
-    cells = [row["labels"] for row in roles(rows, {"labels": columns["labels"]})]
+def _of_many(rows: Rows, column: str | list[str]) -> Targets:
+    cells = [row["labels"] for row in roles(rows, {"labels": column})]
     counts = Counter(label for cell in cells for label in cell)
     names = sorted(counts)
     code = {name: i for i, name in enumerate(names)}

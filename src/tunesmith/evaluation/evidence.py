@@ -1,8 +1,11 @@
-"""What metrics read: arrays whose first axis is rows. Three kinds are known here.
+"""What metrics read: arrays whose first axis is rows. Four kinds are known here.
 
 - single-label: ``label`` int[n], ``predicted`` int[n], ``probabilities`` float[n, k]
 - multi-label: ``labels`` bool[n, k], ``predicted_labels`` bool[n, k], ``probabilities`` float[n, k]
 - regression: ``value`` float[n], ``predicted_value`` float[n]
+- structured: ``hit`` bool[n] (the whole row is right), ``confidence`` float[n] in [0, 1], ``true`` and ``predicted_as``
+  object[n] (short texts for a person); where there are classes ``class_counts`` float32[n, 3k]: hits of each
+  class, then support, then predictions, so that a row may hold many of each
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Evidence
 
-Kind = Literal["single-label", "multi-label", "regression", "other"]
+Kind = Literal["single-label", "multi-label", "regression", "structured", "other"]
 Array = NDArray[Any]
 
 
@@ -26,6 +29,8 @@ def kind_of(evidence: Evidence) -> Kind:
         return "multi-label"
     if "value" in evidence and "predicted_value" in evidence:
         return "regression"
+    if "hit" in evidence:
+        return "structured"
     return "other"
 
 
@@ -58,6 +63,8 @@ def targets_and_predictions(evidence: Evidence) -> tuple[NDArray[np.float32], ND
 
 def hits(evidence: Evidence) -> NDArray[np.bool_]:
     """bool[n]: the row is answered exactly right (every label of it, when multi-label)."""
+    if "hit" in evidence:
+        return evidence["hit"].astype(bool)
     if kind_of(evidence) == "multi-label":
         exact: NDArray[np.bool_] = (evidence["labels"] == evidence["predicted_labels"]).all(axis=1)
         return exact
@@ -69,8 +76,10 @@ def decisions(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float
     """How sure each decision was, and whether it was right: confidence and correctness, [n, d] each.
 
     Single-label: one decision a row (the predicted class), d = 1. Multi-label: one a label, "present" or
-    "absent", d = k.
+    "absent", d = k. Structured: the row as a whole, d = 1.
     """
+    if "hit" in evidence:
+        return evidence["confidence"].astype(np.float64)[:, None], hits(evidence).astype(np.float64)[:, None]
     p = evidence["probabilities"].astype(np.float64)
     if kind_of(evidence) == "multi-label":
         chosen = evidence["predicted_labels"].astype(bool)

@@ -58,6 +58,8 @@ def worst_errors(
 def confidence(evidence: Evidence) -> Array:
     """float[n]: the probability of the answer. Of a set: of its surest wrong decision, else the least sure."""
     n = len(next(iter(evidence.values())))
+    if "confidence" in evidence:
+        return evidence["confidence"]
     if "probabilities" not in evidence:
         return np.zeros(n)
     p = evidence["probabilities"]
@@ -72,10 +74,10 @@ def confidence(evidence: Evidence) -> Array:
 
 def example(evidence: Evidence, rows: Sequence[Row], class_names: Sequence[str], i: int) -> dict[str, Any]:
     """A row as a person reads it: ``row`` (from 0), texts, ``true``, ``predicted``, ``confidence`` or ``residual``."""
-    found: dict[str, Any] = {"row": int(i), "text": _clip(rows[i].get("text"))}
-    if rows[i].get("text_pair") is not None:
-        found["text_pair"] = _clip(rows[i]["text_pair"])
-    return {**found, **answer(evidence, class_names, i)}
+    texts = {role: rows[i][role] for role in ("text", "text_pair", "question", "context") if rows[i].get(role)}
+    first = next(iter(texts), "text")
+    found: dict[str, Any] = {"row": int(i), "text": _clip(texts.pop(first, None))}
+    return {**found, **{role: _clip(text) for role, text in texts.items()}, **answer(evidence, class_names, i)}
 
 
 def answer(evidence: Evidence, class_names: Sequence[str], i: int) -> dict[str, Any]:
@@ -85,6 +87,9 @@ def answer(evidence: Evidence, class_names: Sequence[str], i: int) -> dict[str, 
         true, predicted = float(evidence["value"][i]), float(evidence["predicted_value"][i])
         return {"true": true, "predicted": predicted, "residual": predicted - true}
     sure = float(confidence({key: array[i : i + 1] for key, array in evidence.items()})[0])
+    if kind == "structured":
+        shown = [_clip(evidence[key][i]) for key in ("true", "predicted_as")]
+        return {"true": shown[0], "predicted": shown[1], "confidence": sure}
     if kind == "multi-label":
         named = [
             [class_names[int(j)] for j in np.flatnonzero(evidence[key][i])] for key in ("labels", "predicted_labels")

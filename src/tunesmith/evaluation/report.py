@@ -42,6 +42,7 @@ def build_report(
     history: Sequence[Mapping[str, Any]] = (),
     data_notes: Sequence[str] = (),
     context: Mapping[str, Any] | None = None,
+    titles: Mapping[str, str] | None = None,
     parity: Sequence[Parity | Mapping[str, Any]] = (),
     checks: Sequence[CheckResult | Mapping[str, Any]] = (),
     resamples: int = 1000,
@@ -55,11 +56,12 @@ def build_report(
         class_names: in the order of the probabilities; empty for numbers.
         metric_names: the first is the primary one.
         rows: the test rows, by role, in the order of the evidence.
-        evidences: "after", and any of "before", "majority", "tfidf".
+        evidences: "after", and any of "before" and baselines' names.
         seconds: by the same keys: ``{"fit": ..., "predict": ...}``, either may be absent.
         history: ``{"step", "loss", "learning_rate", "validation": {metric: value}}``, keys may be absent.
         data_notes: sentences on the data: rows used, dropped, cut.
         context: passed through: "model", "method", "parameters", "seconds", "recipe", "environment", ...
+        titles: what sentences call baselines that are not among ``NAMES``.
         parity: what each hand-off did to the answers.
         checks: results of the checks that were asked for.
         resamples: of the bootstrap.
@@ -74,13 +76,13 @@ def build_report(
     after = evidences["after"]
     evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
     seconds = seconds or {}
-    names = REGRESSION_NAMES if kind_of(after) == "regression" else NAMES
+    names = {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})}
     primary = metric_names[0]
     boot = {"resamples": resamples, "seed": seed}
     measured = {key: measure(e, metric_names, resamples=resamples, seed=seed) for key, e in evidences.items()}
     compared = _compare_all(measured, names, confidence)
     primaries = {key: found[primary] for key, found in compared.items()}
-    by_class = kind_of(after) in ("single-label", "multi-label")
+    by_class = kind_of(after) in ("single-label", "multi-label") or "class_counts" in after
     readable = kind_of(after) != "other"
     calibration = _calibration(after, confidence, resamples, seed)
     values = {

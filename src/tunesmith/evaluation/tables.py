@@ -92,7 +92,8 @@ def reliability(evidence: Evidence, *, bins: int = BINS) -> list[dict[str, Any]]
 
     Only bins with decisions: ``{"low", "high", "count", "confidence", "accuracy"}``.
     """
-    if "probabilities" not in evidence or kind_of(evidence) not in ("single-label", "multi-label"):
+    sure_of = {"single-label": "probabilities", "multi-label": "probabilities", "structured": "confidence"}
+    if sure_of.get(kind_of(evidence)) not in evidence:
         return None
     sure, right = (part.ravel() for part in decisions(evidence))
     where = bin_of(sure, bins)

@@ -49,7 +49,10 @@ def build(
             "Take another model, for example model=minilm.",
         ) from error
     _refuse_random(model, reference, found)
-    _pool(model, reference, pooling)
+    if task.pooled:
+        _pool(model, reference, pooling)
+    else:
+        _unpool(model)
     _pad(model, reference)
     built: PreTrainedModel = model
     return built
@@ -86,6 +89,14 @@ def _pool(model: Any, reference: ModelReference, pooling: str) -> None:
             f'The model "{reference.name}" ({model.config.model_type}) cannot hold mean pooling in its own layers.',
             "Use model.pooling=cls, or a model of BERT's or RoBERTa's family.",
         )
+
+
+def _unpool(model: Any) -> None:
+    """Weights of a bundle whose head read a mean: for a head that reads tokens, that layer is in the way."""
+    from tunesmith.models.heads import mean
+
+    if mean.has_mean(model):
+        mean.take_off(model)
 
 
 def _pad(model: Any, reference: ModelReference) -> None:

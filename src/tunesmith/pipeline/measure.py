@@ -12,10 +12,11 @@ from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.clean import clean
+from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
 from tunesmith.data.roles import table_of_roles
 from tunesmith.data.schema import guess
-from tunesmith.data.settle import settled
+from tunesmith.data.settle import as_read
 from tunesmith.evaluation.report import build_report
 
 
@@ -52,13 +53,12 @@ def _rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     same = {role: c for role, c in trained.items() if c in source.columns} if not block.columns else {}
     found = guess(source, task=bundle.task.name, columns={**same, **block.columns})
-    known = getattr(bundle.task, "labels", [])
-    rows, cleaned = clean(
-        settled(source, found.columns, notes, known=known), found.columns, duplicates=False, conflicts="keep"
-    )
+    shaped, columns = as_read(source, found.task, found.columns, notes, getattr(bundle.task, "labels", []))
+    options = {**cleaning(block, found.task), "duplicates": False, "conflicts": "keep"}
+    rows, cleaned = clean(shaped, columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
     wanted = [column.role for column in bundle.task.columns if column.required]
-    table: list[Row] = list(table_of_roles(rows, found.columns, wanted))
+    table: list[Row] = list(table_of_roles(rows, columns, wanted))
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
     return table

@@ -20,9 +20,6 @@ from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
-AUTO_LENGTH = 256
-"""Tokens in a window where the recipe does not say and the model takes as many."""
-
 
 @dataclass
 class Plan:
@@ -83,21 +80,22 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
     Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
     method: Method = _made("methods", method_block)
-    training = decided(recipe.training, method)
-    strategies = ordered([_made("strategies", block) for block in training.strategies])
+    strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
-    machine = resolve(training.device, training.precision, training.threads)
+    machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     data = prepare(recipe.data, recipe.task.name)
     task_block = PluginBlock(name=data.task, **recipe.task.options)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
-    _figures_exist(recipe, task)
     task.learn(data.train)
+    _figures_exist(recipe, task)
+    _fits(method, task)
+    training = decided(recipe.training, method, task)
     model = recipe.model
     reference = resolve_model(
         model.name, revision=model.revision, language=data.language, trust_remote_code=model.trust_remote_code
     )
-    length = min(model.max_length or AUTO_LENGTH, reference.max_length)
+    length = min(model.max_length or task.window, reference.max_length)
     full = recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"columns": data.columns}),
@@ -117,6 +115,14 @@ def free_name(data: str) -> Path:
     name = Path(data.rstrip("/*")).name.split(".")[0] or "bundle"
     choices = (Path("out", name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
     return next(path for path in choices if not path.exists())
+
+
+def _fits(method: Method, task: Task) -> None:
+    if method.frozen_backbone and not task.pooled:
+        raise RecipeError(
+            f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",
+            "Use method=freeze to train the upper layers only, or method=lora.",
+        )
 
 
 def _figures_exist(recipe: Recipe, task: Task) -> None:

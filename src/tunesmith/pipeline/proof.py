@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import CheckResult, Evidence
+from tunesmith.evaluation.baselines import BASELINES
+from tunesmith.evaluation.baselines.measured import title
 from tunesmith.evaluation.report import build_report
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def proven(
         data_notes=[*plan.data.why, *plan.data.notes],
         context=_context(plan, trained, parameters, stages),
         checks=checks,
+        titles={name: words for name in evidences if name in BASELINES and (words := title(name))},
         **options,
     )
 

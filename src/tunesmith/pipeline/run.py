@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from tunesmith.bundle.layout import REPORT
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
@@ -18,8 +16,8 @@ from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
 from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
-from tunesmith.evaluation.baselines import BASELINES
-from tunesmith.evaluation.baselines.targets import TASKS
+from tunesmith.evaluation.baselines import FOR
+from tunesmith.evaluation.baselines.measured import measured as baseline_measured
 from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
@@ -157,11 +155,9 @@ class _Run:
         return self.plan.task.evidence(self.plan.data.test, predictions), {"predict": taken}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
-        data, task = self.plan.data, self.plan.task
-        if task.name not in TASKS:
-            return
-        for name in BASELINES:
-            made = BASELINES.load(name)(task.name, data.train, data.test, getattr(task, "labels", []), data.language)
+        data = self.plan.data
+        for name in FOR.get(self.plan.task.name, ()):
+            made = baseline_measured(name, self.plan.task, data.train, data.test, data.language)
             evidences[name] = made.evidence
             seconds[name] = {"fit": made.seconds_fit, "predict": made.seconds_predict}
 
@@ -176,9 +172,7 @@ class _Run:
         tie = "log_loss" if "log_loss" in plan.task.metrics else None
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)
         trainee = self.computing if plan.method.frozen_backbone else adapted
-        used = torch.from_numpy(
-            np.unique(np.concatenate([feature["input_ids"] for feature in features])).astype(np.int64)
-        )
+        used = torch.from_numpy(self.task.token_ids(features)).long()
         with fast_training(trainee, used, plan.machine.device):
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,

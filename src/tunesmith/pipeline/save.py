@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tunesmith.bundle.card import model_card
 from tunesmith.bundle.environment import environment
 from tunesmith.bundle.layout import (
@@ -30,6 +32,7 @@ from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_bundle, write_model
 from tunesmith.core.artefacts import Figure, Parity
+from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.html import render
 from tunesmith.models.heads import mean
 
@@ -99,7 +102,8 @@ def save(
 
 def proof_rows(plan: Plan) -> list[dict[str, Any]]:
     """Some of the test rows, the longest among them: they have windows and the widest batches."""
-    rows = sorted(plan.data.test, key=lambda row: -len(str(row.get("text", ""))))
+    longest = np.argsort([-len(text) for text in texts_in(plan.data.test)], kind="stable")
+    rows = [plan.data.test[i] for i in longest]
     chosen = rows[: PROVEN_ROWS // 4] + rows[PROVEN_ROWS // 4 :: max(1, len(rows) // (PROVEN_ROWS * 3 // 4))]
     return inputs_only(plan.task, chosen[:PROVEN_ROWS])
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from tunesmith.core.contracts import Method
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tunesmith.core.contracts import Method, MethodDefaults, Task
 from tunesmith.core.recipe import TrainingBlock
 
 
-def decided(block: TrainingBlock, method: Method) -> TrainingBlock:
-    """The block with the method's defaults where the recipe is silent."""
-    tuned = method.defaults
+def decided(block: TrainingBlock, method: Method, task: Task | None = None) -> TrainingBlock:
+    """The block with the method's defaults, as tuned for the task, where the recipe is silent."""
+    tuned = method.defaults if task is None else tuned_for(task, method)
     fill = {
         "epochs": tuned.epochs,
         "batch_size": tuned.batch_size,
@@ -24,3 +27,9 @@ def decided(block: TrainingBlock, method: Method) -> TrainingBlock:
     given = block.model_dump()
     missing = {key: value for key, value in fill.items() if given[key] is None}
     return TrainingBlock.model_validate({**given, **missing})
+
+
+def tuned_for(task: Task, method: Method) -> MethodDefaults:
+    """A method's defaults with what the task says for every method, and then for this one."""
+    of_all = {key: value for key, value in task.training.items() if not isinstance(value, Mapping)}
+    return replace(method.defaults, **{**of_all, **task.training.get(method.name, {})})

@@ -13,3 +13,6 @@ NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
+
+NAMES = "names"
+"""A column of the labels that each row's target holds, made beside the task's own roles."""

@@ -1,4 +1,4 @@
-"""What a model must beat to be worth its cost. A baseline is a function of rows; a new one: a file, a line here."""
+"""What a model must beat to be worth its cost. A new baseline: a file here, a line in each table."""
 
 from tunesmith.core.registry import Registry
 
@@ -11,3 +11,10 @@ BASELINES = Registry(
         "tfidf": f"{_HERE}.tfidf:tfidf",
     },
 )
+
+FOR: dict[str, tuple[str, ...]] = {
+    "text-classification": ("majority", "tfidf"),
+    "multi-label-classification": ("majority", "tfidf"),
+    "text-regression": ("majority", "tfidf"),
+}
+"""Task -> the baselines that it is shown beside, the cheapest first."""

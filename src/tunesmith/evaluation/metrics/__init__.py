@@ -10,6 +10,8 @@ METRICS = Registry(
         "accuracy": f"{_HERE}.accuracy:Accuracy",
         "macro_f1": f"{_HERE}.macro_f1:MacroF1",
         "micro_f1": f"{_HERE}.micro_f1:MicroF1",
+        "precision": f"{_HERE}.precision:Precision",
+        "recall": f"{_HERE}.recall:Recall",
         "weighted_f1": f"{_HERE}.weighted_f1:WeightedF1",
         "mcc": f"{_HERE}.mcc:Mcc",
         "ece": f"{_HERE}.ece:Ece",

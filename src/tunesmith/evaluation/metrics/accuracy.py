@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array, hits
-from tunesmith.evaluation.metrics.resampled import SINGLE, MeanMetric
+from tunesmith.evaluation.metrics.resampled import HIT, SINGLE, MeanMetric
 
 
 class Accuracy(MeanMetric):
-    """Share of rows whose predicted class is the true one. Reads ``label``, ``predicted``."""
+    """Share of rows whose predicted class is the true one, or that are right as a whole.
+
+    Reads ``label`` and ``predicted``, or ``hit``.
+    """
 
     name = "accuracy"
     summary = "share of rows answered right"
-    needs = (SINGLE,)
+    needs = (SINGLE, HIT)
 
     def each(self, evidence: Evidence) -> Array:
         """1 where right."""

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array, targets_and_predictions
-from tunesmith.evaluation.metrics.resampled import MULTI, SINGLE, SumMetric, divide
+from tunesmith.evaluation.metrics.resampled import COUNTS, MULTI, SINGLE, SumMetric, divide
 
 
 def class_columns(evidence: Evidence) -> NDArray[np.float32]:
     """[n, 3k]: for each class whether the row is a true positive, is of it, is predicted as it.
 
-    float32 holds these sums exactly up to 16 million rows.
+    float32 holds these sums exactly up to 16 million rows. A row of structured evidence brings its own counts.
     """
+    if COUNTS[0] in evidence:
+        return evidence[COUNTS[0]].astype(np.float32)
     true, predicted = targets_and_predictions(evidence)
     return np.concatenate([true * predicted, true, predicted], axis=1)
 
@@ -36,7 +38,7 @@ def f1_by_class(hit: Array, support: Array, predicted: Array) -> Array:
 class ClassSumMetric(SumMetric):
     """A metric of the three counts."""
 
-    needs: ClassVar[tuple[tuple[str, ...], ...]] = (SINGLE, MULTI)
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (SINGLE, MULTI, COUNTS)
     shares = "class sums"
     score: Callable[[Array, Array, Array], Array]
 

@@ -6,7 +6,12 @@ import numpy as np
 
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array, decisions, one_hot
-from tunesmith.evaluation.metrics.resampled import MULTI_WITH_PROBABILITIES, SINGLE_WITH_PROBABILITIES, SumMetric
+from tunesmith.evaluation.metrics.resampled import (
+    HIT_WITH_CONFIDENCE,
+    MULTI_WITH_PROBABILITIES,
+    SINGLE_WITH_PROBABILITIES,
+    SumMetric,
+)
 
 BINS = 15
 
@@ -28,13 +33,14 @@ def gaps(confidence: Array, correct: Array, bins: int = BINS) -> Array:
 class Ece(SumMetric):
     """Expected calibration error (Guo et al. 2017, eq. 3), 15 bins of equal width.
 
-    Reads ``label``, ``predicted``, ``probabilities``; for multi-label evidence each label is one decision.
+    Reads ``label``, ``predicted``, ``probabilities``; for multi-label evidence each label is one decision,
+    and for ``hit`` and ``confidence`` each row.
     """
 
     name = "ece"
     summary = "expected calibration error: how far confidence is from being right, on average"
     higher_is_better = False
-    needs = (SINGLE_WITH_PROBABILITIES, MULTI_WITH_PROBABILITIES)
+    needs = (SINGLE_WITH_PROBABILITIES, MULTI_WITH_PROBABILITIES, HIT_WITH_CONFIDENCE)
 
     def columns(self, evidence: Evidence) -> Array:
         """The gap in each bin, and the row's decisions."""

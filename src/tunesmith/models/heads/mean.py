@@ -52,6 +52,13 @@ def append(model: Any) -> None:
             pooler.dense.bias.zero_()
 
 
+def take_off(model: Any) -> None:
+    """Undo ``append``."""
+    encoder = model.base_model.encoder
+    del encoder.layer[-1]
+    model.config.num_hidden_layers = len(encoder.layer)
+
+
 def _become_mean(layer: Any) -> None:
     identity = torch.eye(layer.attention.self.value.weight.shape[0])
     with torch.no_grad():
