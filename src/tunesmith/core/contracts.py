@@ -113,6 +113,14 @@ class Task(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``learn`` returned (from a bundle)."""
 
+    def start_from(self, reference: Any, pooling: str) -> None:  # noqa: B027 - few tasks want to know
+        """The model that will be tuned, before it is built.
+
+        Args:
+            reference: a ``models.reference.ModelReference``.
+            pooling: the recipe's: "auto", "cls" or "mean".
+        """
+
     @abstractmethod
     def configure(self, config: PretrainedConfig) -> None:
         """Write the head's shape and label names into a transformers config, before the model is built."""
@@ -132,6 +140,10 @@ class Task(ABC):
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """Pad to the longest."""
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """The model's outputs for a batch in training: one call, unless the task knows a cheaper way."""
+        return model(**{key: value for key, value in batch.items() if key != "labels"})
+
     @abstractmethod
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """The mean loss of a batch, from the model's outputs: a scalar with a gradient."""
@@ -148,6 +160,9 @@ class Task(ABC):
 
     def finish(self, model: PreTrainedModel) -> None:  # noqa: B027 - most tasks have nothing to fold
         """After training, before anything is measured or saved: fold what training kept apart into the model."""
+
+    def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:  # noqa: B027 - most need none
+        """Write what other libraries want beside the model, into a bundle's folder."""
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One array a feature. A generative task overrides this with ``runtime.generate``."""

@@ -30,6 +30,7 @@ def build(
     import transformers
 
     config = load_config(reference)
+    task.start_from(reference, pooling)
     task.configure(config)
     factory = getattr(transformers, task.auto_model)
     try:

@@ -71,6 +71,7 @@ def save(
 
     def fill(part: Path) -> None:
         write_model(part, model, processor)
+        plan.task.accompany(str(part), model.config, plan.max_length)
         if adapter:
             shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
         for name in (LOG, "broken_rows.csv"):

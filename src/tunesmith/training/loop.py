@@ -199,7 +199,7 @@ class _Loop:
 
     def _wrapped(self, task: Task) -> LossFn:
         def compute(model: Any, batch: Batch) -> tuple[torch.Tensor, Any]:
-            outputs = model(**{key: value for key, value in batch.items() if key != "labels"})
+            outputs = task.forward(model, batch)
             return task.loss(outputs, batch), outputs
 
         wrapped: LossFn = compute
