@@ -289,6 +289,29 @@ def _echoed(language: str) -> list[dict[str, Any]]:
     return [{"text": row["text"], "target": words[row["label"]]} for row in toy_rows(language, 16)]
 
 
+def _related(language: str) -> list[dict[str, Any]]:
+    parts = {
+        "en": ("{} bought {}.", "{} was sold to {}.", ["Acme", "Zenith", "Orion", "Delta"], ["buys", "bought by"]),
+        "zh": ("{}收购了{}。", "{}被卖给了{}。", ["东方航空", "上海银行", "大众公司", "北京银行"], ["收购", "被收购"]),
+    }
+    bought, sold, names, labels = parts[language]
+    rows = []
+    for i in range(16):
+        one, other = names[i % 4], names[(i + 1 + i // 8) % 4]
+        text = (bought, sold)[i // 2 % 2].format(one, other)
+        places = [{"start": text.index(name), "end": text.index(name) + len(name)} for name in (one, other)]
+        rows.append({"text": text, "head": places[0], "tail": places[1], "label": labels[i // 2 % 2]})
+    return rows
+
+
+def _paired(language: str) -> list[dict[str, Any]]:
+    """Pairs whose sides share their subject; some with a wrong answer."""
+    rows = toy_rows(language, 16)
+    asked = {"en": "What is said of number {}: {}", "zh": "第{}条说了什么：{}"}[language]
+    pairs = [{"text": asked.format(i, r["text"][:20]), "text_pair": r["text"]} for i, r in enumerate(rows)]
+    return [{**p, "negatives": [rows[i - 1]["text"]]} if i % 3 == 0 else p for i, p in enumerate(pairs)]
+
+
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     name: {language: make(language) for language in ("en", "zh")}
     for name, make in {
@@ -296,6 +319,8 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "multi-label-classification": _tagged,
         "text-regression": _priced,
         "token-spans": _places,
+        "text-embedding": _paired,
+        "relation-extraction": _related,
         "summary": _echoed,
         "echo": _echoed,
     }.items()

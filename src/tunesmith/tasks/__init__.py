@@ -8,5 +8,7 @@ TASKS = Registry(
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "multi-label-classification": "tunesmith.tasks.multi_label_classification:MultiLabelClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+        "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",
+        "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )

@@ -6,7 +6,13 @@ from tunesmith.core.registry import Registry
 
 _HERE = "tunesmith.data.shapes"
 
-SHAPES = Registry("shape", {})
+SHAPES = Registry(
+    "shape",
+    {
+        "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
+        "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
+    },
+)
 """A new one: a file here, a line in this table."""
 
 NESTED = (

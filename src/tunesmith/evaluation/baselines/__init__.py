@@ -9,6 +9,8 @@ BASELINES = Registry(
     {
         "majority": f"{_HERE}.majority:majority",
         "tfidf": f"{_HERE}.tfidf:tfidf",
+        "tfidf_retrieval": f"{_HERE}.tfidf_retrieval:TfidfRetrieval",
+        "marked-tfidf": f"{_HERE}.marked_tfidf:MarkedTfidf",
     },
 )
 
@@ -16,5 +18,7 @@ FOR: dict[str, tuple[str, ...]] = {
     "text-classification": ("majority", "tfidf"),
     "multi-label-classification": ("majority", "tfidf"),
     "text-regression": ("majority", "tfidf"),
+    "text-embedding": ("tfidf_retrieval",),
+    "relation-extraction": ("marked-tfidf",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""

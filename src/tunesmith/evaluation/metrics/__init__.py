@@ -15,6 +15,8 @@ METRICS = Registry(
         "weighted_f1": f"{_HERE}.weighted_f1:WeightedF1",
         "mcc": f"{_HERE}.mcc:Mcc",
         "ece": f"{_HERE}.ece:Ece",
+        "relation_macro_f1": f"{_HERE}.relation_f1:RelationMacroF1",
+        "relation_micro_f1": f"{_HERE}.relation_f1:RelationMicroF1",
         "log_loss": f"{_HERE}.log_loss:LogLoss",
         "brier": f"{_HERE}.brier:Brier",
         "subset_accuracy": f"{_HERE}.subset_accuracy:SubsetAccuracy",
@@ -24,5 +26,9 @@ METRICS = Registry(
         "r2": f"{_HERE}.r2:R2",
         "pearson": f"{_HERE}.pearson:Pearson",
         "spearman": f"{_HERE}.spearman:Spearman",
+        "mrr": f"{_HERE}.mrr:Mrr",
+        "recall_at_1": f"{_HERE}.recall_at_1:RecallAt1",
+        "recall_at_10": f"{_HERE}.recall_at_10:RecallAt10",
+        "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )

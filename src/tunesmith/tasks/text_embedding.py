@@ -1,0 +1,392 @@
+"""A vector for a text, such that texts that belong together are near each other: search, matching, similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
+
+from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
+from tunesmith.core.errors import DataError, ModelError, RecipeError
+from tunesmith.data.shapes.shape import RowProblem
+from tunesmith.data.shapes.text_embedding import TextEmbeddingShape
+from tunesmith.tasks.retrieval import retrieved
+from tunesmith.tasks.sequence import padded
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+RETRIEVAL = ("mrr", "recall_at_1", "recall_at_10", "ndcg_at_10")
+SCORED = ("spearman", "pearson")
+DIGITS = 7
+"""Decimals of a vector's numbers in an answer: float32 has no more."""
+SHOWN = 120
+
+
+class EmbeddingRequest(BaseModel):
+    """A text to be embedded, or two to be compared."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1)
+    text_pair: str | None = Field(None, min_length=1)
+    prompt: Literal["query", "passage"] | None = None
+
+
+class EmbeddingPrediction(BaseModel):
+    """Of one text its vector; of two their cosine, and the vectors where the task is to find texts."""
+
+    score: float | None = None
+    vector: list[float] | None = None
+    vector_pair: list[float] | None = None
+
+    @model_serializer(mode="wrap")
+    def _filled(self, make: Any) -> dict[str, Any]:
+        return {key: value for key, value in make(self).items() if value is not None}
+
+
+class TextEmbedding(Task):
+    """Texts as vectors of length 1, learned from pairs, triplets or scored pairs.
+
+    Args:
+        loss: "info-nce" (van den Oord et al. 2018) over the texts of a batch, for pairs and triplets; "cosent"
+            (Su 2022) or "cosine" (mean squared error) for scored pairs; "auto": the first of these that fits.
+        scale: what cosines are multiplied by in "info-nce" and "cosent".
+        both_directions: "info-nce" also asks from the second texts for the first.
+        prefixes: what stands before a query and before a passage, ``{query: "query: ", passage: "passage: "}``;
+            "auto": what the model was trained with.
+    """
+
+    name: ClassVar[str] = "text-embedding"
+    summary: ClassVar[str] = "a vector for a text, near those of texts that belong to it"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("text"),
+        Column("text_pair", required=False),
+        Column("prompt", required=False),
+        Column("score", "number", required=False, target=True),
+        Column("negatives", "any", required=False, target=True),
+    )
+    auto_model: ClassVar[str] = "AutoModel"
+    pipeline_tag: ClassVar[str] = "feature-extraction"
+    metrics: ClassVar[tuple[str, ...]] = RETRIEVAL
+    pooled: ClassVar[bool] = False
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 64, "full": {"epochs": 2, "layer_decay": 1.0}}
+
+    def __init__(
+        self,
+        loss: Literal["auto", "info-nce", "cosent", "cosine"] = "auto",
+        scale: Annotated[float, Field(gt=0)] = 20.0,
+        both_directions: bool = False,
+        prefixes: Literal["auto", "none"] | dict[Literal["query", "passage"], str] = "auto",
+    ) -> None:
+        self.loss_name = loss
+        self.scale = scale
+        self.both_directions = both_directions
+        self.prefixes = prefixes
+        self.state: dict[str, Any] = {"pooling": "mean", "prompts": self._prompts({})}
+        self._shape = TextEmbeddingShape()
+
+    def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
+        """Whether pairs are scored, and between which scores; the metrics follow from it.
+
+        Raises:
+            DataError: some rows have scores and others none, or there is nothing to learn from them.
+            RecipeError: the loss does not fit the rows.
+        """
+        found = [self._row(row, i, target=True) for i, row in enumerate(rows)]
+        scores = [row["score"] for row in found if "score" in row]
+        if scores and len(scores) < len(found):
+            at = next(i for i, row in enumerate(found) if "score" not in row)
+            raise DataError(
+                f"{len(scores)} of {len(found)} rows have a score; row {at + 1} has none.",
+                "Give all of them one, or leave the column out: then all pairs belong together.",
+            )
+        kind = "scored" if scores else "pairs"
+        learned = {"low": min(scores), "high": max(scores)} if scores else {}
+        _refuse_equal(found, scores)
+        self._refuse_loss(kind)
+        self.restore({**self.state, "kind": kind, **learned})
+        return self.state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``learn`` returned, and the metrics of its kind of rows."""
+        self.state = dict(state)
+        self.metrics = SCORED if self.state.get("kind") == "scored" else RETRIEVAL  # type: ignore[misc]
+
+    def start_from(self, reference: Any, pooling: str) -> None:
+        """Pool as the original does, and put before texts what it was trained to see.
+
+        Raises:
+            ModelError: the original pools in a way that is not known here.
+        """
+        from tunesmith.tasks.sentence_transformer import prompts_of
+
+        chosen = (reference.pooling or "mean") if pooling == "auto" else pooling
+        if chosen not in ("mean", "cls"):
+            raise ModelError(
+                f'The model "{reference.name}" makes one vector of its tokens by "{chosen}"; known: mean, cls.',
+                "Set model.pooling=mean, or take another model.",
+            )
+        prompts = prompts_of(reference.hub_id or reference.name, Path(reference.path), reference.prefix)
+        self.state = {**self.state, "pooling": chosen, "prompts": self._prompts(prompts)}
+
+    def configure(self, config: PretrainedConfig) -> None:
+        """There is no head."""
+
+    def encode(
+        self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
+    ) -> list[Feature]:
+        """Where nothing is learned, a feature for each window of each text; else one a row, with all of its texts.
+
+        A row's ``others`` (its second text and its negatives, int32 arrays) are cut to ``max_length``, as is its first
+        text: training reads the beginning of a long text, prediction all of it.
+        """
+        found = [self._row(row, i, target=targets) for i, row in enumerate(rows)]
+        return self._rows_of(found, processor, max_length) if targets else self._windows_of(found, processor, max_length)
+
+    def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
+        """``input_ids``, ``attention_mask`` [texts, longest]; each different text of training rows stands there once.
+
+        ``labels``, float32 [rows, 3 or more], come with training rows: the score, and where the first text, the
+        second and the negatives stand among the texts (-1: no such negative).
+        """
+        import torch
+
+        if not features or "others" not in features[0]:
+            return padded(features, processor)
+        place: dict[bytes, int] = {}
+        most = max(len(feature["others"]) for feature in features)
+        labels = np.full((len(features), 2 + most), -1, dtype=np.float32)
+        for i, feature in enumerate(features):
+            texts = [feature["input_ids"], *feature["others"]]
+            where = [place.setdefault(text.tobytes(), len(place)) for text in texts]
+            labels[i, 0] = feature["target"]
+            labels[i, 1 : 1 + len(where)] = where
+        texts = [{"input_ids": np.frombuffer(key, dtype=np.int32)} for key in place]
+        return {"labels": torch.from_numpy(labels), **padded(texts, processor)}
+
+    def token_ids(self, features: Sequence[Feature]) -> np.ndarray:
+        """Ids of all texts."""
+        texts = chain.from_iterable([feature["input_ids"], *feature.get("others", ())] for feature in features)
+        return np.unique(np.concatenate(list(texts)))
+
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """``vectors`` [texts, width]; questions are not padded to the length of answers."""
+        import torch
+
+        from tunesmith.tasks.vectors import by_length, pooled
+
+        order, found = [], []
+        for index, part in by_length(batch):
+            states = model(**part).last_hidden_state
+            found.append(pooled(states, part["attention_mask"], self.state["pooling"]))
+            order.append(index)
+        return SimpleNamespace(vectors=torch.cat(found)[torch.argsort(torch.cat(order))])
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Of ``forward``'s vectors, or of a model's plain outputs; see ``embedding_losses``."""
+        from torch.nn.functional import normalize
+
+        from tunesmith.tasks import embedding_losses as losses
+        from tunesmith.tasks.vectors import pooled
+
+        vectors = getattr(outputs, "vectors", None)
+        if vectors is None:
+            vectors = pooled(outputs.last_hidden_state, batch["attention_mask"], self.state["pooling"])
+        vectors = normalize(vectors.float(), dim=-1)
+        scores, places = batch["labels"][:, 0], batch["labels"][:, 1:].long()
+        first, second, negatives = places[:, 0], places[:, 1], places[:, 2:]
+        if self._kind == "scored" and self.loss_name == "cosine":
+            return losses.cosine_error(vectors, first, second, self._scaled(scores))
+        if self._kind == "scored":
+            return losses.cosent(vectors, first, second, scores, self.scale)
+        there = losses.info_nce(vectors, first, second, negatives, self.scale)
+        if not self.both_directions:
+            return there
+        return (there + losses.info_nce(vectors, second, first, negatives[:, :0], self.scale)) / 2
+
+    def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
+        """1 - cosine of the two vectors of each text, the mean."""
+        from torch.nn.functional import cosine_similarity
+
+        apart: torch.Tensor = 1 - cosine_similarity(outputs.vectors.float(), others.vectors.float(), dim=-1).mean()
+        return apart
+
+    def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:
+        """What ``SentenceTransformer(folder)`` reads."""
+        from tunesmith.tasks import sentence_transformer
+
+        sentence_transformer.write(
+            Path(folder),
+            pooling=self.state["pooling"],
+            prompts=self.state["prompts"],
+            width=config.hidden_size,
+            max_length=max_length,
+        )
+
+    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
+        """The vector of each window [width]; of training rows, those of the first and second text [2, width]."""
+        import torch
+
+        from tunesmith.tasks.vectors import by_length, pooled
+
+        vectors = np.empty((len(batch["input_ids"]), 0), dtype=np.float32)
+        for index, part in by_length(batch):
+            states = torch.from_numpy(runtime.forward(part)["last_hidden_state"])
+            made = pooled(states, part["attention_mask"].cpu(), self.state["pooling"]).numpy()
+            if not vectors.shape[1]:
+                vectors = np.empty((len(vectors), made.shape[1]), dtype=np.float32)
+            vectors[index.cpu().numpy()] = made
+        if "labels" not in batch:
+            return list(vectors)
+        return list(vectors[batch["labels"][:, 1:3].cpu().numpy().astype(int)])
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        """A text's windows are averaged, each weighted by its tokens, and brought to length 1."""
+        both = zip(features, outputs, strict=True)
+        return [self._answer(_sides(list(group))) for _, group in groupby(both, key=lambda pair: pair[0]["row"])]
+
+    def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """Of scored pairs: ``value`` (scores, brought to 0 to 1 by the training rows') and ``predicted_value``.
+
+        Of others ``rank`` float [rows], the place of a row's second text among all second texts; ``hit``: it is the
+        first; ``confidence``: softmax of the cosines as in training; ``true``, ``predicted_as``: texts.
+        """
+        found = [self._row(row, i, target=True) for i, row in enumerate(rows)]
+        if self._kind == "scored":
+            scores = np.array([_required_score(row, i) for i, row in enumerate(found)])
+            return {"value": self._scaled(scores), "predicted_value": np.array([p["score"] for p in predictions])}
+        firsts, seconds = ([row[role] for row in found] for role in ("text", "text_pair"))
+        vectors = (_stacked([p[key] for p in predictions]) for key in ("vector", "vector_pair"))
+        ranked = retrieved(firsts, seconds, *vectors, self.scale)
+        return {
+            "rank": ranked.rank,
+            "hit": ranked.rank == 1,
+            "confidence": ranked.confidence,
+            "true": np.array([text[:SHOWN] for text in seconds], dtype=object),
+            "predicted_as": np.array([seconds[i][:SHOWN] for i in ranked.best], dtype=object),
+        }
+
+    def request_model(self) -> type[BaseModel]:
+        """A text, or a pair."""
+        return EmbeddingRequest
+
+    def response_model(self) -> type[BaseModel]:
+        """A vector, or a score."""
+        return EmbeddingPrediction
+
+    @property
+    def _kind(self) -> str:
+        return str(self.state.get("kind", "pairs"))
+
+    def _prompts(self, known: Mapping[str, str]) -> dict[str, str]:
+        chosen = known if self.prefixes == "auto" else {} if self.prefixes == "none" else self.prefixes
+        return {side: str(chosen.get(side, "")) for side in ("query", "passage")}
+
+    def _refuse_loss(self, kind: str) -> None:
+        fitting = {"pairs": ("info-nce",), "scored": ("cosent", "cosine")}[kind]
+        if self.loss_name not in ("auto", *fitting):
+            rows = "pairs with scores" if kind == "scored" else "pairs without scores"
+            raise RecipeError(f'task.loss is "{self.loss_name}", and the rows are {rows}.', f"Use {fitting[0]}, or auto.")
+
+    def _row(self, row: Row, index: int, *, target: bool) -> dict[str, Any]:
+        cells = {role: value for role, value in row.items() if role in self._shape.roles}
+        try:
+            found = list(self._shape.read(cells, target=target))
+        except RowProblem as problem:
+            raise DataError(f"Row {index + 1}: {problem}.", "Mend the row, or leave it out.") from None
+        if len(found) != 1:
+            raise DataError(f"Row {index + 1} holds {len(found)} pairs.", "Give one pair a row.")
+        return found[0]
+
+    def _texts(self, row: Mapping[str, Any]) -> list[str]:
+        """A row's texts with what stands before them. Two texts that are scored are of one kind: both are queries."""
+        query, passage = (self.state["prompts"][side] for side in ("query", "passage"))
+        first = passage if row.get("prompt") == "passage" else query
+        other = query if self._kind == "scored" else passage
+        seconds = [row["text_pair"]] if "text_pair" in row else []
+        return [first + row["text"], *(other + text for text in [*seconds, *row.get("negatives", ())])]
+
+    def _rows_of(self, rows: list[dict[str, Any]], processor: Any, max_length: int) -> list[Feature]:
+        texts = [self._texts(row) for row in rows]
+        flat = list(chain.from_iterable(texts))
+        ids = iter(_ids(flat, processor, max_length))
+        features: list[Feature] = []
+        for i, (row, own) in enumerate(zip(rows, texts, strict=True)):
+            first, *others = (next(ids) for _ in own)
+            features.append({"row": i, "input_ids": first, "others": others, "target": row.get("score", 0.0)})
+        return features
+
+    def _windows_of(self, rows: list[dict[str, Any]], processor: Any, max_length: int) -> list[Feature]:
+        from tunesmith.tasks.windows import windows
+
+        texts = [(i, side, text) for i, row in enumerate(rows) for side, text in enumerate(self._texts(row))]
+        features = windows([text for *_, text in texts], None, processor, max_length)
+        for feature in features:
+            feature["row"], feature["side"], _ = texts[feature["row"]]
+        return features
+
+    def _answer(self, vectors: list[np.ndarray]) -> Prediction:
+        plain = [np.round(vector, DIGITS).tolist() for vector in vectors]
+        if len(vectors) == 1:
+            return {"vector": plain[0]}
+        score = {"score": float(vectors[0] @ vectors[1])}
+        return score if self._kind == "scored" else {**score, "vector": plain[0], "vector_pair": plain[1]}
+
+    def _scaled(self, scores: Any) -> Any:
+        low, high = float(self.state["low"]), float(self.state["high"])
+        return (scores - low) / (high - low)
+
+
+def _refuse_equal(rows: list[dict[str, Any]], scores: list[float]) -> None:
+    if scores and min(scores) == max(scores):
+        raise DataError(
+            f"All {len(scores)} scores are {scores[0]:g}: there is nothing to tell pairs apart by.",
+            "Leave the score's column out if all pairs belong together, or choose another with data.score=COLUMN.",
+        )
+    others = {row["text_pair"] for row in rows} | {text for row in rows for text in row.get("negatives", ())}
+    if not scores and len(others) < 2:
+        found = "there are no rows" if not rows else "all rows have the same second text"
+        raise DataError(
+            f"Pairs are learned by telling a text's partner from others, and {found}.", "Give more rows."
+        )
+
+
+def _required_score(row: Mapping[str, Any], index: int) -> float:
+    if "score" not in row:
+        raise DataError(f"Row {index + 1} has no score.", "Give every row one, or leave the row out.")
+    return float(row["score"])
+
+
+def _ids(texts: list[str], processor: Any, max_length: int) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
+        encoded = processor(
+            texts[start : start + 1024], truncation=True, max_length=max_length, return_attention_mask=False
+        )
+        found += [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
+    return found
+
+
+def _sides(members: list[tuple[Feature, np.ndarray]]) -> list[np.ndarray]:
+    """A row's vectors of length 1, float64: of the first text, and of the second where there is one."""
+    sums: dict[int, Any] = {}
+    for feature, array in members:
+        if "side" in feature:
+            sums[feature["side"]] = sums.get(feature["side"], 0.0) + array.astype(np.float64) * len(feature["input_ids"])
+        else:
+            sums = dict(enumerate(array.astype(np.float64)))
+    return [sums[side] / max(float(np.linalg.norm(sums[side])), 1e-12) for side in sorted(sums)]
+
+
+def _stacked(vectors: list[Any]) -> Any:
+    if isinstance(vectors[0], list):
+        return np.asarray(vectors, dtype=np.float32)
+    from scipy.sparse import vstack
+
+    return vstack(vectors, format="csr")
