@@ -21,12 +21,26 @@ def array_of(values: list[Any]) -> pa.Array:
     kinds = {type(v) for v in values if v is not None}
     if kinds == {str}:
         return pa.array(values, pa.large_string())
-    if len(kinds) <= 1 or kinds <= {int, float}:
+    if (len(kinds) <= 1 or kinds <= {int, float}) and (dict not in kinds or _records(values)):
         try:
             return plain_array(pa.array(values))
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             pass
     return pa.array([as_text(v) for v in values], pa.large_string())
+
+
+def _records(values: list[Any]) -> bool:
+    """Whether mappings have the same keys each. Where keys are data, as in ``{"Berlin": [[0, 5]]}``, they have not:
+    as fields, every key would be in every row.
+    """
+    mappings = [v for v in values if v is not None]
+    if not all(isinstance(v, dict) for v in mappings):
+        return False
+    keys = mappings[0].keys()
+    if any(v.keys() != keys for v in mappings):
+        return False
+    inner = [[v[key] for v in mappings] for key in keys]
+    return all(_records(column) for column in inner if any(isinstance(v, dict) for v in column))
 
 
 def as_text(value: Any) -> str | None:

@@ -19,6 +19,10 @@ from tunesmith.data.sources import SOURCES
 TEST_NAMES = re.compile(r"(^|[_\-. ])(test|dev|valid|validation|val|eval|heldout)([_\-. ]|$)", re.I)
 HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 FOLDER_MARKS = ("state.json", "dataset_dict.json")
+TEXTUAL = ("csv", "lines", "json", "jsonl", "conll")
+"""Formats, by a file's name, whose content is looked at: it may be one that has no suffix of its own."""
+HEAD = 2**18
+"""Bytes that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,12 @@ def locate(path: str) -> Located:
     if os.path.isdir(place):
         return _folder(place, split or None)
     if os.path.isfile(place):
-        return Located(format_of(place), [place])
+        return _located([place])
     if any(c in place for c in "*?["):
         files = sorted(f for f in glob.glob(place, recursive=True) if os.path.isfile(f))
         if not files:
             raise DataError(f"No file matches {place}.", f"Looked in {os.path.abspath(os.path.dirname(place) or '.')}.")
-        return Located(_one_format(files), files)
+        return _located(files)
     if HUB_ID.match(place) and not place.startswith(".") and suffix_of(place) not in known_suffixes():
         return Located("hub", [place], split or None)
     raise DataError(f"There is no file {place}.", _nearest(place))
@@ -65,21 +69,46 @@ def _folder(place: str, split: str | None) -> Located:
     held = [f for f in files if TEST_NAMES.search(os.path.basename(f))]
     files = [f for f in files if f not in held] or files
     notes = [f"{', '.join(held)} left out of training rows by name; use them with data.test=FILE."] if held else []
-    return Located(_one_format(files), files, split, tuple(notes) if files != held else ())
+    return _located(files, split, tuple(notes) if files != held else ())
+
+
+def _located(files: list[str], split: str | None = None, notes: tuple[str, ...] = ()) -> Located:
+    """Files with their one format, and why it is that one where their names do not say it."""
+    formats = {format_and_why(file): file for file in reversed(files)}
+    kinds = {kind for kind, _ in formats}
+    if len(kinds) > 1:
+        some = ", ".join(f"{file} ({kind})" for (kind, _), file in formats.items())
+        raise DataError(f"The files are of several formats: {some}.", "Give files of one format.")
+    why = tuple(f"{file} is read as {kind}: {reason}." for (kind, reason), file in formats.items() if reason)
+    kind = next(iter(kinds))
+    return Located(kind, load_object(SOURCES[kind]).parts(files), split, (*notes, *why[-1:]))
 
 
 def format_of(path: str) -> str:
     """The format's name: by the file's first bytes where these tell, then by its suffix."""
+    return format_and_why(path)[0]
+
+
+def format_and_why(path: str) -> tuple[str, str]:
+    """The format's name, and what its content shows where this has decided."""
     with open(path, "rb") as raw:
         start = raw.read(4)
     if start == b"PAR1":
-        return "parquet"
+        return "parquet", ""
     if start == b"PK\x03\x04" and _is_workbook(path):
-        return "excel"
+        return "excel", ""
     by_name = known_suffixes().get(suffix_of(path), "csv")
-    if by_name in ("csv", "lines", "json", "jsonl"):
-        return _json_or(by_name, path)
-    return by_name
+    if by_name == "lines" and os.path.isfile(os.path.splitext(path)[0] + ".ann"):
+        return "brat", "an .ann file stands beside it"
+    if by_name not in TEXTUAL:
+        return by_name, ""
+    head = _head(path)
+    shown = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    for name in SOURCES:
+        why = load_object(SOURCES[name]).recognises(shown)
+        if why:
+            return name, "" if name == by_name else why
+    return (by_name, "") if by_name == "conll" else (_json_or(by_name, head), "")
 
 
 def known_suffixes() -> dict[str, str]:
@@ -93,13 +122,20 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(name[:-3] if name.endswith(".gz") else name)[1]
 
 
-def _json_or(by_name: str, path: str) -> str:
-    """Whether text that is called something else is JSON lines, or the other way round."""
+def _head(path: str) -> bytes:
+    """The beginning of a text file, unzipped, without a last line that is cut."""
     try:
         with open_bytes(path) as file:
-            head = file.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
+            head = file.read(HEAD)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.", "Check the file, or unpack it by hand.") from error
+    whole = len(head) < HEAD or b"\n" not in head
+    return head if whole else head[: head.rindex(b"\n") + 1]
+
+
+def _json_or(by_name: str, head: bytes) -> str:
+    """Whether text that is called something else is JSON lines, or the other way round."""
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     first, newline, _ = head.partition(b"\n")
     if by_name == "jsonl":
         return "json" if head.startswith(b"[") else "jsonl"
@@ -119,14 +155,6 @@ def _is_workbook(path: str) -> bool:
             return "xl/workbook.xml" in archive.namelist()
     except zipfile.BadZipFile:
         return False
-
-
-def _one_format(files: list[str]) -> str:
-    formats = {format_of(f): f for f in files}
-    if len(formats) > 1:
-        some = ", ".join(f"{f} ({kind})" for kind, f in formats.items())
-        raise DataError(f"The files are of several formats: {some}.", "Give files of one format.")
-    return next(iter(formats))
 
 
 def _nearest(place: str) -> str:

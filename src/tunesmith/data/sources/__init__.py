@@ -14,6 +14,13 @@ SOURCES = Registry(
         "parquet": "tunesmith.data.sources.parquet:Parquet",
         "excel": "tunesmith.data.sources.excel:Excel",
         "dataset": "tunesmith.data.sources.dataset:DatasetFolder",
+        "conll": "tunesmith.data.sources.conll:Conll",
+        "conllu": "tunesmith.data.sources.conllu:ConllU",
+        "squad": "tunesmith.data.sources.squad:Squad",
+        "doccano": "tunesmith.data.sources.doccano:Doccano",
+        "label-studio": "tunesmith.data.sources.label_studio:LabelStudio",
+        "brat": "tunesmith.data.sources.brat:Brat",
+        "semeval": "tunesmith.data.sources.semeval:SemEval",
         "hub": "tunesmith.data.sources.hub:Hub",
     },
 )

@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.bytestream import MARK, open_text
-from tunesmith.data.cells import batch_of
 from tunesmith.data.encoding import detect
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.jsonl import JsonLines
-from tunesmith.data.sources.source import BATCH_ROWS, Reading, Source
+from tunesmith.data.sources.source import Reading, Source, batched
 
 
 class Json(Source):
@@ -33,22 +32,34 @@ class Json(Source):
 
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The value's rows. A file of JSON lines is read as these, whatever its name."""
-        encoding = detect(path, self.encoding)
-        reading.encoding = encoding.name
-        with open_text(path, encoding.name) as file:
-            text = file.read()
-        if not text.strip():
-            return
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            if text.lstrip().startswith("{") and "Extra data" in str(error):
-                yield from JsonLines(self.encoding).batches(path, reading)
-                return
-            raise DataError(f"{path} is not JSON: {error}.", "Mend the file at that place.") from error
-        rows = _rows(value, path, reading)
-        for start in range(0, len(rows), BATCH_ROWS):
-            yield batch_of(rows[start : start + BATCH_ROWS])
+        value = value_of(path, self.encoding, reading)
+        if value is LINES:
+            yield from JsonLines(self.encoding).batches(path, reading)
+        elif value is not None:
+            yield from batched(_rows(value, path, reading))
+
+
+LINES = object()
+"""Says that a file is not one value, but one a line."""
+
+
+def value_of(path: str, encoding: str | None, reading: Reading) -> Any:
+    """The file's JSON value; None where it is empty, ``LINES`` where it is JSON lines.
+
+    Raises:
+        DataError: it is not JSON, with the place.
+    """
+    reading.encoding = detect(path, encoding).name
+    with open_text(path, reading.encoding) as file:
+        text = file.read()
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if text.lstrip().startswith("{") and "Extra data" in str(error):
+            return LINES
+        raise DataError(f"{path} is not JSON: {error}.", "Mend the file at that place.") from error
 
 
 def _rows(value: Any, path: str, reading: Reading) -> list[dict[str, Any]]:

@@ -9,12 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from tunesmith.data.bytestream import MARK, open_text
-from tunesmith.data.cells import batch_of
 from tunesmith.data.dialect import MAX_CELL
 from tunesmith.data.encoding import detect
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.csv import too_long
-from tunesmith.data.sources.source import BATCH_ROWS, Reading, Source
+from tunesmith.data.sources.source import Reading, Source, batched
 
 
 class JsonLines(Source):
@@ -33,21 +32,23 @@ class JsonLines(Source):
 
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The file's objects."""
-        encoding = detect(path, self.encoding)
-        reading.encoding = encoding.name
-        waiting: list[dict[str, Any]] = []
-        with open_text(path, encoding.name) as file:
-            for number, line in enumerate(file, 1):
-                if len(line) > MAX_CELL // 4:
-                    raise too_long(path, number)
-                row = _row(line, path, number, reading)
-                if row is not None:
-                    waiting.append(row)
-                if len(waiting) == BATCH_ROWS:
-                    yield batch_of(waiting)
-                    waiting = []
-        if waiting:
-            yield batch_of(waiting)
+        yield from batched(row for _, row in objects(path, self.encoding, reading))
+
+
+def objects(path: str, encoding: str | None, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, object) of a file of JSON lines; lines that are none go to ``reading``.
+
+    Raises:
+        DataError: a line is longer than any text.
+    """
+    reading.encoding = detect(path, encoding).name
+    with open_text(path, reading.encoding) as file:
+        for number, line in enumerate(file, 1):
+            if len(line) > MAX_CELL // 4:
+                raise too_long(path, number)
+            row = _row(line, path, number, reading)
+            if row is not None:
+                yield number, row
 
 
 def _row(line: str, path: str, number: int, reading: Reading) -> dict[str, Any] | None:

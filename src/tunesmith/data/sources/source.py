@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from itertools import islice
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from tunesmith.data.cells import batch_of
 from tunesmith.data.rows import BrokenRow
 
 BATCH_ROWS = 8192
@@ -39,6 +41,20 @@ class Source(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Ends of file names, lower case, without ``.gz``."""
 
+    @classmethod
+    def recognises(cls, head: str) -> str:
+        """By what the beginning of a text file shows that it is of this format, whatever it is called; "": it is not.
+
+        Args:
+            head: up to 64 KB of text, its first lines whole.
+        """
+        return ""
+
+    @classmethod
+    def parts(cls, files: list[str]) -> list[str]:
+        """Those of the files found that hold rows, where a format keeps one thing in several files."""
+        return files
+
     @abstractmethod
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The rows of one file, a batch at a time; broken rows and notes go to ``reading``.
@@ -46,3 +62,10 @@ class Source(ABC):
         Raises:
             DataError: the file is not of this format.
         """
+
+
+def batched(rows: Iterable[dict[str, Any]], size: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """Rows as record batches."""
+    remaining = iter(rows)
+    while some := list(islice(remaining, size)):
+        yield batch_of(some)
