@@ -38,6 +38,8 @@ from tunesmith.training.optim import OptimizerSettings
 SKETCHES = {"token-spans": SpanTask, "summary": SummaryTask, "echo": EchoTask}
 CASES = [(name, language) for name in [*sorted(family("tasks")), *SKETCHES] for language in ("en", "zh")]
 MAX_LENGTH = 40
+NEARBY = ("relation-extraction",)
+"""Tasks that read only what is near the places that they are asked about."""
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +186,7 @@ def test_long_texts_lose_nothing(life: Life) -> None:
     long = {**inputs_only(life.task, life.rows)[0]}
     long["text"] = (long["text"] + " ") * 30
     features = life.task.encode([long, long], life.processor, max_length=MAX_LENGTH, targets=False)
-    assert len(features) > 4
+    assert len(features) > 4 or life.task.name in NEARBY
     first, second = life.predictor().predict([long, long])
     assert compare("twice", [], [], [first], [second], 1e-5).passed
 

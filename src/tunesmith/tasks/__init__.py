@@ -8,6 +8,8 @@ TASKS = Registry(
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "multi-label-classification": "tunesmith.tasks.multi_label_classification:MultiLabelClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+        "extractive-qa": "tunesmith.tasks.extractive_qa:ExtractiveQA",
+        "multiple-choice": "tunesmith.tasks.multiple_choice:MultipleChoice",
         "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },

@@ -10,6 +10,8 @@ SHAPES = Registry(
     "shape",
     {
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
+        "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",
+        "extractive-qa": f"{_HERE}.extractive_qa:QuestionShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
     },
 )

@@ -10,6 +10,8 @@ BASELINES = Registry(
         "majority": f"{_HERE}.majority:majority",
         "tfidf": f"{_HERE}.tfidf:tfidf",
         "tfidf_retrieval": f"{_HERE}.tfidf_retrieval:TfidfRetrieval",
+        "best-sentence": f"{_HERE}.best_sentence:BestSentence",
+        "overlap": f"{_HERE}.overlap:Overlap",
         "marked-tfidf": f"{_HERE}.marked_tfidf:MarkedTfidf",
     },
 )
@@ -19,6 +21,8 @@ FOR: dict[str, tuple[str, ...]] = {
     "multi-label-classification": ("majority", "tfidf"),
     "text-regression": ("majority", "tfidf"),
     "text-embedding": ("tfidf_retrieval",),
+    "extractive-qa": ("best-sentence",),
+    "multiple-choice": ("overlap",),
     "relation-extraction": ("marked-tfidf",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""
