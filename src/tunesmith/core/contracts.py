@@ -121,6 +121,10 @@ class Task(ABC):
             pooling: the recipe's: "auto", "cls" or "mean".
         """
 
+    def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+        """The tokenizer as this task needs it, before anything is encoded; the bundle keeps what is returned."""
+        return processor
+
     @abstractmethod
     def configure(self, config: PretrainedConfig) -> None:
         """Write the head's shape and label names into a transformers config, before the model is built."""

@@ -46,3 +46,8 @@ def units(text: str) -> list[tuple[int, int]]:
     ['The', 'U', '.', 'S', '.', '我', '们', '2', '人']
     """
     return [found.span() for found in _UNIT.finditer(text)]
+
+
+def is_unspaced_letter(letter: str) -> bool:
+    """Whether it is a letter of a language without spaces between words."""
+    return bool(_UNSPACED_LETTER.match(letter))

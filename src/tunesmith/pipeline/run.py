@@ -86,7 +86,7 @@ class _Run:
         self.plan, self.folder = plan, folder
         self.stage = Stages(plan.trackers)
         seed_everything(plan.recipe.training.seed)
-        self.processor = load_processor(plan.reference)
+        self.processor = plan.task.adapt(load_processor(plan.reference))
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         self.model: Any = built.to(plan.machine.device)
         self.task, self.computing = self._view()

@@ -8,6 +8,7 @@ TASKS = Registry(
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "multi-label-classification": "tunesmith.tasks.multi_label_classification:MultiLabelClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+        "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
         "extractive-qa": "tunesmith.tasks.extractive_qa:ExtractiveQA",
         "multiple-choice": "tunesmith.tasks.multiple_choice:MultipleChoice",
         "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",

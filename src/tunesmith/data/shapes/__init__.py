@@ -12,6 +12,7 @@ SHAPES = Registry(
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
         "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",
         "extractive-qa": f"{_HERE}.extractive_qa:QuestionShape",
+        "token-classification": f"{_HERE}.token_classification:TokenShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
     },
 )

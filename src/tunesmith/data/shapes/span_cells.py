@@ -68,6 +68,21 @@ def tags_in(cell: Any, numbers: bool = False) -> list[str]:
     return tags
 
 
+def words_in(cell: Any, text: str) -> list[list[int]]:
+    """[start, end] of each word of a text.
+
+    Raises:
+        RowProblem: they are no such pairs, empty, outside the text, or not in order.
+    """
+    value, end = parsed(cell), 0
+    for word in value if isinstance(value, list) else [value]:
+        pair = isinstance(word, list | tuple) and len(word) == 2 and all(map(_whole, word))
+        if not pair or not end <= word[0] < word[1] <= len(text):
+            raise RowProblem(f"words are not places one after the other, but {_shown(word)}: {_shown(text)}")
+        end = word[1]
+    return [[int(part) for part in word] for word in value]
+
+
 def spans_in(cell: Any) -> list[Any]:
     """The spans of a cell one by one; ``{label: {text: [[start, last]]}}`` as in CLUENER becomes a list.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
-from tunesmith.data.shapes.span_cells import span_of, spans_in, tags_in, tokens_in
+from tunesmith.data.shapes.span_cells import span_of, spans_in, tags_in, tokens_in, words_in
 from tunesmith.data.spans import broken, overlapping, without_duplicates
 from tunesmith.data.tags import Reading, read_tags
 from tunesmith.data.traits import Traits
@@ -115,7 +115,7 @@ def _text_and_words(cells: Cells, tags: int | None) -> tuple[str, list[list[int]
     if tags is not None:
         return joined(tokens_in(text, tags))
     words = cells.get("words")
-    return text, None if words is None else [[int(start), int(end)] for start, end in spans_in(words)]
+    return text, None if words is None else words_in(words, text)
 
 
 def _match(texts: list[Any], tags: list[Any]) -> bool:
