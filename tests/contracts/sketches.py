@@ -312,6 +312,38 @@ def _paired(language: str) -> list[dict[str, Any]]:
     return [{**p, "negatives": [rows[i - 1]["text"]]} if i % 3 == 0 else p for i, p in enumerate(pairs)]
 
 
+_PLACES = {"en": ["Berlin", "Rome", "Lima", "Oslo"], "zh": ["北京", "上海", "拉萨", "广州"]}
+_READ = {
+    "en": ("Where does {who} live?", "{who} has lived in {place} for years, and likes it.", ("Ann", "Bob")),
+    "zh": ("{who}住在哪里？", "{who}在{place}住了很多年，很喜欢那里。", ("小明", "小红")),
+}
+
+
+def _asked(language: str) -> list[dict[str, Any]]:
+    """Each fourth question is about somebody else: it has no answer."""
+    ask, tell, people = _READ[language]
+    rows = []
+    for i in range(16):
+        place, who = _PLACES[language][i % 4], people[i // 4 % 2]
+        context = tell.format(who=who, place=place)
+        answers = [{"text": place, "start": context.index(place)}] if i % 4 else []
+        rows.append({"question": ask.format(who=who if i % 4 else people[0] * 2), "context": context})
+        rows[-1]["answers"] = answers
+    return rows
+
+
+def _chosen(language: str) -> list[dict[str, Any]]:
+    """Two, three or four choices; every other row has a text to read."""
+    ask, tell, people = _READ[language]
+    rows = []
+    for i in range(16):
+        choices, who = _PLACES[language][: 2 + i % 3], people[i // 4 % 2]
+        answer = i % len(choices)
+        context = tell.format(who=who, place=choices[answer]) if i % 2 else ""
+        rows.append({"question": ask.format(who=who), "choices": choices, "context": context, "answer": answer})
+    return rows
+
+
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     name: {language: make(language) for language in ("en", "zh")}
     for name, make in {
@@ -319,8 +351,11 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "multi-label-classification": _tagged,
         "text-regression": _priced,
         "token-spans": _places,
+        "token-classification": _places,
         "text-embedding": _paired,
         "relation-extraction": _related,
+        "extractive-qa": _asked,
+        "multiple-choice": _chosen,
         "summary": _echoed,
         "echo": _echoed,
     }.items()
