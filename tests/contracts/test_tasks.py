@@ -53,7 +53,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     place = tmp_path_factory.mktemp("models")
-    texts = [str(row.get("text", "")) for rows in ROWS.values() for language in rows.values() for row in language]
+    rows = [row for made in ROWS.values() for language in made.values() for row in language]
+    texts = [str(row.get("text", row.get("context", ""))) for row in rows]
 
     def made(kind: str) -> Path:
         path: Path = getattr(testing, f"tiny_{kind}")(place / kind, texts=texts)
@@ -183,8 +184,9 @@ def test_long_texts_lose_nothing(life: Life) -> None:
     """A row that is too long for one feature is still one prediction."""
     if life.task.name in ("summary", "echo"):
         pytest.skip("this sketch cuts its prompts")
-    long = {**inputs_only(life.task, life.rows)[0]}
-    long["text"] = (long["text"] + " ") * 30
+    long = {**inputs_only(life.task, life.rows)[1]}
+    role = "text" if "text" in long else "context"
+    long[role] = (long[role] + " ") * 30
     features = life.task.encode([long, long], life.processor, max_length=MAX_LENGTH, targets=False)
     assert len(features) > 4 or life.task.name in NEARBY
     first, second = life.predictor().predict([long, long])

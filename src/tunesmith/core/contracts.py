@@ -165,6 +165,11 @@ class Task(ABC):
     def finish(self, model: PreTrainedModel) -> None:  # noqa: B027 - most tasks have nothing to fold
         """After training, before anything is measured or saved: fold what training kept apart into the model."""
 
+    def choose(  # noqa: B027 - most tasks have nothing to choose
+        self, rows: Sequence[Row], outputs: Sequence[np.ndarray], features: Sequence[Feature]
+    ) -> None:
+        """After training, on the validation rows: choose what is none of the weights, a threshold, into ``state``."""
+
     def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:  # noqa: B027 - most need none
         """Write what other libraries want beside the model, into a bundle's folder."""
 

@@ -110,6 +110,7 @@ class _Run:
         self.model.eval()
         if not plan.method.frozen_backbone:
             self.computing = self.model
+        self._choose()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
         report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
@@ -119,6 +120,16 @@ class _Run:
             "save",
             lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
         )
+
+    def _choose(self) -> None:
+        """Let the task choose on the validation rows what is none of the weights."""
+        rows = self.plan.data.validation
+        if not rows or type(self.plan.task).choose is Task.choose:
+            return
+        features = self._encoded(rows)
+        with mean.shortened(self.model):
+            outputs = self._predictor(self.plan.machine.precision).infer(features)
+        self.plan.task.choose(rows, outputs, features)
 
     def _hold(self, report: dict[str, Any]) -> None:
         """What fails its gate does not ship; the report stays in the run's folder."""

@@ -1,10 +1,30 @@
 """Figures over evidence. A new one: a file here, a line in this table."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tunesmith.core.registry import Registry
 
 _HERE = "tunesmith.evaluation.metrics"
 
-METRICS = Registry(
+
+class Metrics(Registry):
+    """Metrics by name; ``part/metric`` and ``mean(...)`` of these are a mixture's (``of_parts``)."""
+
+    def load(self, name: str) -> Any:
+        """The metric's class; a mixture's metric itself, which has no class of its own."""
+        return self.make(name) if "/" in name else super().load(name)
+
+    def make(self, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """The metric."""
+        if "/" not in name:
+            return super().make(name, options)
+        from tunesmith.evaluation.metrics.of_parts import of_parts
+
+        return of_parts(name, lambda plain: super(Metrics, self).make(plain))
+
+
+METRICS = Metrics(
     "metric",
     {
         "accuracy": f"{_HERE}.accuracy:Accuracy",
