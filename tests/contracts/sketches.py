@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from torch.nn.functional import cross_entropy
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
+from tunesmith.data.words_in_text import joined
 from tunesmith.tasks.sequence import padded
 from tunesmith.tasks.windows import windows
 from tunesmith.testing import toy_rows
@@ -344,6 +345,25 @@ def _chosen(language: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _roles(language: str) -> list[dict[str, Any]]:
+    """Single words in English, spans of words in Chinese."""
+    who = {"en": ["Anna", "Ben", "Cleo", "Dan"], "zh": ["小王", "老李", "张三", "李四"]}[language]
+    what = {"en": ["apples", "books", "cars", "tea"], "zh": ["苹果", "书", "汽车", "茶"]}[language]
+    rows = []
+    for i in range(16):
+        one, other = who[i % 4], what[i // 4]
+        parts = [one, "buys", other, "today"] if language == "en" else [one, "今天", "买", "红", other]
+        text, words = joined(parts)
+        verb, start = (1, 2) if language == "en" else (2, 3)
+        roles = [
+            {"start": words[0][0], "end": words[0][1], "label": "A0"},
+            {"start": words[start][0], "end": words[start + (language == "zh")][1], "label": "A1"},
+        ]
+        predicate = {"start": words[verb][0], "end": words[verb][1], "label": "buy.01"}
+        rows.append({"text": text, "words": words, "predicate": predicate, "roles": roles})
+    return rows
+
+
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     name: {language: make(language) for language in ("en", "zh")}
     for name, make in {
@@ -354,6 +374,7 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "token-classification": _places,
         "text-embedding": _paired,
         "relation-extraction": _related,
+        "semantic-roles": _roles,
         "extractive-qa": _asked,
         "multiple-choice": _chosen,
         "summary": _echoed,

@@ -190,7 +190,7 @@ class RelationExtraction(Task):
         places, rows = batch["labels"][:, :READ], range(len(logits))
         sides = logits.unflatten(-1, (READ, -1))
         summed = sum(sides[rows, places[:, side], side] for side in range(READ))
-        return cross_entropy(summed, batch["labels"][:, READ], ignore_index=UNTOLD)  # type: ignore[arg-type]
+        return cross_entropy(summed, batch["labels"][:, READ], ignore_index=UNTOLD)
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One logit a relation."""

@@ -9,6 +9,7 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
         "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",
         "extractive-qa": f"{_HERE}.extractive_qa:QuestionShape",
