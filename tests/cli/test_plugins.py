@@ -46,7 +46,7 @@ def test_one_plugin_shows_its_options(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_name_in_two_families_is_shown_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "jsonl", "--json"]) == 0
-    assert {p["family"] for p in json.loads(capsys.readouterr().out)["plugins"]} == {"trackers", "sources"}
+    assert {p["family"] for p in json.loads(capsys.readouterr().out)["plugins"]} == {"trackers", "sources", "formats"}
 
 
 def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:

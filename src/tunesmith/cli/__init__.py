@@ -48,6 +48,16 @@ VERBS: dict[str, Verb] = {
             "tunesmith predict out/reviews --file new.csv --json",
         ),
     ),
+    "convert": Verb(
+        "tunesmith.cli.convert:convert",
+        "write annotated rows, or predictions, in another format",
+        (
+            "tunesmith convert train.conll train.jsonl --to doccano",
+            "tunesmith predict out/names --file new.csv --output answers.jsonl",
+            "tunesmith convert answers.jsonl tasks.json --to label-studio",
+            "tunesmith convert export.json train.conll --to conll scheme=BIOES",
+        ),
+    ),
     "reproduce": Verb(
         "tunesmith.cli.reproduce:reproduce",
         "run a bundle's recipe again and say whether the figures agree",

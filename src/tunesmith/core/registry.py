@@ -29,6 +29,7 @@ FAMILIES: dict[str, str] = {
     "runtimes": "tunesmith.bundle.runtimes:RUNTIMES",
     "sources": "tunesmith.data.sources:SOURCES",
     "shapes": "tunesmith.data.shapes:SHAPES",
+    "formats": "tunesmith.data.formats:FORMATS",
     "packaged_models": "tunesmith.models.packaged:PACKAGED_MODELS",
 }
 """Every family, by the name that ``tunesmith plugins`` prints. Strings, so that core imports nothing above it."""

@@ -40,7 +40,7 @@ def read(
         spill.add(batch)
     _refuse_empty(found, spill, reading)
     _refuse_broken(found, spill.rows, reading)
-    notes = [*found.notes, *reading.notes]
+    notes = [*found.notes, *reading.told()]
     origin = Origin(found.files, found.format, reading.encoding, reading.delimiter, notes)
     rows = Rows(spill.table(), origin, reading.broken)
     return rows if limit is None or len(rows) <= limit else rows.select(drawn(len(rows), limit, seed))

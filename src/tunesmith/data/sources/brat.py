@@ -54,14 +54,11 @@ class Brat(Source):
             return
         text = self._text(source)
         reading.encoding = detect(source, self.encoding).name
-        told: Counter[str] = Counter()
         try:
-            row = row_of(text, self._text(path), told)
+            row = row_of(text, self._text(path), reading.counts)
         except Problem as problem:
             reading.broken.append(BrokenRow(path, problem.line, problem.reason, problem.text.replace(MARK, "")))
             return
-        for what, count in told.items():
-            reading.note(f"{path}: {count} {what}.")
         yield from batched([{"document": os.path.splitext(os.path.basename(path))[0], **row}])
 
     def _text(self, path: str) -> str:

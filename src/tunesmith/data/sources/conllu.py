@@ -97,7 +97,6 @@ def propositions(table: Table, frames: int) -> Iterator[dict[str, Any]]:
 
 
 def _rows(found: Iterable[list[Line]], frames: int | None, path: str, reading: Reading) -> Iterator[dict[str, Any]]:
-    silent = 0
     for sentence in found:
         table = words(sentence)
         problem = _problem(sentence, table, reading)
@@ -107,10 +106,8 @@ def _rows(found: Iterable[list[Line]], frames: int | None, path: str, reading: R
             yield {"tokens": [row[WORD] for row in table], "tags": [_cell(row, UPOS) for row in table]}
         elif frames is not None:
             rows = list(propositions(table, frames))
-            silent += not rows
+            reading.counts["sentences without a predicate give no row"] += not rows
             yield from rows
-    if silent:
-        reading.note(f"{path}: {silent} sentences without a predicate give no row.")
 
 
 def _problem(sentence: Sequence[Line], table: Table, reading: Reading) -> str:

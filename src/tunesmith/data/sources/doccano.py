@@ -17,6 +17,10 @@ TEXT = ("text", "data")
 LABEL = ("label", "labels")
 OWN = {"id", "text", "data", "label", "labels", "entities", "relations", "Comments", "comments", "annotation_approver"}
 """Keys that doccano writes; others are metadata of the user."""
+WIDE = (
+    "texts with spans have emoji or other characters that doccano's page counts as two, unless the project counts "
+    "grapheme clusters; here each is one"
+)
 
 
 class Doccano(Source):
@@ -51,7 +55,6 @@ class Doccano(Source):
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The file's texts."""
         kind = self._kind(path)
-        warned = 0
         rows = []
         for number, entry in objects(path, self.encoding, reading):
             try:
@@ -59,13 +62,8 @@ class Doccano(Source):
             except ValueError as error:
                 reading.broken.append(BrokenRow(path, number, str(error), json.dumps(entry, ensure_ascii=False)[:500]))
                 continue
-            warned += bool(row.get("spans")) and wide(row["text"]) and self.offsets == "characters"
+            reading.counts[WIDE] += bool(row.get("spans")) and wide(row["text"]) and self.offsets == "characters"
             rows.append(row)
-        if warned:
-            reading.note(
-                f"{path}: {warned} texts with spans have emoji or other characters that doccano's page counts as two "
-                "(unless the project counts grapheme clusters); here each is one."
-            )
         yield from batched(rows)
 
     def _kind(self, path: str) -> str:

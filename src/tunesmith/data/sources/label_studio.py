@@ -69,15 +69,12 @@ class LabelStudio(Source):
 
 
 def _rows(tasks: list[Any], path: str, reading: Reading) -> Iterator[dict[str, Any]]:
-    told: Counter[str] = Counter()
     for number, task in enumerate(tasks, 1):
         try:
-            yield row_of(task, told)
+            yield row_of(task, reading.counts)
         except ValueError as error:
             text = json.dumps(task, ensure_ascii=False)[:500].replace(MARK, "")
             reading.broken.append(BrokenRow(path, number, str(error), text))
-    for what, count in told.items():
-        reading.note(f"{path}: {count} {what}.")
 
 
 def row_of(task: Any, told: Counter[str]) -> dict[str, Any]:

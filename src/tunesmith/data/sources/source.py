@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +25,8 @@ class Reading:
     delimiter: str | None = None
     broken: list[BrokenRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """What was mended, chosen or left out over all files, in words -> how often."""
     names: list[str] = field(default_factory=list)
     """The header, so that a file of nothing else can be told from an empty one."""
 
@@ -31,6 +34,10 @@ class Reading:
         """Say something once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def told(self) -> list[str]:
+        """All notes, those of what was counted last."""
+        return [*self.notes, *(f"{count:,} {what}." for what, count in self.counts.items() if count)]
 
 
 class Source(ABC):

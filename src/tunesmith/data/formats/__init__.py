@@ -1,0 +1,20 @@
+"""File formats that annotated rows can be written in, by name."""
+
+from __future__ import annotations
+
+from tunesmith.core.registry import Registry
+
+_HERE = "tunesmith.data.formats"
+
+FORMATS = Registry(
+    "format",
+    {
+        "conll": f"{_HERE}.conll:ConllFormat",
+        "doccano": f"{_HERE}.doccano:DoccanoFormat",
+        "label-studio": f"{_HERE}.label_studio:LabelStudioFormat",
+        "brat": f"{_HERE}.brat:BratFormat",
+        "squad": f"{_HERE}.squad:SquadFormat",
+        "jsonl": f"{_HERE}.jsonl:JsonLinesFormat",
+    },
+)
+"""A new one: a file here, a line in this table."""
