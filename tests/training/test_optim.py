@@ -98,6 +98,24 @@ def test_clip_is_torchs(largest: float) -> None:
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("largest", [0.5, 1e3])
+def test_a_fused_optimizer_clips_in_its_step(largest: float) -> None:
+    torch.manual_seed(0)
+    gradients = [torch.randn(n) for n in (3, 40)]
+    after = []
+    for folded in (True, False):
+        weights = [torch.nn.Parameter(torch.ones(n)) for n in (3, 40)]
+        optimizer = torch.optim.AdamW(weights, lr=0.1, eps=1.0, fused=True)  # a large epsilon: the scale matters
+        for bound in (largest, 1e9):  # a step that needs none must not keep the scale of the one before
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient.clone()
+            norm = clip(weights, bound, optimizer if folded else None)
+            optimizer.step()
+        after.append([norm, *(w.detach() for w in weights)])
+    for one, other in zip(*after, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+
+
 def test_one_step_is_adamws(run: Any) -> None:
     model = run.fresh(0.0).eval()
     batch = run.task.collate(run.features[:4], run.processor)

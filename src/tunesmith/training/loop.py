@@ -283,10 +283,11 @@ class _Loop:
         share = factor(progress.step, self.total, settings.warmup, settings.schedule)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
-        if self.accelerator.scaler is not None:
+        scaler = self.accelerator.scaler
+        if scaler is not None:
             self.accelerator.unscale_gradients()
         if settings.clip:
-            clip(self.parameters, settings.clip)
+            clip(self.parameters, settings.clip, self.optimizer.optimizer if scaler is None else None)
         self.optimizer.step()
         self.optimizer.zero_grad()
         progress.step += 1

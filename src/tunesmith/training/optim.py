@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Schedule = Literal["linear", "cosine", "constant"]
-_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 _HEAD = re.compile(r"(^|\.)(classifier|classification_head|score|qa_outputs|lm_head|pre_classifier|summary)\b")
 
 
@@ -87,14 +87,35 @@ def factor(step: int, total: int, warmup: float, schedule: Schedule) -> float:
     return left if schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
 
 
-def clip(parameters: list[nn.Parameter], largest: float) -> torch.Tensor:
-    """Scale gradients so that their norm is at most ``largest`` (Pascanu et al. 2013); returns the norm before.
+def clip(
+    parameters: list[nn.Parameter], largest: float, optimizer: torch.optim.Optimizer | None = None
+) -> torch.Tensor:
+    """Bound the gradients' norm for the next step (Pascanu et al. 2013); returns the norm before.
 
-    Unlike torch's, it leaves gradients alone that are small enough: one pass over memory saved in most steps.
+    Unlike torch's, it leaves gradients alone that are small enough.
+
+    Args:
+        parameters: all that the optimizer moves.
+        largest: norm; 0: no bound.
+        optimizer: if it is fused, it divides by ``grad_scale`` in its one pass over memory, which saves one here.
+            None: the gradients are scaled in place.
     """
     import torch
 
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if largest and float(norm) > largest:
+    norm = total_norm([p.grad for p in parameters if p.grad is not None])
+    too_large = bool(largest) and float(norm) > largest
+    if optimizer is not None and optimizer.param_groups[0].get("fused"):
+        optimizer.grad_scale = norm / largest if too_large else None  # type: ignore[attr-defined]
+    elif too_large:
         torch.nn.utils.clip_grads_with_norm_(parameters, largest, norm)
     return norm
+
+
+def total_norm(gradients: list[torch.Tensor]) -> torch.Tensor:
+    """The 2-norm of all together, []. On CPUs products of whole vectors take half the time of torch's norms."""
+    import torch
+
+    if any(g.device.type != "cpu" or g.dtype != torch.float32 or not g.is_contiguous() for g in gradients):
+        return torch.nn.utils.get_total_norm(gradients)
+    squares = [torch.dot(flat, flat) for flat in (g.view(-1) for g in gradients)]
+    return torch.stack(squares).sum().sqrt() if squares else torch.tensor(0.0)

@@ -34,16 +34,18 @@ def fast_training(model: nn.Module, used: torch.Tensor | None, device: str) -> I
 
 @contextmanager
 def _fast_on_cpu(model: nn.Module, transformer: Any, used: torch.Tensor | None) -> Iterator[None]:
-    from tunesmith.training.kernels import attention, dropout, embedding, memory
+    from tunesmith.training.kernels import attention, dropout, embedding, layer, memory
 
     memory.keep_freed_memory()
     compact = embedding.install(transformer, used) if used is not None and transformer is not None else None
     before = attention.install(transformer) if transformer is not None else None
+    layers = layer.install(transformer) if before is not None else []
     dropout.install(model)
     try:
         yield
     finally:
         dropout.remove(model)
+        layer.remove(layers)
         if transformer is not None:
             attention.remove(transformer, before)
             embedding.remove(transformer, compact)

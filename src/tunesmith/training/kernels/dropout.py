@@ -24,6 +24,16 @@ def threshold(rate: float) -> int:
     return min(255, round(rate * 256))
 
 
+def kept(drawn: torch.Tensor, limit: int, precision: torch.dtype) -> torch.Tensor:
+    """1 where a byte keeps its element, else 0; in ``precision``."""
+    return torch.ge(drawn, limit, out=torch.empty(drawn.shape, dtype=precision))
+
+
+def kept_share(limit: int) -> float:
+    """The share of elements that ``limit`` keeps."""
+    return (256 - limit) / 256
+
+
 class Drop(torch.autograd.Function):
     """``x * kept / (1 - rate)``; keeps the bytes, not the mask, for the way back."""
 
