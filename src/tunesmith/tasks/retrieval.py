@@ -61,7 +61,7 @@ def _block(
     rows = np.arange(len(found))
     mine = own[start + rows]
     wanted = found[rows, mine].copy()
-    for i in rows:
+    for i in range(len(found)):
         found[i, right[firsts[start + i]]] = -np.inf
     found[rows, mine] = wanted
     others = found - wanted[:, None]

@@ -147,7 +147,8 @@ class TextEmbedding(Task):
         text: training reads the beginning of a long text, prediction all of it.
         """
         found = [self._row(row, i, target=targets) for i, row in enumerate(rows)]
-        return self._rows_of(found, processor, max_length) if targets else self._windows_of(found, processor, max_length)
+        made = self._rows_of if targets else self._windows_of
+        return made(found, processor, max_length)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``attention_mask`` [texts, longest]; each different text of training rows stands there once.
@@ -262,8 +263,8 @@ class TextEmbedding(Task):
             scores = np.array([_required_score(row, i) for i, row in enumerate(found)])
             return {"value": self._scaled(scores), "predicted_value": np.array([p["score"] for p in predictions])}
         firsts, seconds = ([row[role] for row in found] for role in ("text", "text_pair"))
-        vectors = (_stacked([p[key] for p in predictions]) for key in ("vector", "vector_pair"))
-        ranked = retrieved(firsts, seconds, *vectors, self.scale)
+        one, other = (_stacked([p[key] for p in predictions]) for key in ("vector", "vector_pair"))
+        ranked = retrieved(firsts, seconds, one, other, self.scale)
         return {
             "rank": ranked.rank,
             "hit": ranked.rank == 1,
@@ -291,8 +292,8 @@ class TextEmbedding(Task):
     def _refuse_loss(self, kind: str) -> None:
         fitting = {"pairs": ("info-nce",), "scored": ("cosent", "cosine")}[kind]
         if self.loss_name not in ("auto", *fitting):
-            rows = "pairs with scores" if kind == "scored" else "pairs without scores"
-            raise RecipeError(f'task.loss is "{self.loss_name}", and the rows are {rows}.', f"Use {fitting[0]}, or auto.")
+            rows = f"pairs {'with' if kind == 'scored' else 'without'} scores"
+            raise RecipeError(f'task.loss is "{self.loss_name}"; the rows are {rows}.', f"Use {fitting[0]}, or auto.")
 
     def _row(self, row: Row, index: int, *, target: bool) -> dict[str, Any]:
         cells = {role: value for role, value in row.items() if role in self._shape.roles}
@@ -352,9 +353,7 @@ def _refuse_equal(rows: list[dict[str, Any]], scores: list[float]) -> None:
     others = {row["text_pair"] for row in rows} | {text for row in rows for text in row.get("negatives", ())}
     if not scores and len(others) < 2:
         found = "there are no rows" if not rows else "all rows have the same second text"
-        raise DataError(
-            f"Pairs are learned by telling a text's partner from others, and {found}.", "Give more rows."
-        )
+        raise DataError(f"Pairs are learned by telling a text's partner from others, and {found}.", "Give more rows.")
 
 
 def _required_score(row: Mapping[str, Any], index: int) -> float:
@@ -378,7 +377,8 @@ def _sides(members: list[tuple[Feature, np.ndarray]]) -> list[np.ndarray]:
     sums: dict[int, Any] = {}
     for feature, array in members:
         if "side" in feature:
-            sums[feature["side"]] = sums.get(feature["side"], 0.0) + array.astype(np.float64) * len(feature["input_ids"])
+            weighted = array.astype(np.float64) * len(feature["input_ids"])
+            sums[feature["side"]] = sums.get(feature["side"], 0.0) + weighted
         else:
             sums = dict(enumerate(array.astype(np.float64)))
     return [sums[side] / max(float(np.linalg.norm(sums[side])), 1e-12) for side in sorted(sums)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import numpy as np
 
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.extras import need
@@ -18,23 +20,25 @@ class TfidfRetrieval:
 
     def __init__(self, task: Task, language: str) -> None:
         self.features = TextFeatures(language)
+        self.texts: list[Row] = []
 
     def fit(self, rows: Sequence[Row]) -> None:
-        """Learn which words are rare, from both sides of the pairs.
+        """Keep both sides of the pairs; which words are rare is counted with the texts that are searched."""
+        self.texts = _single(rows, "text") + _single(rows, "text_pair")
+
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+        """Cosines; vectors are rows of a sparse matrix.
 
         Raises:
             ExtraMissing: scikit-learn is not installed.
         """
         need("sklearn", extra="train", purpose="the TF-IDF baseline")
-        self.features.fit([{"text": row[role]} for row in rows for role in ("text", "text_pair")])
+        asked, searched = _single(rows, "text"), _single(rows, "text_pair")
+        self.features.fit([*self.texts, *asked, *searched])
+        one, other = self.features.transform(asked), self.features.transform(searched)
+        scores = np.asarray(one.multiply(other).sum(axis=1)).ravel()
+        return [{"score": float(score), "vector": one[i], "vector_pair": other[i]} for i, score in enumerate(scores)]
 
-    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """Cosines; vectors are rows of a sparse matrix."""
-        sides: list[Any] = [
-            self.features.transform([{"text": row[role]} for row in rows]) for role in ("text", "text_pair")
-        ]
-        scores = sides[0].multiply(sides[1]).sum(axis=1)
-        return [
-            {"score": float(score), "vector": one, "vector_pair": other}
-            for score, one, other in zip(scores.A1, *map(list, sides), strict=True)
-        ]
+
+def _single(rows: Sequence[Row], role: str) -> list[Row]:
+    return [{"text": row[role]} for row in rows]

@@ -14,11 +14,14 @@ POOLERS = ("pooler", "pre_classifier")
 def head_names(model: Any) -> list[str]:
     """Names of the modules that are the task's and not the backbone's: ``["classifier", "pooler"]``.
 
-    A pooler counts as the head: in most encoders it was never trained, or for another aim.
+    A pooler counts as the head: in most encoders it was never trained, or for another aim. A model without a head
+    is all backbone but for that.
     """
     backbone = model.base_model_prefix
-    names = [name for name, module in model.named_children() if name != backbone and _has_weights(module)]
-    inner = getattr(model, backbone, None)
+    bare = model.base_model is model
+    children = [] if bare else model.named_children()
+    names = [name for name, module in children if name != backbone and _has_weights(module)]
+    inner = model if bare else getattr(model, backbone, None)
     poolers = [name for name in POOLERS if inner is not None and _has_weights(getattr(inner, name, None))]
     return names + poolers
 
