@@ -1,0 +1,163 @@
+"""Every spelling of tokens with tags and of texts with spans; what is broken is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.data.read import read
+from tunesmith.data.schema import guess
+from tunesmith.data.shapes.shape import RowProblem
+from tunesmith.data.shapes.token_classification import TokenShape
+
+BERLIN = {"text": "We live in Berlin now", "spans": [{"start": 11, "end": 17, "label": "place"}]}
+WORDS = [[0, 2], [3, 7], [8, 10], [11, 17], [18, 21]]
+TOKENS, TAGS = "We live in Berlin now".split(), "O O O B-place O".split()
+
+
+def one(target: bool = True, **cells: Any) -> dict[str, Any]:
+    (row,) = TokenShape().read(cells, target=target)
+    return row
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"tokens": TOKENS, "tags": TAGS},
+        {"tokens": json.dumps(TOKENS), "tags": json.dumps(TAGS)},
+        {"tokens": " ".join(TOKENS), "tags": " ".join(TAGS)},
+        {"text": " ".join(TOKENS), "tags": " ".join(TAGS)},
+        {"text": BERLIN["text"], "spans": BERLIN["spans"], "words": WORDS},
+        {"text": BERLIN["text"], "spans": BERLIN["spans"], "words": json.dumps(WORDS)},
+    ],
+)
+def test_tokens_and_tags(cells: dict[str, Any]) -> None:
+    assert one(**cells) == {**BERLIN, "words": WORDS}
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [{"start": 11, "end": 17, "label": "place"}],
+        [{"start_offset": 11, "end_offset": 17, "type": "place", "id": 7}],
+        [{"begin": 11, "end": 17, "entity": "place", "text": "Berlin"}],
+        [{"start": 11, "end": 17, "labels": ["place"], "value": "Berlin"}],
+        [[11, 17, "place"]],
+        [["place", 11, 17]],
+        {"place": {"Berlin": [[11, 16]]}},
+    ],
+)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_text_and_spans(spans: Any, as_text: bool) -> None:
+    assert one(text=BERLIN["text"], spans=json.dumps(spans) if as_text else spans) == BERLIN
+
+
+def test_chinese_by_character_and_by_word() -> None:
+    row = one(tokens=list("他在NBA打球"), tags="O O B-org I-org I-org O O".split())
+    assert row["text"] == "他在NBA打球" and row["spans"] == [{"start": 2, "end": 5, "label": "org"}]
+    assert one(text="他在NBA打球", tags="O O S-org B-x M-x E-x O".split())["spans"][1] == {
+        "start": 3,
+        "end": 6,
+        "label": "x",
+    }
+    assert one(tokens=["他", "在", "北京大学"], tags=["PN", "P", "NR"])["spans"][2] == {
+        "start": 2,
+        "end": 6,
+        "label": "NR",
+    }
+
+
+def test_no_spans_are_an_answer_and_none_given_is_not() -> None:
+    assert one(text="nothing", spans=[])["spans"] == [] == one(text="nothing", spans="[]")["spans"]
+    with pytest.raises(RowProblem, match="neither spans nor tags"):
+        one(text="nothing")
+
+
+def test_a_request_may_be_spelled_alike() -> None:
+    assert one(target=False, tokens=TOKENS) == {"text": BERLIN["text"], "words": WORDS}
+    assert one(target=False, text="我在北京👍") == {"text": "我在北京👍"}
+    assert one(target=False, text="") == {"text": ""}
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"tokens": TOKENS, "tags": TAGS[:-1]}, '5 tokens and 4 tags: "We live'),
+        ({"tokens": TOKENS, "tags": [0, 0, 0, 5, 0]}, "tags are numbers"),
+        ({"tokens": ["a", ""], "tags": ["O", "O"]}, "token 2 is empty"),
+        ({"tokens": [], "tags": []}, "no tokens"),
+        ({"tokens": [["a"]], "tags": ["O"]}, "no list of words"),
+        ({"text": "Berlin", "spans": [{"start": 0, "end": 99, "label": "x"}]}, "outside the text"),
+        ({"text": "Berlin", "spans": [{"start": 0, "label": "x"}]}, "no start, end and label"),
+        ({"text": "Berlin", "spans": [{"start": 0, "end": 2.5, "label": "x"}]}, "no start, end and label"),
+        ({"text": "Berlin", "spans": "somewhere"}, "spans are no list"),
+        ({"text": "Berlin", "spans": [3]}, "no start, end and label"),
+        ({"text": "在北京", "spans": {"place": {"上海": [[1, 2]]}}}, 'should be "上海" and is not: "在[北京]"'),
+        ({"text": "Berlin", "spans": {"place": {"Berlin": "here"}}}, "no places"),
+        ({"text": "Berlin now", "spans": [], "words": [[5, 2]]}, "words are not places"),
+        ({"text": "Berlin now", "spans": [[0, 3, "x"]], "words": [[0, 6], [7, 10]]}, "cuts through a word"),
+        ({"text": " ", "spans": []}, "text is empty"),
+        ({"spans": []}, "there is no text"),
+    ],
+)
+def test_broken_rows_are_told(cells: dict[str, Any], words: str) -> None:
+    with pytest.raises(RowProblem) as problem:
+        one(**cells)
+    assert words in str(problem.value)
+
+
+def test_what_was_mended_is_counted() -> None:
+    shape = TokenShape()
+    for cells in (
+        {"tokens": TOKENS, "tags": TAGS},
+        {"tokens": TOKENS, "tags": "O I-x O O O".split()},
+        {"text": "New York", "spans": [[0, 8, "a"], [0, 8, "a"], [0, 3, "b"]]},
+    ):
+        list(shape.read(cells, target=True))
+    assert shape.repaired() == {
+        "spans that began without a B- tag": 1,
+        "spans that were given twice": 1,
+        "spans that overlap another (see the option nested)": 1,
+    }
+    assert shape.names([{"label": "a"}, {"label": "b"}]) == ["a", "b"]
+
+
+def _file(folder: Path, rows: list[dict[str, Any]]) -> Any:
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    return read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"id": 1, "tokens": TOKENS, "ner_tags": TAGS}, {"tokens": "tokens", "tags": "ner_tags"}),
+        ({"tokens": TOKENS, "pos_tags": TOKENS, "ner_tags": TAGS}, {"tokens": "tokens", "tags": "ner_tags"}),
+        ({"words": TOKENS, "ner_tags": [0, 0, 0, 5, 0]}, {"tokens": "words", "tags": "ner_tags"}),
+        ({"text": " ".join(TOKENS), "labels": " ".join(TAGS)}, {"tokens": "text", "tags": "labels"}),
+        ({"text": BERLIN["text"], "entities": BERLIN["spans"]}, {"text": "text", "spans": "entities"}),
+        ({"text": BERLIN["text"], "label": {"place": {"Berlin": [[11, 16]]}}}, {"text": "text", "spans": "label"}),
+        ({"sentence": BERLIN["text"], "ner": [[11, 17, "place"]]}, {"text": "sentence", "spans": "ner"}),
+    ],
+)
+def test_a_file_is_known_by_what_is_in_it(tmp_path: Path, row: dict[str, Any], columns: dict[str, str]) -> None:
+    other = {**row, **{k: f"{v} again" for k, v in row.items() if k in ("text", "sentence")}}
+    other = row if " ".join(TAGS) in map(str, row.values()) else other
+    found = guess(_file(tmp_path, [row, other, row, other]))
+    assert found.task == "token-classification" and found.columns == columns, found.why
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "a good film", "label": "good"},
+        {"text": "a good film", "labels": ["film", "good"]},
+        {"text": "Berlin", "label": "place"},
+    ],
+)
+def test_other_files_are_left_to_others(tmp_path: Path, row: dict[str, Any]) -> None:
+    rows = [row, {**row, "text": f"{row['text']} 2".split()[0] if " " not in row["text"] else row["text"] + " 2"}]
+    assert guess(_file(tmp_path, rows * 3)).task != "token-classification"
