@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Evidence
-from tunesmith.data.tags import WordSpan, write_tags
+from tunesmith.core.contracts import Evidence, Prediction
+from tunesmith.data.tags import WordSpan, read_tags, write_tags
 
 Roles = Sequence[Mapping[str, Any]]
 """Spans of characters: ``start``, ``end``, ``label``."""
@@ -29,6 +30,31 @@ def word_tags(roles: Roles, words: Sequence[Sequence[int]]) -> list[str]:
         for role in roles
     ]
     return write_tags(spans, len(words))
+
+
+def answer(
+    text: str,
+    words: Sequence[Sequence[int]],
+    predicate: tuple[int, int],
+    tags: Sequence[str],
+    sure: NDArray[np.floating[Any]],
+) -> Prediction:
+    """The roles that tags mean, as a prediction.
+
+    Args:
+        words: [start, end] of each word.
+        predicate: its start and end.
+        tags: of the words.
+        sure: each tag's probability; a role is as sure as its least sure word.
+    """
+    roles = []
+    for span in read_tags(tags).spans:
+        start, end = words[span.start][0], words[span.end - 1][1]
+        score = float(sure[span.start : span.end].min())
+        roles.append({"start": start, "end": end, "text": text[start:end], "label": span.label, "score": score})
+    start, end = predicate
+    place = {"start": start, "end": end, "text": text[start:end]}
+    return {"predicate": place, "roles": roles, "score": float(sure.prod())}
 
 
 def counted(true: Sequence[Roles], given: Sequence[Roles], labels: Sequence[str]) -> Evidence:

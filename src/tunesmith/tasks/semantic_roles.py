@@ -13,8 +13,8 @@ from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Predictio
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.semantic_roles import RolesShape
 from tunesmith.data.shapes.shape import RowProblem
-from tunesmith.data.tags import WordSpan, read_tags, split_tag
-from tunesmith.tasks.role_counts import counted, told, word_tags
+from tunesmith.data.tags import split_tag
+from tunesmith.tasks.role_counts import answer, counted, told, word_tags
 from tunesmith.tasks.sequence import padded, required
 
 if TYPE_CHECKING:
@@ -189,13 +189,8 @@ class SemanticRoles(Task):
             inside[own[better]] = margin[better]
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         sure = shifted.max(axis=1) / shifted.sum(axis=1)
-        spans = read_tags([self.state["tags"][i] for i in logits.argmax(axis=1)]).spans
-        start, end = windows[0][0]["predicate"]
-        return {
-            "predicate": {"start": start, "end": end, "text": text[start:end]},
-            "roles": [_role(text, words, span, float(sure[span.start : span.end].min())) for span in spans],
-            "score": float(sure.prod()),
-        }
+        tags = [self.state["tags"][i] for i in logits.argmax(axis=1)]
+        return answer(text, words, windows[0][0]["predicate"], tags, sure)
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """Structured evidence; ``class_counts`` are of roles, each at its place and with its label."""
@@ -217,8 +212,3 @@ class SemanticRoles(Task):
     def response_model(self) -> type[BaseModel]:
         """Predicate, roles, score."""
         return RolesPrediction
-
-
-def _role(text: str, words: Sequence[Sequence[int]], span: WordSpan, score: float) -> dict[str, Any]:
-    start, end = words[span.start][0], words[span.end - 1][1]
-    return {"start": start, "end": end, "text": text[start:end], "label": span.label, "score": score}

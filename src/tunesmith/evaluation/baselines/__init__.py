@@ -14,6 +14,7 @@ BASELINES = Registry(
         "best-sentence": f"{_HERE}.best_sentence:BestSentence",
         "overlap": f"{_HERE}.overlap:Overlap",
         "marked-tfidf": f"{_HERE}.marked_tfidf:MarkedTfidf",
+        "role-words": f"{_HERE}.role_words:RoleWords",
     },
 )
 
@@ -26,5 +27,6 @@ FOR: dict[str, tuple[str, ...]] = {
     "extractive-qa": ("best-sentence",),
     "multiple-choice": ("overlap",),
     "relation-extraction": ("marked-tfidf",),
+    "semantic-roles": ("role-words",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""
