@@ -47,8 +47,15 @@ def best_in_windows(windows: Sequence[tuple[np.ndarray, np.ndarray]], longest: i
         if score > best:
             best, margin = score, score - none
             place = (int(places[inside[i], 0]), int(places[inside[j], 1]))
-    score = math.exp(min(0.0, best - _log_sum(np.array(masses)))) if masses else 0.0
+    same = [score for window in windows for score in _scores_at(*window, *place)]
+    score = math.exp(min(0.0, _log_sum(np.array(same)) - _log_sum(np.array(masses)))) if same else 0.0
     return Found(*place, score, margin)
+
+
+def _scores_at(logits: np.ndarray, places: np.ndarray, start: int, end: int) -> list[float]:
+    """The span's score in a window, if it holds it: windows overlap, and what two of them say is one answer."""
+    first, last = np.flatnonzero(places[:, 0] == start), np.flatnonzero(places[:, 1] == end)
+    return [float(logits[first, 0].max()) + float(logits[last, 1].max())] if len(first) and len(last) else []
 
 
 def _best_pair(starts: np.ndarray, ends: np.ndarray, places: np.ndarray, longest: int) -> tuple[float, int, int]:
