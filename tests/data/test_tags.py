@@ -57,10 +57,10 @@ def test_every_spelling(tags: str, wanted: list[tuple[int, int, str]]) -> None:
 
 
 def test_what_a_scheme_forbids_is_counted() -> None:
-    bad = read_tags("B-A I-A O I-B".split())
+    bad = read_tags(["B-A", "I-A", "O", "I-B"])
     assert (bad.orphans, bad.openings, bad.unclosed) == (1, 1, 0)
     assert bad.mended() == {"spans that began without a B- tag": 1}
-    assert read_tags("B-A O S-B".split()).mended() == {"spans that ended without an E- tag": 1}
+    assert read_tags(["B-A", "O", "S-B"]).mended() == {"spans that ended without an E- tag": 1}
     total = Reading()
     for tags in ("I-A I-A O", "I-A B-A", "O I-B"):  # IOB1: nothing is wrong
         total.add(read_tags(tags.split()))

@@ -15,7 +15,7 @@ from tunesmith.data.shapes.token_classification import TokenShape
 
 BERLIN = {"text": "We live in Berlin now", "spans": [{"start": 11, "end": 17, "label": "place"}]}
 WORDS = [[0, 2], [3, 7], [8, 10], [11, 17], [18, 21]]
-TOKENS, TAGS = "We live in Berlin now".split(), "O O O B-place O".split()
+TOKENS, TAGS = ["We", "live", "in", "Berlin", "now"], ["O", "O", "O", "B-place", "O"]
 
 
 def one(target: bool = True, **cells: Any) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def test_text_and_spans(spans: Any, as_text: bool) -> None:
 
 
 def test_chinese_by_character_and_by_word() -> None:
-    row = one(tokens=list("他在NBA打球"), tags="O O B-org I-org I-org O O".split())
+    row = one(tokens=list("他在NBA打球"), tags=["O", "O", "B-org", "I-org", "I-org", "O", "O"])
     assert row["text"] == "他在NBA打球" and row["spans"] == [{"start": 2, "end": 5, "label": "org"}]
-    assert one(text="他在NBA打球", tags="O O S-org B-x M-x E-x O".split())["spans"][1] == {
+    assert one(text="他在NBA打球", tags=["O", "O", "S-org", "B-x", "M-x", "E-x", "O"])["spans"][1] == {
         "start": 3,
         "end": 6,
         "label": "x",
@@ -113,7 +113,7 @@ def test_what_was_mended_is_counted() -> None:
     shape = TokenShape()
     for cells in (
         {"tokens": TOKENS, "tags": TAGS},
-        {"tokens": TOKENS, "tags": "O I-x O O O".split()},
+        {"tokens": TOKENS, "tags": ["O", "I-x", "O", "O", "O"]},
         {"text": "New York", "spans": [[0, 8, "a"], [0, 8, "a"], [0, 3, "b"]]},
     ):
         list(shape.read(cells, target=True))
