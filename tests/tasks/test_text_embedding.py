@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import normalize
 
 from tunesmith import testing
+from tunesmith.bundle.answers import headline
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_model
@@ -302,3 +303,8 @@ def test_sentence_transformers_gives_the_same_vectors(
     assert np.allclose(theirs.encode(texts, prompt_name="passage"), ours["passage"], atol=1e-5)
     assert np.allclose(theirs.encode_document(texts), ours["passage"], atol=1e-5)
     assert theirs.max_seq_length == 32
+
+
+def test_a_vector_is_shown_by_its_beginning() -> None:
+    assert headline({"vector": [0.12345, -1.0, 0.5, 0.25]}) == "0.123, -1.000, 0.500 ... (4 numbers)"
+    assert headline({"score": 0.5, "vector": [0.1]}) == "0.5"

@@ -86,6 +86,8 @@ def headline(answer: Prediction) -> str:
     value = next(iter(answer.values()), "")
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list) and value and all(isinstance(number, float) for number in value):
+        return f"{', '.join(f'{number:.3f}' for number in value[:3])} ... ({len(value)} numbers)"
     return ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
 
 
