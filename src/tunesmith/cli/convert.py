@@ -13,7 +13,7 @@ from tunesmith.core.errors import RecipeError
 
 File = Annotated[str, typer.Argument(metavar="IN", help="File, glob, folder or hub id; also what predict wrote.")]
 Output = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder for brat.")]
-To = Annotated[str, typer.Option("--to", help="conll, doccano, label-studio, brat, squad or jsonl.")]
+To = Annotated[str | None, typer.Option("--to", help="conll, doccano, label-studio, brat, squad or jsonl.")]
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="data.COLUMN_ROLE=NAME, task=NAME, or an option of the format."),
@@ -22,7 +22,7 @@ Replace = Annotated[bool, typer.Option("--replace", help="Write over what is the
 
 
 def convert(
-    file: File, output: Output, settings: Settings = None, *, to: To, replace: Replace = False, json: Json = False
+    file: File, output: Output, settings: Settings = None, to: To = None, replace: Replace = False, json: Json = False
 ) -> None:
     """Write annotated rows in another format: CoNLL, doccano, Label Studio, brat, SQuAD, or JSON lines.
 
@@ -31,7 +31,10 @@ def convert(
     """
     from tunesmith.core.recipe import Recipe
     from tunesmith.data.convert import convert as converted
+    from tunesmith.data.formats import FORMATS
 
+    if to is None:
+        raise RecipeError("Which format is wanted is not said.", f"Add --to FORMAT: {', '.join(FORMATS)}.")
     ours, options = _divided(settings or [])
     recipe = Recipe.parse({"data": {"path": file}}, ours)
     done = converted(recipe.data, output, to, task=recipe.task.name, options=options, replace=replace)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.rows import Rows, missing_column
-from tunesmith.data.shapes import SHAPES
+from tunesmith.data.shapes import NESTED, SHAPES
 from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
@@ -69,7 +69,9 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
 
 
 def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
-    """What the first shape finds that knows these columns; the task's own shape where the task is given."""
+    """What the first shape finds that knows these columns, or whose target is given (unless it is a mere label); the
+    task's own shape where the task is given.
+    """
     if task not in ("auto", *SHAPES):
         return None
     look = traits(rows)
@@ -80,7 +82,8 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         if task == "auto" and not set(given) <= set(shape.roles):
             continue
         columns = shape.guess(found, samples, why)
-        if columns or task != "auto":
+        named = shape.target in given and shape.target in NESTED
+        if columns or named or task != "auto":
             same = {c: c for c in rows.columns if c in shape.roles and c not in _used({**columns, **given})}
             why += [f'{role}: "{column}", as given' for role, column in given.items()]
             return Guess(name, {**({} if columns else same), **columns, **given}, why)

@@ -95,7 +95,8 @@ def row_of(text: str, annotations: str, told: Counter[str]) -> dict[str, Any]:
     spans: list[dict[str, Any]] = []
     ids: list[str] = []
     related: list[tuple[int, str, tuple[str, str, str]]] = []
-    for number, line in enumerate(annotations.splitlines(), 1):
+    for number, ended in enumerate(annotations.split("\n"), 1):
+        line = ended.rstrip("\r")
         if not line.strip():
             continue
         if line[0] == "T":

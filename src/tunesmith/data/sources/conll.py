@@ -12,7 +12,7 @@ import pyarrow as pa
 from tunesmith.data.bytestream import MARK, open_text
 from tunesmith.data.encoding import detect
 from tunesmith.data.rows import BrokenRow
-from tunesmith.data.sources.source import Reading, Source, batched
+from tunesmith.data.sources.source import Reading, Source, batched, lines_of
 from tunesmith.data.tags import split_tag
 
 SAMPLE = 2**18
@@ -58,7 +58,7 @@ class Conll(Source):
     @classmethod
     def recognises(cls, head: str) -> str:
         """Lines of as many cells, of which the last are tags, O among them; sentences are divided by blank lines."""
-        lines = head.splitlines()
+        lines = lines_of(head)
         tokens = [line for line in lines if line.strip() and not _COMMENT.match(line)]
         if not tokens or not _blank_between(lines):
             return ""
@@ -74,7 +74,7 @@ class Conll(Source):
         """The file's sentences; one with a line of another number of columns is put aside."""
         reading.encoding = detect(path, self.encoding).name
         with open_text(path, reading.encoding) as file:
-            form = form_of(file.read(SAMPLE).splitlines())
+            form = form_of(lines_of(file.read(SAMPLE)))
         reading.delimiter = form.delimiter
         with open_text(path, reading.encoding) as file:
             yield from batched(_rows(sentences(file), form, path, reading))

@@ -13,7 +13,7 @@ from tunesmith.data.bytestream import MARK, open_text
 from tunesmith.data.encoding import detect
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.conll import Line, sentences
-from tunesmith.data.sources.source import Reading, Source, batched
+from tunesmith.data.sources.source import Reading, Source, batched, lines_of
 
 WORD, UPOS, HEAD = 1, 3, 6
 FIRST_FRAME = 8
@@ -47,7 +47,7 @@ class ConllU(Source):
     @classmethod
     def recognises(cls, head: str) -> str:
         """Ten columns and more between tabs, of which the first counts and the seventh points at a head."""
-        lines = [line.split("\t") for line in head.splitlines() if line.strip() and not line.startswith("#")]
+        lines = [line.split("\t") for line in lines_of(head) if line.strip() and not line.startswith("#")]
         counted = [c for c in lines if len(c) >= FIRST_FRAME and _NUMBER.fullmatch(c[0]) and _NUMBER.fullmatch(c[HEAD])]
         words = [c for c in lines if _NUMBER.fullmatch(c[0])]
         if not counted or len(counted) < 0.9 * len(words) or counted[0][0] != "1":

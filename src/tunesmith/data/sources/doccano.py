@@ -11,7 +11,7 @@ import pyarrow as pa
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.jsonl import objects
 from tunesmith.data.sources.offsets import Units, from_utf16, pairs_of_ids, wide
-from tunesmith.data.sources.source import Reading, Source, batched
+from tunesmith.data.sources.source import Reading, Source, batched, lines_of
 
 TEXT = ("text", "data")
 LABEL = ("label", "labels")
@@ -42,8 +42,8 @@ class Doccano(Source):
     @classmethod
     def recognises(cls, head: str) -> str:
         """Objects with a text and spans ``[start, end, label]``, entities with ``start_offset``, or id and labels."""
-        found = [value for value in map(_object, head.splitlines()[:50]) if isinstance(value, dict)]
-        if not found or any(_text_key(value) is None for value in found):
+        found = [value for value in map(_object, lines_of(head)[:50]) if isinstance(value, dict)]
+        if sum(_text_key(value) is not None for value in found) < max(0.8 * len(found), 1):
             return ""
         if any(_listed(value, "entities", lambda e: isinstance(e, Mapping) and "start_offset" in e) for value in found):
             return "its entities have start_offset and end_offset"

@@ -48,7 +48,7 @@ def settled(text: str, start: int, end: int, shown: str) -> tuple[int, int, bool
     if text[start:end] == shown or not wide(text):
         return start, end, False
     low, high = from_utf16(text, start), from_utf16(text, end)
-    return (low, high, True) if text[low:high] == shown else (start, end, False)
+    return (low, high, True) if text[low:high] == shown and high <= len(text) else (start, end, False)
 
 
 def pairs_of_ids(relations: Iterable[tuple[Any, Any, Any]], ids: Sequence[Any]) -> list[dict[str, Any]]:

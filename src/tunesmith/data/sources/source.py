@@ -71,6 +71,11 @@ class Source(ABC):
         """
 
 
+def lines_of(text: str) -> list[str]:
+    """Lines as a file has them: what ends a paragraph for Unicode alone, such as U+2028, ends none."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def batched(rows: Iterable[dict[str, Any]], size: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
     """Rows as record batches."""
     remaining = iter(rows)
