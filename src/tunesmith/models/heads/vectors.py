@@ -39,7 +39,11 @@ class HeadOnVectors(nn.Module):
 
 
 def head_on_vectors(model: Any) -> HeadOnVectors | None:
-    """The head alone; None for a family whose head reads more than the first token, or whose shape is not known."""
+    """The head alone; None for a family whose head reads more than the first token, or whose shape is not known.
+
+    And for a model whose feature is several sequences (choices): it has no one vector.
+    """
     kind = getattr(model.config, "model_type", "")
     known = {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"}
-    return HeadOnVectors(model) if kind in known else None
+    several = type(model).__name__.endswith("ForMultipleChoice")
+    return HeadOnVectors(model) if kind in known and not several else None
