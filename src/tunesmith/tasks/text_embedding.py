@@ -15,6 +15,7 @@ from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Predictio
 from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.shapes.text_embedding import TextEmbeddingShape
+from tunesmith.tasks.embedding_features import batch_to_learn, sides, to_answer, to_learn
 from tunesmith.tasks.retrieval import retrieved
 from tunesmith.tasks.sequence import padded
 
@@ -143,33 +144,18 @@ class TextEmbedding(Task):
     ) -> list[Feature]:
         """Where nothing is learned, a feature for each window of each text; else one a row, with all of its texts.
 
-        A row's ``others`` (its second text and its negatives, int32 arrays) are cut to ``max_length``, as is its first
-        text: training reads the beginning of a long text, prediction all of it.
+        Training reads the beginning of a long text, prediction all of it: see ``embedding_features``.
         """
         found = [self._row(row, i, target=targets) for i, row in enumerate(rows)]
-        made = self._rows_of if targets else self._windows_of
-        return made(found, processor, max_length)
+        texts = [self._texts(row) for row in found]
+        if not targets:
+            return to_answer(texts, processor, max_length)
+        return to_learn(texts, [row.get("score", 0.0) for row in found], processor, max_length)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
-        """``input_ids``, ``attention_mask`` [texts, longest]; each different text of training rows stands there once.
-
-        ``labels``, float32 [rows, 3 or more], come with training rows: the score, and where the first text, the
-        second and the negatives stand among the texts (-1: no such negative).
-        """
-        import torch
-
-        if not features or "others" not in features[0]:
-            return padded(features, processor)
-        place: dict[bytes, int] = {}
-        most = max(len(feature["others"]) for feature in features)
-        labels = np.full((len(features), 2 + most), -1, dtype=np.float32)
-        for i, feature in enumerate(features):
-            texts = [feature["input_ids"], *feature["others"]]
-            where = [place.setdefault(text.tobytes(), len(place)) for text in texts]
-            labels[i, 0] = feature["target"]
-            labels[i, 1 : 1 + len(where)] = where
-        texts = [{"input_ids": np.frombuffer(key, dtype=np.int32)} for key in place]
-        return {"labels": torch.from_numpy(labels), **padded(texts, processor)}
+        """``input_ids``, ``attention_mask`` [texts, longest]; ``labels`` of training rows, which share texts."""
+        learning = bool(features) and "others" in features[0]
+        return batch_to_learn(features, processor) if learning else padded(features, processor)
 
     def token_ids(self, features: Sequence[Feature]) -> np.ndarray:
         """Ids of all texts."""
@@ -248,9 +234,9 @@ class TextEmbedding(Task):
         return list(vectors[batch["labels"][:, 1:3].cpu().numpy().astype(int)])
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
-        """A text's windows are averaged, each weighted by its tokens, and brought to length 1."""
+        """A vector of length 1 for a text, a cosine for two."""
         both = zip(features, outputs, strict=True)
-        return [self._answer(_sides(list(group))) for _, group in groupby(both, key=lambda pair: pair[0]["row"])]
+        return [self._answer(sides(list(group))) for _, group in groupby(both, key=lambda pair: pair[0]["row"])]
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """Of scored pairs: ``value`` (scores, brought to 0 to 1 by the training rows') and ``predicted_value``.
@@ -313,25 +299,6 @@ class TextEmbedding(Task):
         seconds = [row["text_pair"]] if "text_pair" in row else []
         return [first + row["text"], *(other + text for text in [*seconds, *row.get("negatives", ())])]
 
-    def _rows_of(self, rows: list[dict[str, Any]], processor: Any, max_length: int) -> list[Feature]:
-        texts = [self._texts(row) for row in rows]
-        flat = list(chain.from_iterable(texts))
-        ids = iter(_ids(flat, processor, max_length))
-        features: list[Feature] = []
-        for i, (row, own) in enumerate(zip(rows, texts, strict=True)):
-            first, *others = (next(ids) for _ in own)
-            features.append({"row": i, "input_ids": first, "others": others, "target": row.get("score", 0.0)})
-        return features
-
-    def _windows_of(self, rows: list[dict[str, Any]], processor: Any, max_length: int) -> list[Feature]:
-        from tunesmith.tasks.windows import windows
-
-        texts = [(i, side, text) for i, row in enumerate(rows) for side, text in enumerate(self._texts(row))]
-        features = windows([text for *_, text in texts], None, processor, max_length)
-        for feature in features:
-            feature["row"], feature["side"], _ = texts[feature["row"]]
-        return features
-
     def _answer(self, vectors: list[np.ndarray]) -> Prediction:
         plain = [np.round(vector, DIGITS).tolist() for vector in vectors]
         if len(vectors) == 1:
@@ -360,28 +327,6 @@ def _required_score(row: Mapping[str, Any], index: int) -> float:
     if "score" not in row:
         raise DataError(f"Row {index + 1} has no score.", "Give every row one, or leave the row out.")
     return float(row["score"])
-
-
-def _ids(texts: list[str], processor: Any, max_length: int) -> list[np.ndarray]:
-    found: list[np.ndarray] = []
-    for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
-        encoded = processor(
-            texts[start : start + 1024], truncation=True, max_length=max_length, return_attention_mask=False
-        )
-        found += [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
-    return found
-
-
-def _sides(members: list[tuple[Feature, np.ndarray]]) -> list[np.ndarray]:
-    """A row's vectors of length 1, float64: of the first text, and of the second where there is one."""
-    sums: dict[int, Any] = {}
-    for feature, array in members:
-        if "side" in feature:
-            weighted = array.astype(np.float64) * len(feature["input_ids"])
-            sums[feature["side"]] = sums.get(feature["side"], 0.0) + weighted
-        else:
-            sums = dict(enumerate(array.astype(np.float64)))
-    return [sums[side] / max(float(np.linalg.norm(sums[side])), 1e-12) for side in sorted(sums)]
 
 
 def _stacked(vectors: list[Any]) -> Any:
