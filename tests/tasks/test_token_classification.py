@@ -252,7 +252,7 @@ def test_ten_thousand_labels_and_none_are_refused() -> None:
 
 
 def tiny(folder: Path, rows: list[dict[str, Any]], task: TokenClassification) -> tuple[Any, Any]:
-    path = testing.tiny_bert(folder, texts=[row["text"] for row in rows])
+    path = testing.tiny_bert(folder, texts=[row["text"] for row in rows], layers=1)
     processor = task.adapt(load_processor(resolve(str(path))))
     seed_everything(3)
     return build(resolve(str(path)), task), processor
