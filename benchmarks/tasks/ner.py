@@ -112,7 +112,7 @@ def page(kept: dict[str, Any]) -> list[str]:
         for name, one in found.items()
     ]  # fmt: skip
     about = (
-        "Micro-F1 of exact spans, as seqeval counts them. The CRF's is the figure in the data's README. The seconds are "
+        "Micro-F1 of exact spans, as seqeval counts them. The CRF's is the figure in the data's README. Seconds are "
         "those of the whole command: reading, baseline, untuned model, training, evaluation, report, reload."
     )
     lines = [about, "", *harness.table(header, rows)]
