@@ -16,7 +16,7 @@ class LabelStudioFormat(Format):
     """A task a text. Rows whose spans or label have a score are written as predictions, others as annotations.
 
     Beside the file goes a labelling interface with the same names and all labels, ``NAME.xml``, for the project's
-    settings. Offsets are characters, as in Label Studio since its version 1.5.
+    settings. Offsets are characters, as Label Studio counts today.
 
     Args:
         model: the name that predictions bear.
