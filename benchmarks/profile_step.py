@@ -26,6 +26,7 @@ INSIDE = {
 """Whatever runs inside one of these counts as its kind."""
 KINDS = {
     "matrix products": ("mm", "addmm", "bmm", "baddbmm", "matmul", "linear", "mkldnn_linear", "_addmm_activation"),
+    "dropout": ("random_", "ge"),
     "softmax": ("_softmax", "_softmax_backward_data", "softmax"),
     "layer norm": ("native_layer_norm", "native_layer_norm_backward", "layer_norm"),
     "embedding": (
