@@ -149,7 +149,7 @@ def test_spans_that_tokens_cannot_hold_are_counted(bert_processor: Any) -> None:
     task = learned(rows)
     features = task.encode(rows, bert_processor, max_length=16, targets=True)
     assert features[0]["target"].tolist() == features[1]["target"].tolist(), "the words that it touches"
-    assert task.notes == ["1 spans do not begin and end with a token; the tokens they touch are taken."]
+    assert task.notes == ["Spans that do not begin and end with a token (those that they touch are taken): 1."]
 
 
 def brute(layer: TagLayer, scores: np.ndarray) -> tuple[int, ...]:
@@ -211,7 +211,8 @@ def test_nested_spans_get_tags_of_their_own(bert_processor: Any) -> None:
     flat = learned(NESTED, nested="off")
     features, outputs = perfect(flat, NESTED, bert_processor)
     assert places(flat.decode(outputs, features)[0]) == [(0, 4, "org"), (5, 7, "place")]
-    assert "1 spans overlap" in flat.notes[0]
+    assert task.notes == ["Spans overlap in the training rows, so each label has tags of its own (nested: on)."]
+    assert flat.notes == ["Spans that overlap another and are not learned: 1."]
 
 
 def test_figures_are_those_of_seqeval() -> None:
@@ -236,7 +237,9 @@ def test_a_label_unseen_in_training_counts_as_missed(bert_processor: Any) -> Non
         {"text": "great room", "spans": [{"start": 0, "end": 5, "label": "a"}, {"start": 6, "end": 10, "label": "new"}]}
     ]
     features = task.encode(rows, bert_processor, max_length=16, targets=True)
-    assert (features[0]["target"][1:-1] == IGNORED).any() and "1 spans have a label" in task.notes[0]
+    assert (features[0]["target"][1:-1] == IGNORED).any() and task.notes == [
+        "Spans of a label that no training row has: 1."
+    ]
     evidence = task.evidence(rows, [{"spans": rows[0]["spans"][:1], "score": 1.0}])
     assert evidence["class_counts"].tolist() == [[1, 0, 1, 1, 1, 0]] and not evidence["hit"][0]
     assert MicroF1()(evidence) == pytest.approx(2 / 3)

@@ -84,6 +84,7 @@ class TokenClassification(Task):
         self.nested = nested
         self.constrained = constrained
         self._layers: list[TagLayer] = []
+        self._groups: list[frozenset[str]] = []
         self._lost: Counter[str] = Counter()
 
     @property
@@ -94,7 +95,9 @@ class TokenClassification(Task):
     @property
     def notes(self) -> list[str]:
         """What is odd about the spans for the tags of this model, in words."""
-        return [f"{count} {what}." for what, count in self._lost.items() if count]
+        told = ["Spans overlap in the training rows, so each label has tags of its own (nested: on)."]
+        lost = [f"{what}: {count:,}." for what, count in self._lost.items() if count]
+        return [*(told if self.state.get("nested") and self.nested == "auto" else []), *lost]
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The labels, in order, the number of spans of each, and whether they overlap."""
@@ -115,6 +118,7 @@ class TokenClassification(Task):
         self.state = dict(state)
         groups = [(label,) for label in self.labels] if self.state["nested"] else [tuple(self.labels)]
         self._layers = [TagLayer(group, self.scheme) for group in groups]
+        self._groups = [frozenset(group) for group in groups]
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
         """Pieces that a span can begin and end with."""
@@ -148,22 +152,24 @@ class TokenClassification(Task):
         """The outputs that pieces should have: [pieces, layers]."""
         made = np.zeros((len(pieces.ids), len(self._layers)), dtype=np.int64)
         for k, layer in enumerate(self._layers):
-            own = [span for span in spans if span["label"] in layer.labels]
-            crossed = overlapping(own)
-            self._lost["spans overlap another of their layer and are not learned"] += len(crossed)
-            placed = [_on_pieces(span, pieces) for span in own if span not in crossed]
-            known = [span for span, _ in placed if span is not None]
-            self._lost["spans do not begin and end with a token; the tokens they touch are taken"] += sum(
-                not exact for _, exact in placed
-            )
-            made[:, k] = layer.targets(_apart(known), len(pieces.ids))
+            own = [span for span in spans if span["label"] in self._groups[k]]
+            made[:, k] = layer.targets(self._placed(own, pieces), len(pieces.ids))
         for span in spans:
-            if span["label"] not in self.labels:
-                self._lost["spans have a label that no training row has"] += 1
+            if not any(span["label"] in group for group in self._groups):
+                self._lost["Spans of a label that no training row has"] += 1
                 touched, _ = _on_pieces(span, pieces)
                 if touched is not None:
                     made[touched.start : touched.end] = IGNORED
         return made
+
+    def _placed(self, spans: Sequence[Mapping[str, Any]], pieces: Pieces) -> list[WordSpan]:
+        """The spans of a layer as spans of pieces, those left out that overlap another."""
+        crossed = overlapping(spans)
+        found = [_on_pieces(span, pieces) for span in spans if span not in crossed]
+        self._lost["Spans that overlap another and are not learned"] += len(crossed)
+        inexact = sum(not exact for _, exact in found)
+        self._lost["Spans that do not begin and end with a token (those that they touch are taken)"] += inexact
+        return _apart([span for span, _ in found if span is not None])
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``attention_mask`` [features, longest]; ``labels`` [features, longest, layers]."""
