@@ -364,6 +364,12 @@ def _roles(language: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _mixed(language: str) -> list[dict[str, Any]]:
+    moods = [{"part": "mood", **row} for row in toy_rows(language, 8)]
+    places = [{"part": "places", **row} for row in _places(language)[:8]]
+    return [row for pair in zip(moods, places, strict=True) for row in pair]
+
+
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     name: {language: make(language) for language in ("en", "zh")}
     for name, make in {
@@ -377,8 +383,12 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "semantic-roles": _roles,
         "extractive-qa": _asked,
         "multiple-choice": _chosen,
+        "mixture": _mixed,
         "summary": _echoed,
         "echo": _echoed,
     }.items()
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0}
 }
 KINDS = {"summary": "t5", "echo": "llama"}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sketches import KINDS, ROWS, EchoTask, SpanTask, SummaryTask
+from sketches import KINDS, OPTIONS, ROWS, EchoTask, SpanTask, SummaryTask
 
 from tunesmith import testing
 from tunesmith.bundle.layout import Lineage, Manifest, MethodRecord, TaskRecord
@@ -68,7 +68,7 @@ class Life:
 
     def __init__(self, name: str, language: str, folder: Callable[[str], Path]) -> None:
         self.rows = ROWS[name][language]
-        self.task: Task = family("tasks").make(name)
+        self.task: Task = family("tasks").make(name, OPTIONS.get(name))
         self.state = copy.deepcopy(self.task.learn(self.rows))
         self.reference = resolve(str(folder(KINDS.get(name, "bert"))))
         self.processor = load_processor(self.reference)
@@ -88,7 +88,7 @@ def life(request: pytest.FixtureRequest, folder: Callable[[str], Path]) -> Life:
 
 
 def test_what_is_learned_is_json_and_is_taken_back(life: Life) -> None:
-    again = family("tasks").make(life.task.name)
+    again = family("tasks").make(life.task.name, OPTIONS.get(life.task.name))
     again.restore(json.loads(json.dumps(life.state)))
     one, other = (t.encode(life.rows, life.processor, max_length=MAX_LENGTH, targets=True) for t in (life.task, again))
     assert all(np.array_equal(a.get("target", 0), b.get("target", 0)) for a, b in zip(one, other, strict=True))
@@ -106,7 +106,10 @@ def test_features_stand_in_the_rows_order_and_fit(life: Life) -> None:
 
 def test_the_loss_is_a_scalar_with_a_gradient(life: Life) -> None:
     batch = life.task.collate(life.features()[:4], life.processor)
-    assert "labels" in batch and all(isinstance(value, torch.Tensor) for value in batch.values())
+    labels = batch.get("labels")
+    parts = labels if isinstance(labels, dict) else {"": labels}  # a mixture has each part's own
+    inputs = [value for key, value in batch.items() if key != "labels"]
+    assert parts and all(isinstance(value, torch.Tensor) for value in [*inputs, *parts.values()])
     outputs = life.model(**{key: value for key, value in batch.items() if key != "labels"})
     loss = life.task.loss(outputs, batch)
     assert loss.ndim == 0 and torch.isfinite(loss) and loss.dtype == torch.float32
@@ -166,7 +169,7 @@ def test_it_is_trained_by_the_loop_and_lives_in_a_bundle(life: Life, tmp_path: P
     wanted_features, wanted = life.predictor().outputs(rows)
     predictions = life.task.decode(wanted, wanted_features)
     manifest = Manifest(
-        task=TaskRecord(life.task.name, {}, life.task.state),  # type: ignore[attr-defined]
+        task=TaskRecord(life.task.name, OPTIONS.get(life.task.name, {}), life.task.state),  # type: ignore[attr-defined]
         method=MethodRecord("full"),
         recipe={},
         lineage=Lineage("tiny"),

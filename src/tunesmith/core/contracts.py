@@ -140,6 +140,10 @@ class Task(ABC):
             targets: whether the rows carry what is learned.
         """
 
+    def sample(self, features: Sequence[Feature]) -> Sequence[Feature]:
+        """The features of an epoch of training: all of them once, unless the task draws otherwise."""
+        return features
+
     @abstractmethod
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """Pad to the longest."""

@@ -61,6 +61,7 @@ class DataBlock(Block):
     encoding: str | None = Field(None, description="absent: detected")
     delimiter: str | None = Field(None, description="absent: detected")
     limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")
+    parts: dict[str, PartBlock] = Field(default_factory=dict, description="several tasks at once: name -> its own data")
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +102,15 @@ def _named_or_auto(value: Any) -> Any:
 
 Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
 Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
+
+
+class PartBlock(DataBlock):
+    """One task's data in a mixture, and which task it is."""
+
+    task: Decided = Field(default_factory=lambda: PluginBlock(name="auto"))
+
+
+DataBlock.model_rebuild()
 
 
 class ModelBlock(Block):
@@ -302,6 +312,10 @@ def _plugin_mistakes(merged: Mapping[str, Any]) -> list[str]:
         return found if isinstance(found, list) else []
 
     look("task", "tasks", merged.get("task"))
+    data = merged.get("data")
+    parts = data.get("parts") if isinstance(data, Mapping) else None
+    for name, part in parts.items() if isinstance(parts, Mapping) else ():
+        look(f"data.parts.{name}.task", "tasks", part.get("task") if isinstance(part, Mapping) else None)
     look("method", "methods", merged.get("method"))
     for i, block in enumerate(listed(merged.get("training"), "strategies")):
         look(f"training.strategies[{i}]", "strategies", block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.contracts import Row
@@ -37,6 +37,8 @@ class Prepared:
     fingerprints: dict[str, Any]
     source: Rows
     """As read, broken rows included."""
+    parts: dict[str, Prepared] = field(default_factory=dict)
+    """Of several tasks at once: each one's own."""
 
 
 def prepare(block: DataBlock, task: str = "auto") -> Prepared:
@@ -73,8 +75,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     }
     language = language_of(texts_in(tables["train"][:2000]))
     return Prepared(
-        guessed.task, guessed.columns, **tables, language=language, why=guessed.why, notes=notes,
-        fingerprints=fingerprints, source=shaped,
+        guessed.task, guessed.columns, tables["train"], tables["validation"], tables["test"],
+        language=language, why=guessed.why, notes=notes, fingerprints=fingerprints, source=shaped,
     )  # fmt: skip
 
 

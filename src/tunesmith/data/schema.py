@@ -78,7 +78,8 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     found = {n: t for n, t in look.items() if n not in _used(given)}
     samples = {name: _sample(rows, name) for name in found}
     for name in SHAPES if task == "auto" else (task,):
-        shape, why = SHAPES.make(name), []
+        shape = SHAPES.make(name)
+        why: list[str] = []
         if task == "auto" and not set(given) <= set(shape.roles):
             continue
         columns = shape.guess(found, samples, why)

@@ -70,7 +70,7 @@ class Lora(Method):
 
         from tunesmith.models.heads import head_names
 
-        heads = set(head_names(model))
+        heads = {name.split(".")[0] for name in head_names(model)}
         names = [
             name
             for name, module in model.named_modules()

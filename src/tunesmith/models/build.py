@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.contracts import Task
 from tunesmith.core.errors import ModelError
-from tunesmith.models.load import load_config, quiet
+from tunesmith.models.load import auto_class, load_config, quiet
 from tunesmith.models.reference import ModelReference
 
 if TYPE_CHECKING:
@@ -27,12 +27,10 @@ def build(
     Raises:
         ModelError: the model has no head for this task, or cannot pool as asked.
     """
-    import transformers
-
     config = load_config(reference)
     task.start_from(reference, pooling)
     task.configure(config)
-    factory = getattr(transformers, task.auto_model)
+    factory = auto_class(task.auto_model)
     try:
         with quiet():
             model, found = factory.from_pretrained(
@@ -63,7 +61,7 @@ def _refuse_random(model: Any, reference: ModelReference, found: Mapping[str, An
     """Weights that the folder lacks are made at random: right for a head, and for nothing else."""
     from tunesmith.models.heads import head_names
 
-    heads = set(head_names(model))
+    heads = {name.split(".")[0] for name in head_names(model)}
     names = [*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])]
     odd = sorted(name for name in names if not heads & set(name.split(".")))
     if odd:

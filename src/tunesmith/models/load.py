@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import ModelError
+from tunesmith.core.registry import load_object
 from tunesmith.models.reference import ModelReference
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+
+def auto_class(name: str) -> Any:
+    """What makes a task's model of a folder: an auto class of transformers, or ``"module:attribute"`` like one."""
+    import transformers
+
+    return load_object(name) if ":" in name else getattr(transformers, name)
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import Any
 from tunesmith.bundle.write import check_target
 from tunesmith.core.contracts import Method, Strategy, Task, Tracker
 from tunesmith.core.errors import RecipeError, did_you_mean
-from tunesmith.core.recipe import PluginBlock, Recipe, read_yaml
+from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, resolve
+from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.evaluation.gate import parse_gate
 from tunesmith.models.reference import ModelReference
@@ -73,9 +74,9 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     Raises:
         TunesmithError: what does not fit, before anything heavy is done.
     """
-    if not recipe.data.path:
+    if not recipe.data.path and not recipe.data.parts:
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
-    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path)
+    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
     check_target(target, replace=replace)
     method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
     Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
@@ -83,8 +84,9 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
-    data = prepare(recipe.data, recipe.task.name)
-    task_block = PluginBlock(name=data.task, **recipe.task.options)
+    data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
+    decided_data = _decided_data(recipe.data, data)
+    task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
     task.learn(data.train)
@@ -98,7 +100,7 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     length = min(model.max_length or task.window, reference.max_length)
     full = recipe.model_copy(
         update={
-            "data": recipe.data.model_copy(update={"columns": data.columns}),
+            "data": decided_data,
             "model": model.model_copy(update={"name": reference.name, "max_length": length}),
             "task": task_block,
             "method": method_block,
@@ -108,6 +110,34 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     )
     trackers = [_made("trackers", block) for block in training.trackers]
     return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length)
+
+
+def _decided_data(block: DataBlock, data: Prepared) -> DataBlock:
+    """The block with the columns that were taken, and of parts with their tasks."""
+    parts = {
+        name: part.model_copy(
+            update={
+                "columns": data.parts[name].columns,
+                "task": PluginBlock(name=data.parts[name].task, **part.task.options),
+            }
+        )
+        for name, part in block.parts.items()
+    }
+    return block.model_copy(update={"columns": data.columns, "parts": parts})
+
+
+def _task_block(recipe: Recipe, data: Prepared, decided_data: DataBlock) -> PluginBlock:
+    options = dict(recipe.task.options)
+    if not data.parts:
+        return PluginBlock(name=data.task, **options)
+    if recipe.task.name not in ("auto", data.task):
+        raise RecipeError(
+            f"task is {recipe.task.name}, and data.parts asks for several tasks.",
+            "Give each part its own: data.parts.NAME.task=TASK.",
+        )
+    return PluginBlock(
+        name=data.task, parts={name: part.task.model_dump() for name, part in decided_data.parts.items()}, **options
+    )
 
 
 def free_name(data: str) -> Path:

@@ -21,6 +21,7 @@ from tunesmith.evaluation.baselines.measured import measured as baseline_measure
 from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
+from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
 from tunesmith.pipeline.save import save
@@ -85,6 +86,7 @@ class _Run:
         torch.set_num_threads(plan.machine.threads)
         self.plan, self.folder = plan, folder
         self.stage = Stages(plan.trackers)
+        self.of_parts: PartBaselines = {}
         seed_everything(plan.recipe.training.seed)
         self.processor = plan.task.adapt(load_processor(plan.reference))
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
@@ -114,6 +116,8 @@ class _Run:
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
         report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
+        if plan.data.parts:
+            report["parts"] = part_reports(plan, evidences, self.of_parts)
         self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
         return self.stage(
@@ -167,6 +171,7 @@ class _Run:
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         data = self.plan.data
+        self.of_parts = part_baselines(self.plan)
         for name in FOR.get(self.plan.task.name, ()):
             made = baseline_measured(name, self.plan.task, data.train, data.test, data.language)
             evidences[name] = made.evidence
@@ -178,7 +183,7 @@ class _Run:
         from tunesmith.training.kernels import fast_training
 
         plan = self.plan
-        features = self._encoded(plan.data.train)
+        features = plan.task.sample(self._encoded(plan.data.train))
         metric = METRICS.load(plan.task.metrics[0])
         tie = "log_loss" if "log_loss" in plan.task.metrics else None
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)

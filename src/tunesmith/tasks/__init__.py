@@ -13,6 +13,7 @@ TASKS = Registry(
         "multiple-choice": "tunesmith.tasks.multiple_choice:MultipleChoice",
         "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",
         "semantic-roles": "tunesmith.tasks.semantic_roles:SemanticRoles",
+        "mixture": "tunesmith.tasks.mixture:Mixture",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )

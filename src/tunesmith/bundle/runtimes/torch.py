@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
-from tunesmith.models.load import quiet
+from tunesmith.models.load import auto_class, quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +88,7 @@ def load_model(bundle: Bundle) -> Any:
     import torch
     import transformers
 
-    auto = getattr(transformers, bundle.task.auto_model)
+    auto = auto_class(bundle.task.auto_model)
     local = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         with quiet():

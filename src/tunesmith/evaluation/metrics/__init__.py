@@ -11,6 +11,9 @@ _HERE = "tunesmith.evaluation.metrics"
 class Metrics(Registry):
     """Metrics by name; ``part/metric`` and ``mean(...)`` of these are a mixture's (``of_parts``)."""
 
+    def __contains__(self, name: object) -> bool:
+        return (isinstance(name, str) and "/" in name) or super().__contains__(name)
+
     def load(self, name: str) -> Any:
         """The metric's class; a mixture's metric itself, which has no class of its own."""
         return self.make(name) if "/" in name else super().load(name)

@@ -20,7 +20,8 @@ def head_names(model: Any) -> list[str]:
     backbone = model.base_model_prefix
     bare = model.base_model is model
     children = [] if bare else model.named_children()
-    names = [name for name, module in children if name != backbone and _has_weights(module)]
+    own = {name: module for name, module in children if name != backbone and _has_weights(module)}
+    names = [full for name, module in own.items() for full in _full_names(name, module)]
     inner = model if bare else getattr(model, backbone, None)
     poolers = [name for name in POOLERS if inner is not None and _has_weights(getattr(inner, name, None))]
     return names + poolers
@@ -28,7 +29,8 @@ def head_names(model: Any) -> list[str]:
 
 def head_parameters(model: Any) -> list[nn.Parameter]:
     """The head's weights."""
-    modules = [module for name, module in model.named_modules() if name.rsplit(".", 1)[-1] in head_names(model)]
+    ends = tuple(f".{name}" for name in head_names(model))
+    modules = [module for name, module in model.named_modules() if ends and f".{name}".endswith(ends)]
     return [parameter for module in modules for parameter in module.parameters()]
 
 
@@ -43,6 +45,11 @@ def output_layer(model: Any) -> nn.Linear:
     if not layers:
         raise ModelError(f"{type(model).__name__} has no linear layer of {width} outputs.", "Take another model.")
     return layers[-1]
+
+
+def _full_names(name: str, module: Any) -> list[str]:
+    """A head's name; of several heads kept in a dictionary, each one's."""
+    return [f"{name}.{key}" for key in module] if isinstance(module, nn.ModuleDict) else [name]
 
 
 def _has_weights(module: Any) -> bool:
