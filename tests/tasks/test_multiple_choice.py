@@ -75,10 +75,12 @@ def test_choices_that_a_row_does_not_have_count_for_nothing(bert_processor: Any,
     assert [array.tolist() for array in made.infer(Fixed(), batch)] == [[1, 2], [1, 2, 3, 4], [1, 2, 3], [2, 1]]  # type: ignore[arg-type]
 
 
-def test_answers_do_not_depend_on_the_batch(tmp_path: Path, made: MultipleChoice) -> None:
+def test_answers_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     """And transformers alone gives the same, mean pooling and all."""
     from transformers import AutoModelForMultipleChoice, AutoTokenizer
 
+    made = MultipleChoice(reading="together")
+    made.learn(ROWS)
     folder = testing.tiny_bert(tmp_path / "tiny", texts=[CONTEXT, *TEXTS])
     torch.manual_seed(5)
     model, processor = build(resolve(str(folder)), made, pooling="mean"), load_processor(resolve(str(folder)))
@@ -96,6 +98,69 @@ def test_answers_do_not_depend_on_the_batch(tmp_path: Path, made: MultipleChoice
             scores = plain(**{key: value[None] for key, value in inputs.items()}).logits[0].softmax(-1)
         assert found["scores"] == pytest.approx(scores.tolist(), abs=1e-5)
         assert found["choice"] == int(scores.argmax()) and found["text"] == given["choices"][found["choice"]]
+
+
+class TestApart:
+    """Choices as vectors of a sentence encoder."""
+
+    @pytest.fixture
+    def encoder(self, tmp_path: Path) -> Path:
+        folder = testing.tiny_bert(tmp_path / "tiny", texts=[CONTEXT, *TEXTS])
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}', "utf-8")
+        return folder
+
+    def tuned(self, encoder: Path, **options: Any) -> tuple[MultipleChoice, Any, Any]:
+        task, reference = MultipleChoice(**options), resolve(str(encoder))
+        task.learn(ROWS)
+        torch.manual_seed(5)
+        return task, build(reference, task), load_processor(reference)
+
+    def test_a_sentence_encoder_is_read_so_unless_told_otherwise(self, encoder: Path) -> None:
+        task, model, _ = self.tuned(encoder)
+        assert task.auto_model == "AutoModel" and not mean.has_mean(model)
+        again = MultipleChoice()
+        again.restore(task.state)
+        assert again.auto_model == "AutoModel" and again.state["apart"]["pooling"] == "mean"
+        together, model, _ = self.tuned(encoder, reading="together")
+        assert together.auto_model == "AutoModelForMultipleChoice" and mean.has_mean(model)
+
+    def test_scores_are_cosines_as_a_plain_encoder_gives_them(self, encoder: Path) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        task, model, processor = self.tuned(encoder, scale=10.0)
+        model.save_pretrained(encoder.parent / "saved")
+        plain, tokenizer = (
+            AutoModel.from_pretrained(encoder.parent / "saved").eval(),
+            AutoTokenizer.from_pretrained(encoder),
+        )
+
+        def vector(text: str) -> torch.Tensor:
+            with torch.no_grad():
+                return plain(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+
+        for given, found in zip(
+            ROWS, Predictor(task, processor, TorchRuntime(model), max_length=64).predict(ROWS), strict=True
+        ):
+            about = f"{given['question']} " if given["context"] else ""
+            one = vector(given["context"].strip() or given["question"])
+            cosines = torch.stack([torch.cosine_similarity(one, vector(about + c), dim=0) for c in given["choices"]])
+            assert found["scores"] == pytest.approx((10 * cosines).softmax(-1).tolist(), abs=1e-4)
+
+    def test_loss_and_windows(self, encoder: Path) -> None:
+        task, model, processor = self.tuned(encoder)
+        features = task.encode([*ROWS, row(2, CONTEXT * 20, 1)], processor, max_length=48, targets=True)
+        assert len(features) > 6 and all(len(s["input_ids"]) <= 48 for f in features for s in f["sequences"])
+        batch = task.collate(features, processor)
+        outputs = task.forward(model.train(), batch)
+        loss = task.loss(outputs, batch)
+        loss.backward()
+        assert torch.isfinite(loss) and float(task.divergence(outputs, outputs).detach()) == pytest.approx(0, abs=1e-5)
+        assert model.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+        wanted = task.infer(TorchRuntime(model), batch)
+        assert [len(scores) for scores in wanted] == [len(f["choices"]) for f in features]
+        alone = task.infer(TorchRuntime(model), task.collate(features[1:2], processor))
+        assert alone[0] == pytest.approx(wanted[1], abs=1e-4)
 
 
 @pytest.mark.parametrize(("merge", "wanted"), [("max", 0), ("mean", 1)])

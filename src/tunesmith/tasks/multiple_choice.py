@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,15 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.multiple_choice import ChoiceShape
-from tunesmith.tasks.passages import canonical, encoded, half, places_of, room_beside, shortened, slices
-from tunesmith.tasks.sequence import padded
+from tunesmith.tasks.choices_apart import Apart
+from tunesmith.tasks.choices_together import Together
+from tunesmith.tasks.passages import canonical
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
-
-OVERLAP = 0.125
-"""Share of a window's text that the next one repeats."""
 
 
 class ChoiceRequest(BaseModel):
@@ -44,10 +43,14 @@ class ChoicePrediction(BaseModel):
 class MultipleChoice(Task):
     """One choice for each question; rows may have different numbers of them.
 
-    A feature holds all choices of a row, each beside the question and a window of the text.
+    A feature holds all choices of a row, and a window of its text.
 
     Args:
+        reading: "together": each choice in one sequence with question and text, scored by a head; "apart": the text
+            (or the question) and the choices as vectors of a sentence encoder, scored by their cosine; "auto":
+            apart where the model is a sentence encoder.
         merge: how the scores of a long text's windows become one: their "max" or their "mean".
+        scale: what cosines are multiplied by, where choices are read apart.
     """
 
     name: ClassVar[str] = "multiple-choice"
@@ -58,40 +61,65 @@ class MultipleChoice(Task):
         Column("context", required=False),
         Column("answer", "number", target=True),
     )
-    auto_model: ClassVar[str] = "AutoModelForMultipleChoice"
+    auto_model: ClassVar[str] = Together.auto_model
     pipeline_tag: ClassVar[str] = "multiple-choice"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "ece")
 
-    def __init__(self, merge: Literal["max", "mean"] = "max") -> None:
+    def __init__(
+        self,
+        reading: Literal["auto", "together", "apart"] = "auto",
+        merge: Literal["max", "mean"] = "max",
+        scale: Annotated[float, Field(gt=0)] = 20.0,
+    ) -> None:
+        self.reading = reading
         self.merge = merge
+        self.scale = scale
         self.shape = ChoiceShape()
-        self.state: dict[str, Any] = {}
+        self.restore({})
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The largest number of choices."""
         most = max((len(row["choices"]) for row in canonical(self.shape, list(rows), target=True)), default=0)
         if not most:
             raise DataError("There are no training rows to learn from.", "Give rows of questions with choices.")
-        self.restore({"most_choices": most})
+        self.restore({**self.state, "most_choices": most})
         return self.state
 
+    def start_from(self, reference: Any, pooling: str) -> None:
+        """Read apart by a sentence encoder's own vectors, where it is one or that is asked for."""
+        from tunesmith.tasks.sentence_transformer import prompts_of
+
+        known = reference.pooling if pooling == "auto" else pooling
+        if self.reading == "together" or (self.reading == "auto" and known not in ("mean", "cls")):
+            return
+        prompts = prompts_of(reference.hub_id or reference.name, Path(reference.path), reference.prefix)
+        apart = {"pooling": known if known in ("mean", "cls") else "mean", "prompts": prompts}
+        self.restore({**self.state, "apart": apart})
+
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``learn`` returned."""
+        """Take back what ``learn`` returned, and how choices are read."""
         self.state = dict(state)
+        apart = self.state.get("apart")
+        self._reader: Together | Apart = Apart(**apart, scale=self.scale) if apart else Together()
+        self.auto_model = self._reader.auto_model  # type: ignore[misc]
+        self.pooled = self._reader.pooled  # type: ignore[misc]
 
     def configure(self, config: PretrainedConfig) -> None:
-        """One score a choice: the head is transformers' own, and has nothing to be told."""
+        """One score a choice."""
+        if not self.state.get("apart"):
+            config.num_labels = 1
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
     ) -> list[Feature]:
-        """A feature for each window of a row's text: ``sequences``, one a choice; ``input_ids`` is the longest."""
+        """A feature for each window of a row's text: ``sequences``, ids of all texts; ``input_ids`` is the longest."""
         read = canonical(self.shape, rows, target=targets)
         features: list[Feature] = []
         for start in range(0, len(read), 256):  # bounded: the tokenizer's own objects are large
-            features += _windows(read[start : start + 256], start, processor, max_length)
-        if targets:
-            for feature in features:
+            features += self._reader.features(read[start : start + 256], start, processor, max_length)
+        for feature in features:
+            feature["choices"] = read[feature["row"]]["choices"]
+            if targets:
                 feature["target"] = read[feature["row"]]["answer"]
         return features
 
@@ -101,43 +129,37 @@ class MultipleChoice(Task):
         return np.unique(np.concatenate(every))
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
-        """Tensors [features, most choices, longest]; a choice that a row does not have is one token long."""
+        """What the way of reading makes of it; ``labels`` [features], the index of the right choice."""
         import torch
 
-        most = max(len(feature["sequences"]) for feature in features)
-        lacking = {key: value[:1] for key, value in features[0]["sequences"][0].items()}
-        sequences = [
-            sequence
-            for feature in features
-            for sequence in [*feature["sequences"], *[lacking] * (most - len(feature["sequences"]))]
-        ]
-        batch = {key: value.unflatten(0, (-1, most)) for key, value in padded(sequences, processor).items()}
+        batch = self._reader.collate(features, processor)
         if "target" in features[0]:
             batch["labels"] = torch.tensor([feature["target"] for feature in features])
         return batch
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """Scores, or the vectors that they come from."""
+        return self._reader.forward(model, batch)
+
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Cross-entropy over a row's own choices, in fp32."""
-        import torch
         from torch.nn.functional import cross_entropy
 
-        lacking = batch["attention_mask"].sum(-1) <= 1
-        logits = outputs.logits.float().masked_fill(lacking, torch.finfo(torch.float32).min)
-        return cross_entropy(logits, batch["labels"])
+        return cross_entropy(self._reader.scores(outputs, batch), batch["labels"])
 
     def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
-        """Symmetric Kullback-Leibler divergence over the choices, the mean over rows."""
-        from torch.nn.functional import kl_div, log_softmax
+        """Symmetric Kullback-Leibler divergence over the choices, the mean over rows; of vectors, 1 - cosine."""
+        from torch.nn.functional import cosine_similarity, kl_div, log_softmax
 
+        if hasattr(outputs, "vectors"):
+            return 1 - cosine_similarity(outputs.vectors.float(), others.vectors.float(), dim=-1).mean()
         one, other = (log_softmax(o.logits.float(), dim=-1) for o in (outputs, others))
         there = kl_div(one, other, reduction="batchmean", log_target=True)
         return (there + kl_div(other, one, reduction="batchmean", log_target=True)) / 2
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """[choices] a feature: the scores of the row's own choices."""
-        logits = super().infer(runtime, batch)
-        there = (batch["attention_mask"].sum(-1) > 1).cpu().numpy()
-        return [array[own] for array, own in zip(logits, there, strict=True)]
+        return self._reader.infer(runtime, batch)
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """The choice with the largest score after its windows are merged."""
@@ -182,33 +204,3 @@ def chosen(scores: np.ndarray, choices: Sequence[str]) -> Prediction:
         "score": float(probabilities[best]),
         "scores": [float(p) for p in probabilities],
     }
-
-
-def _windows(
-    rows: Sequence[Mapping[str, Any]], first: int, processor: PreTrainedTokenizerBase, max_length: int
-) -> list[Feature]:
-    """The features of some rows, the first of which is row ``first``."""
-    limit = half(max_length, processor)
-    asked = [row["question"] for row in rows]
-    questions = [
-        shortened(text, places, limit // 2) for text, places in zip(asked, places_of(asked, processor), strict=True)
-    ]
-    contexts = places_of([row["context"] for row in rows], processor)
-    jobs: list[tuple[int, int, str, str]] = []  # row, where its window starts, both texts
-    for i, (row, question) in enumerate(zip(rows, questions, strict=True)):
-        asides = [f"{question} {choice}" for choice in row["choices"]]
-        sizes = places_of(asides, processor)
-        asides = [shortened(text, places, limit) for text, places in zip(asides, sizes, strict=True)]
-        if not row["context"]:
-            jobs += [(i, 0, question, choice) for choice in row["choices"]]
-            continue
-        room = room_beside(min(limit, max(map(len, sizes))), max_length, processor)
-        for start, end in slices(contexts[i], len(row["context"]), room, OVERLAP):
-            jobs += [(i, start, row["context"][start:end], aside) for aside in asides]
-    sequences = encoded([job[2] for job in jobs], [job[3] for job in jobs], processor, max_length)
-    features: list[Feature] = []
-    for (i, start), group in groupby(zip(jobs, sequences, strict=True), key=lambda pair: pair[0][:2]):
-        own = [{key: value for key, value in one.items() if key != "places"} for _, one in group]
-        longest = max(own, key=lambda one: len(one["input_ids"]))
-        features.append({"row": first + i, **longest, "offset": start, "sequences": own, "choices": rows[i]["choices"]})
-    return features
