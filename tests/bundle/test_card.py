@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tunesmith.bundle.card import model_card
-from tunesmith.bundle.layout import Lineage, Manifest, TaskRecord
+from tunesmith.bundle.layout import Lineage, Manifest, MethodRecord, TaskRecord
 from tunesmith.core.artefacts import Parity
 
 REPORT: dict[str, Any] = {
@@ -90,3 +90,15 @@ def test_an_empty_report_gives_a_plain_card(manifest: Manifest) -> None:
     assert "model-index" not in card
     assert "## Figures" not in card
     assert "## How to use it" in card
+
+
+def test_tasks_without_a_pipeline_say_how_they_are_loaded() -> None:
+    def card(name: str, state: dict[str, Any]) -> str:
+        manifest = Manifest(TaskRecord(name, {}, state), MethodRecord("full"), {}, Lineage("tiny"), max_length=64)
+        return model_card("mine", manifest.to_json(), {})
+
+    answers = card("extractive-qa", {"longest": 9, "without_answer": 0, "threshold": 0.0})
+    assert "AutoModelForQuestionAnswering.from_pretrained('mine')" in answers and "import pipeline" not in answers
+    assert "predict([{'question': '...', 'context': '...'}])" in answers
+    choices = card("multiple-choice", {"apart": {"pooling": "mean", "prompts": {"query": "", "passage": ""}}})
+    assert "AutoModel.from_pretrained('mine')" in choices and "'choices': ['...', '...']" in choices

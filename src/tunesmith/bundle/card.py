@@ -18,6 +18,9 @@ from tunesmith.core.registry import family
 HUB_METRICS = {"macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1", "mcc": "matthews_correlation"}
 """Our metric -> the hub's type; others have the same name."""
 
+PIPELINES = ("text-classification", "token-classification", "feature-extraction", "text-generation", "fill-mask")
+"""Our tasks' words for which transformers 5 has a pipeline; question-answering is no more among its."""
+
 Values = Mapping[str, Any]
 
 
@@ -119,7 +122,11 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
     task = _task(manifest)
     path = repr(name)
     theirs = f"from transformers import pipeline\n\npipeline({task.pipeline_tag!r}, model={path})(['...'])"
-    ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict(['...'])"
+    if task.pipeline_tag not in PIPELINES:
+        auto = _as_tuned(manifest).auto_model
+        theirs = f"from transformers import {auto}, AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained({path})"
+        theirs += f"\nmodel = {auto}.from_pretrained({path})"
+    ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
     lines += ["With Tunesmith, which checks every file and reads long texts in windows:", "", *block(ours, "python")]
     if adapter is not None:
@@ -194,6 +201,22 @@ def _data_name(manifest: Values) -> str:
 
 def _task(manifest: Values) -> Any:
     return family("tasks").load(manifest["task"]["name"])
+
+
+def _as_tuned(manifest: Values) -> Any:
+    """The task as it was tuned: some choose the model's kind by what they are tuned from."""
+    task = family("tasks").make(manifest["task"]["name"], manifest["task"].get("options") or {})
+    task.restore(manifest["task"].get("state") or {})
+    return task
+
+
+def _example(task: Any) -> str:
+    """A row to be asked, as Python: a text, or the roles that are needed."""
+    needed = [column for column in task.columns if column.required and not column.target]
+    if len(needed) == 1:
+        return "'...'"
+    cells = {c.role: "'...'" if c.kind == "text" else "['...', '...']" for c in needed}
+    return "{" + ", ".join(f"{role!r}: {cell}" for role, cell in cells.items()) + "}"
 
 
 def _list(value: Any) -> list[str]:
