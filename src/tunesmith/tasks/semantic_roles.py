@@ -14,8 +14,9 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.semantic_roles import RolesShape
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.tags import split_tag
-from tunesmith.tasks.role_counts import answer, counted, told, word_tags
+from tunesmith.tasks.role_tags import answer, word_tags
 from tunesmith.tasks.sequence import padded, required
+from tunesmith.tasks.span_evidence import span_evidence
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 UNREAD = -100
 """The target of tokens that no tag is read at."""
-UNSEEN = "(not in training)"
-"""The class under which roles are counted that no training row has."""
 
 
 class Predicate(BaseModel):
@@ -89,8 +88,8 @@ class SemanticRoles(Task):
 
     @property
     def labels(self) -> list[str]:
-        """The roles, and the class of roles that training rows lack."""
-        return [*self.state["roles"], UNSEEN] if self.state else []
+        """The roles."""
+        return list(self.state.get("roles", []))
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The roles and tags of the training rows, and whether they tell frames."""
@@ -193,17 +192,10 @@ class SemanticRoles(Task):
         return answer(text, words, windows[0][0]["predicate"], tags, sure)
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
-        """Structured evidence; ``class_counts`` are of roles, each at its place and with its label."""
+        """Structured evidence: a role is right where its place and its label are, see ``span_evidence``."""
         true = [required(row, "roles", i) for i, row in enumerate(rows)]
-        given = [prediction["roles"] for prediction in predictions]
-        return {
-            **counted(true, given, self.labels),
-            "confidence": np.array([p["score"] for p in predictions]),
-            "true": np.array([told(row["text"], roles) for row, roles in zip(rows, true, strict=True)], dtype=object),
-            "predicted_as": np.array(
-                [told(row["text"], roles) for row, roles in zip(rows, given, strict=True)], dtype=object
-            ),
-        }
+        texts, scores = [str(row["text"]) for row in rows], [prediction["score"] for prediction in predictions]
+        return span_evidence(texts, true, [prediction["roles"] for prediction in predictions], scores, self.labels)
 
     def request_model(self) -> type[BaseModel]:
         """Words or a text, and a predicate."""

@@ -10,7 +10,7 @@ import numpy as np
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.extras import need
 from tunesmith.evaluation.baselines.tfidf import fit_linear, predict_linear
-from tunesmith.tasks.role_counts import answer, word_tags
+from tunesmith.tasks.role_tags import answer, word_tags
 
 FAR = (1, 2, 3, 4, 6, 9, 14)
 """Distances from the predicate, in words, that are told apart."""

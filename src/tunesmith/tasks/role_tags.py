@@ -1,4 +1,4 @@
-"""Roles as tags of words, as counts, and as a line for a person."""
+"""Roles as tags of words, and tags of words as roles."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Evidence, Prediction
+from tunesmith.core.contracts import Prediction
 from tunesmith.data.tags import WordSpan, read_tags, write_tags
 
 Roles = Sequence[Mapping[str, Any]]
 """Spans of characters: ``start``, ``end``, ``label``."""
-SHOWN = 20
-"""Characters of a role that a line shows."""
 
 
 def word_tags(roles: Roles, words: Sequence[Sequence[int]]) -> list[str]:
@@ -55,34 +53,3 @@ def answer(
     start, end = predicate
     place = {"start": start, "end": end, "text": text[start:end]}
     return {"predicate": place, "roles": roles, "score": float(sure.prod())}
-
-
-def counted(true: Sequence[Roles], given: Sequence[Roles], labels: Sequence[str]) -> Evidence:
-    """``hit`` bool[n], and ``class_counts`` float32 [n, 3 k]: of each role hits, support, predictions.
-
-    Args:
-        labels: the roles; what is none of them is counted as the last one.
-    """
-    k, index = len(labels), {label: i for i, label in enumerate(labels)}
-    counts = np.zeros((len(true), 3, k), dtype=np.float32)
-    hit = np.zeros(len(true), dtype=bool)
-    for row, sides in enumerate(zip(true, given, strict=True)):
-        wanted, found = ({(role["start"], role["end"], role["label"]) for role in side} for side in sides)
-        hit[row] = wanted == found
-        for which, roles in enumerate((wanted & found, wanted, found)):
-            for *_, label in roles:
-                counts[row, which, index.get(label, k - 1)] += 1
-    return {"hit": hit, "class_counts": counts.reshape(len(true), 3 * k)}
-
-
-def told(text: str, roles: Roles) -> str:
-    """The roles on a line.
-
-    >>> told("We buy it", [{"start": 0, "end": 2, "label": "A0"}, {"start": 7, "end": 9, "label": "A1"}])
-    'A0: We · A1: it'
-    """
-    parts = []
-    for role in sorted(roles, key=lambda role: int(role["start"])):
-        name = text[role["start"] : role["end"]]
-        parts.append(f"{role['label']}: {name if len(name) <= SHOWN else name[:SHOWN] + '…'}")
-    return " · ".join(parts) or "no role"
