@@ -183,6 +183,13 @@ class MultipleChoice(Task):
             "choices": np.array([len(row["choices"]) for row in read]),
         }
 
+    def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:
+        """Where choices are read apart, what ``SentenceTransformer(folder)`` reads."""
+        from tunesmith.tasks import sentence_transformer
+
+        if apart := self.state.get("apart"):
+            sentence_transformer.write(Path(folder), **apart, width=config.hidden_size, max_length=max_length)
+
     def request_model(self) -> type[BaseModel]:
         """A question, choices, a text."""
         return ChoiceRequest
