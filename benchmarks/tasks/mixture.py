@@ -1,0 +1,111 @@
+"""Three tasks in one mixture against three runs of their own: intents, names and relations over one backbone.
+
+python benchmarks/tasks/mixture.py --data FOLDER
+
+The same training rows (drawn by the seed), epochs and rates for all four runs; whole test files. Wanted: no task more
+than 1.5 points under its own run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import harness
+
+PARTS: dict[str, dict[str, Any]] = {
+    "intents": {"title": "banking77", "folder": "banking77", "suffix": "csv", "task": "text-classification"},
+    "names": {"title": "CoNLL-2003", "folder": "conll2003", "suffix": "conll", "task": "token-classification"},
+    "relations": {"title": "SemEval-2010 Task 8", "folder": "semeval2010_task8", "suffix": "csv",
+                  "task": "relation-extraction"},
+}  # fmt: skip
+LARGEST_LOSS = 0.015
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """In the child: one run, of a part or of all."""
+    blocks = {name: block(job, name) for name in job["parts"]}
+    single = next(iter(blocks.values())) if len(blocks) == 1 else None
+    data = {"parts": blocks} if single is None else {key: v for key, v in single.items() if key != "task"}
+    recipe = {"data": data, "model": job["model"], "training": {"epochs": job["epochs"]}}
+    if single is not None:
+        recipe["task"] = single["task"]
+    else:
+        recipe["task"] = {"temperature": job["temperature"]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "recipe.yaml")
+        path.write_text(json.dumps(recipe), "utf-8")  # JSON is YAML
+        command = ["tune", str(path), f"bundle={folder}/bundle", *job["settings"], "--json"]
+        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
+        if made.returncode:
+            raise SystemExit(made.stdout)
+        report = json.loads(Path(folder, "bundle", "report.json").read_text("utf-8"))
+        size = sum(file.stat().st_size for file in Path(folder, "bundle").glob("*.safetensors"))
+    own = report.get("parts") or {job["parts"][0]: report}
+    figures = {name: {"metric": one["primary"], **one["metrics"][one["primary"]]} for name, one in own.items()}
+    keys = ("seconds", "training", "model")
+    return {**{k: json.loads(made.stdout)[k] for k in keys}, "figures": figures, "megabytes": size / 2**20,
+            "rows": report["context"]["rows"]}  # fmt: skip
+
+
+def block(job: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part's data."""
+    told = PARTS[name]
+    files = {
+        split: Path(job["data"], told["folder"], f"{split}.{told['suffix']}") for split in ("train", "dev", "test")
+    }
+    data = {"path": str(files["train"]), "test": str(files["test"]), "task": told["task"], "limit": job["rows"]}
+    return data | ({"validation": str(files["dev"])} if files["dev"].is_file() else {})
+
+
+def page(kept: dict[str, Any]) -> list[str]:
+    """Each part alone and in the mixture."""
+    rows, both = [], kept["mixture"]
+    for name, told in PARTS.items():
+        alone, mixed = kept[name]["figures"][name], both["figures"][name]
+        loss = alone["value"] - mixed["value"]
+        rows.append([
+            f"{told['title']}: {mixed['metric']}", harness.interval(alone), harness.interval(mixed),
+            f"{-100 * loss:+.1f} points: {'held' if loss <= LARGEST_LOSS else 'NOT held'}",
+            f"{kept[name]['seconds']:,.0f}",
+        ])  # fmt: skip
+    alone_size = sum(kept[name]["megabytes"] for name in PARTS)
+    alone_seconds = sum(kept[name]["seconds"] for name in PARTS)
+    words = (
+        f"`{both['model']}`, up to {both['asked']:,} training rows of each set drawn by the seed, {both['epochs']:g} "
+        f"epochs in all runs; wanted: no part more than {100 * LARGEST_LOSS:g} points under its own run. The mixture "
+        f"took {both['seconds']:,.0f} s and {both['megabytes']:.0f} MiB, the three runs {alone_seconds:,.0f} s and "
+        f"{alone_size:.0f} MiB."
+    )
+    header = ["part", "alone", "in the mixture", "difference", "alone, s"]
+    return [words, "", *harness.table(header, rows), *harness.parts_lines(kept)]
+
+
+def main() -> None:
+    """The command line."""
+    parser = harness.parser(__doc__)
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--rows", type=int, default=4000, help="training rows of each part at most")
+    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run")
+    given = harness.parse(parser)
+    if given.quick:
+        given.rows, given.set = 1500, ["training.max_steps=2", "model.max_length=64", *given.set]
+    job = {"data": str(given.data), "rows": given.rows, "epochs": given.epochs, "model": given.model,
+           "temperature": given.temperature, "settings": given.set}  # fmt: skip
+    kept: dict[str, Any] = {}
+    run = harness.context()
+    for name, parts in {**{name: [name] for name in PARTS}, "mixture": list(PARTS)}.items():
+        found = harness.child(__file__, {**job, "parts": parts})
+        kept[name] = {**found, **run, "settings": given.set, "asked": given.rows, "epochs": given.epochs}
+    harness.write(given.results, "tasks_mixture", "Several tasks over one backbone", page(kept), kept)
+
+
+if __name__ == "__main__":
+    harness.entry(work, main)
