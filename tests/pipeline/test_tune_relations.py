@@ -96,11 +96,11 @@ def roles(language: str, n: int) -> list[dict[str, Any]]:
     for i in range(n):
         one, other = names[i % 6], names[(i + 1 + i // 6 % 5) % 6]
         if language == "en":
-            words, labels, verb = ["🙂", one, "often", "helps", other], ["O", "A0", "AM", "V", "A1"], 3
+            words, labels, verb = ["🙂", one, "often", "helps", other, f"{i}"], ["O", "A0", "AM", "V", "A1", "O"], 3
             rows.append({"words": words, "predicate_index": verb, "predicate": "help.01", "labels": labels})
         else:
-            tags = ["O", "B-A0", "B-V", "B-A1", "I-A1"]
-            rows.append({"words": ["🙂", one, "帮助", "新", other], "tags": tags})
+            tags = ["O", "B-A0", "B-V", "B-A1", "I-A1", "O"]
+            rows.append({"words": ["🙂", one, "帮助", "新", other, f"{i}"], "tags": tags})
     return rows
 
 
@@ -131,6 +131,7 @@ def test_roles_are_places_in_the_users_text(played: tuple[str, Bundle]) -> None:
     language, bundle = played
     one, other = NAMES[language][:2]
     words = ["🙂", one, "often", "helps", other] if language == "en" else ["🙂", one, "帮助", "新", other]
+    words.append("7")
     verb = 3 if language == "en" else 2
     text = "  ".join(words) if language == "en" else "".join(words)
     by_words, by_text = read_bundle(bundle.path).predict(
