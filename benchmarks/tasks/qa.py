@@ -1,0 +1,188 @@
+"""Extractive question answering: CMRC 2018 (Chinese), SubjQA restaurants and electronics (English, with no answer).
+
+    python benchmarks/tasks/qa.py --data FOLDER
+    python benchmarks/tasks/qa.py --data FOLDER --only cmrc2018
+
+Every set goes the user's way, ``tunesmith tune``, and is measured on its whole test file. CMRC's own F1, of the longest
+common run of characters, is computed from the bundle's answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import harness
+
+SETS: dict[str, dict[str, Any]] = {
+    "cmrc2018": {
+        "title": "CMRC 2018, Chinese", "files": "cmrc2018/{}.json", "model": "e5-small", "length": 384,
+        "settings": [], "floor": {"answer_f1": 0.446}, "wanted": {"answer_f1": 0.60},
+    },
+    "restaurants": {
+        "title": "SubjQA restaurants, English, with no answer", "files": "subjqa/restaurants_{}.json",
+        "model": "minilm", "length": 384, "settings": [], "floor": {"answerable_f1": 0.262, "exact_match": 0.489},
+        "wanted": {"answerable_f1": 0.262},
+    },
+    "electronics": {
+        "title": "SubjQA electronics, English, with no answer", "files": "subjqa/electronics_{}.json",
+        "model": "minilm", "length": 384, "settings": [], "floor": {"answerable_f1": 0.355, "exact_match": 0.344},
+        "wanted": {"answerable_f1": 0.355},
+    },
+}  # fmt: skip
+"""``floor``: of the best sentence; of SubjQA's exact match, of always answering "none"."""
+METRICS = ("answer_f1", "exact_match", "answerable_f1", "no_answer_accuracy")
+SIDES = {"best-sentence": "best sentence", "before": "untuned"}
+
+
+def subset(source: Path, target: Path, limit: int | None) -> Path:
+    """The file, or one with so many of its paragraphs, drawn by the seed."""
+    if limit is None:
+        return source
+    articles = json.loads(source.read_text("utf-8"))["data"]
+    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+    drawn = random.Random(13).sample(paragraphs, min(limit, len(paragraphs)))
+    target.write_text(json.dumps({"data": [{"paragraphs": drawn}]}, ensure_ascii=False), "utf-8")
+    return target
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """In the child: ``tunesmith tune``, what its report says, and the bundle's answers anew."""
+    source = Path(job["data"])
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            split: subset(source / job["files"].format(split), Path(folder, f"{split}.json"), limit)
+            for split, limit in (("train", job["rows"]), ("dev", job["test_rows"]), ("test", job["test_rows"]))
+        }
+        bundle = Path(folder, "bundle")
+        command = [
+            "tune", files["train"], f"data.test={files['test']}", f"data.validation={files['dev']}",
+            f"model={job['model']}", f"model.max_length={job['length']}", f"bundle={bundle}",
+            *job["settings"], "--json",
+        ]  # fmt: skip
+        made = subprocess.run(
+            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
+        )
+        if made.returncode:
+            raise SystemExit(made.stdout)
+        told = json.loads(made.stdout)
+        report = json.loads((bundle / "report.json").read_text("utf-8"))
+        more = answered(bundle, files["test"])
+    keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
+    parts = {"before": report["before"]["seconds"], **{k: s["seconds"] for k, s in report["baselines"].items()}}
+    rows = report["context"]["rows"]
+    return {**{key: told[key] for key in keys}, **more, "rows": rows, "parts": parts}
+
+
+def answered(bundle: Path, test: Path) -> dict[str, float]:
+    """What the report does not have: CMRC's F1, and the F1 over answerable rows if each row is answered."""
+    from tunesmith.bundle.read import read_bundle
+    from tunesmith.data.read import read
+    from tunesmith.data.schema import guess
+    from tunesmith.data.settle import as_read
+    from tunesmith.data.shapes.settle import from_json
+
+    rows, _ = as_read(source := read(str(test)), "extractive-qa", guess(source).columns)
+    asked = [{**row, "answers": from_json(row["answers"])} for row in rows]
+    made = read_bundle(bundle)
+    task = made.task
+    features, outputs = made.predictor(device="cpu").outputs(asked)
+    evidence = task.evidence(asked, task.decode(outputs, features))
+    found = {"run_f1": float(evidence["run_f1"].mean()), "threshold": float(task.state["threshold"])}
+    task.restore({**task.state, "threshold": -1e9})
+    always = task.evidence(asked, task.decode(outputs, features))
+    return {**found, "always_answering": float(always["answer_f1"][always["answerable"]].mean())}
+
+
+def main() -> None:
+    """The command line."""
+    given = options()
+    path = given.results / "tasks_qa.json"
+    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    run = harness.context()
+    for name in given.only:
+        told = SETS[name]
+        job = {**told, "data": str(given.data), "rows": given.rows, "test_rows": given.test_rows}
+        job["settings"] = [*told["settings"], *given.set]
+        job["length"] = given.length or told["length"]
+        kept[name] = {**harness.child(__file__, job), **run, "settings": job["settings"], "length": job["length"]}
+        harness.write(given.results, "tasks_qa", "Extractive question answering", page(kept), kept)
+
+
+def options() -> argparse.Namespace:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--rows", type=int, help="training paragraphs (default: all)")
+    parser.add_argument("--test-rows", type=int, help="test and dev paragraphs (default: all)")
+    parser.add_argument("--length", type=int, help="tokens in a window (default: as in SETS)")
+    parser.add_argument("--set", nargs="*", default=[], help="overrides for every set, training.epochs=2 ...")
+    given = harness.parse(parser)
+    if given.quick:
+        given.rows, given.test_rows, given.length = given.rows or 20, given.test_rows or 10, given.length or 128
+        given.set = ["training.max_steps=2", *given.set]
+    return given
+
+
+def page(kept: dict[str, Any]) -> list[str]:
+    """A table for each set."""
+    lines: list[str] = []
+    found = {name: kept[name] for name in SETS if name in kept}
+    for name, one in found.items():
+        sides = {**one["baselines"], "before": one["before"]}
+        metrics = METRICS if name != "cmrc2018" else METRICS[:2]
+        rows = [
+            [
+                words,
+                *(harness.interval(sides[key][metric]) for metric in metrics),
+                f"{sum(one['parts'][key].values()):,.1f}",
+            ]
+            for key, words in SIDES.items()
+        ]
+        tuned = [harness.interval(one["metrics"][metric]) for metric in metrics]
+        rows.append(["**tuned**", *tuned, f"{one['seconds']:,.0f}"])
+        counts = one["rows"]
+        lines += [f"## {SETS[name]['title']}", "", *harness.table(["contender", *metrics, "s"], rows), ""]
+        lines += [
+            f"`{SETS[name]['model']}`, {counts['train']:,} training questions, windows of {one['length']} tokens, "
+            f"{counts['test']:,} test questions; {' '.join(one['settings']) or 'default settings'}. Training alone "
+            f"took {one['training']['seconds']:,.0f} s ({one['training']['samples_per_second']:.0f} windows/s). "
+            f"{one['verdict']}",
+            "",
+            more(name, one),
+            "",
+            *verdicts(name, one),
+            "",
+        ]
+    return [*lines, *harness.parts_lines({SETS[name]["title"]: one for name, one in found.items()})]
+
+
+def more(name: str, one: dict[str, Any]) -> str:
+    if name == "cmrc2018":
+        return f"CMRC's own F1, of the longest common run of characters: {one['run_f1']:.3f}."
+    return (
+        f'The threshold for "no answer", chosen on the dev file: {one["threshold"]:.2f}. If every question were '
+        f"answered, the F1 over answerable ones would be {one['always_answering']:.3f}."
+    )
+
+
+def verdicts(name: str, one: dict[str, Any]) -> list[str]:
+    told = SETS[name]
+    floors = ", ".join(f"{metric} {value:.3f}" for metric, value in told["floor"].items())
+    lines = [f"Figures to beat, from the data set's page: {floors}."]
+    for metric, wanted in told["wanted"].items():
+        value = one["metrics"][metric]["value"]
+        lines.append(
+            f"Wanted: {metric} of {wanted:.3f}: {'reached' if value >= wanted else 'NOT reached'} ({value:.3f})."
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    harness.entry(work, main)
