@@ -345,6 +345,15 @@ def _chosen(language: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _joint(language: str) -> list[dict[str, Any]]:
+    rows = []
+    for i, row in enumerate(_related(language)):
+        spans = [{**row[side], "label": "company"} for side in ("head", "tail")]
+        relations = [{"head": 0, "tail": 1, "label": row["label"]}] if i % 4 else []
+        rows.append({"text": row["text"], "spans": spans, "relations": relations})
+    return rows
+
+
 def _roles(language: str) -> list[dict[str, Any]]:
     """Single words in English, spans of words in Chinese."""
     who = {"en": ["Anna", "Ben", "Cleo", "Dan"], "zh": ["小王", "老李", "张三", "李四"]}[language]
@@ -381,6 +390,7 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "text-embedding": _paired,
         "relation-extraction": _related,
         "semantic-roles": _roles,
+        "entities-and-relations": _joint,
         "extractive-qa": _asked,
         "multiple-choice": _chosen,
         "mixture": _mixed,

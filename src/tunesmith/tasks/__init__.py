@@ -12,6 +12,7 @@ TASKS = Registry(
         "extractive-qa": "tunesmith.tasks.extractive_qa:ExtractiveQA",
         "multiple-choice": "tunesmith.tasks.multiple_choice:MultipleChoice",
         "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",
+        "entities-and-relations": "tunesmith.tasks.entities_and_relations:EntitiesAndRelations",
         "semantic-roles": "tunesmith.tasks.semantic_roles:SemanticRoles",
         "mixture": "tunesmith.tasks.mixture:Mixture",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",

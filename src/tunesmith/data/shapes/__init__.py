@@ -9,6 +9,7 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
         "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
         "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",

@@ -15,6 +15,7 @@ BASELINES = Registry(
         "overlap": f"{_HERE}.overlap:Overlap",
         "marked-tfidf": f"{_HERE}.marked_tfidf:MarkedTfidf",
         "role-words": f"{_HERE}.role_words:RoleWords",
+        "seen-relations": f"{_HERE}.seen_relations:SeenRelations",
     },
 )
 
@@ -28,5 +29,6 @@ FOR: dict[str, tuple[str, ...]] = {
     "multiple-choice": ("overlap",),
     "relation-extraction": ("marked-tfidf",),
     "semantic-roles": ("role-words",),
+    "entities-and-relations": ("seen-relations",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""
