@@ -90,13 +90,13 @@ def main() -> None:
     """The command line."""
     parser = harness.parser(__doc__)
     parser.add_argument("--model", default="minilm")
-    parser.add_argument("--rows", type=int, default=4000, help="training rows of each part at most")
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--rows", type=int, default=7500, help="training rows of each part at most")
+    parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--set", nargs="*", default=[], help="overrides for every run")
     given = harness.parse(parser)
     if given.quick:
-        given.rows, given.set = 1500, ["training.max_steps=2", "model.max_length=64", *given.set]
+        given.set = ["training.max_steps=2", "model.max_length=64", *given.set]
     job = {"data": str(given.data), "rows": given.rows, "epochs": given.epochs, "model": given.model,
            "temperature": given.temperature, "settings": given.set}  # fmt: skip
     kept: dict[str, Any] = {}
