@@ -9,6 +9,8 @@ import pytest
 from tunesmith.data.words_in_text import joined
 from tunesmith.evaluation.baselines.marked_tfidf import MarkedTfidf, with_signs, with_words
 from tunesmith.evaluation.baselines.role_words import RoleWords, word_features
+from tunesmith.evaluation.baselines.seen_relations import SeenRelations
+from tunesmith.tasks.entities_and_relations import EntitiesAndRelations
 from tunesmith.tasks.relation_extraction import RelationExtraction
 from tunesmith.tasks.semantic_roles import SemanticRoles
 
@@ -71,3 +73,19 @@ def test_roles_by_words_and_places(language: str) -> None:
     assert task.evidence(rows[30:], answers)["hit"].all()
     task.response_model().model_validate(answers[0])
     assert len(list(word_features(rows[0]))) == 3
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_relations_of_names_that_were_seen_together(language: str) -> None:
+    rows = []
+    for row in relations(language):
+        spans = [{**row[side], "label": "company"} for side in ("head", "tail")]
+        rows.append({"text": row["text"], "spans": spans, "relations": [{"head": 0, "tail": 1, "label": "owns"}]})
+    task = EntitiesAndRelations()
+    task.learn(rows)
+    baseline = SeenRelations(task, language)
+    baseline.fit(rows)
+    answers = baseline.predict(rows)
+    assert task.evidence(rows, answers)["hit"].all()
+    task.response_model().model_validate(answers[0])
+    assert baseline.predict([{"text": "!"}]) == [{"spans": [], "relations": [], "score": 1.0}]

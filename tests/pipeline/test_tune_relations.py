@@ -141,3 +141,33 @@ def test_roles_are_places_in_the_users_text(played: tuple[str, Bundle]) -> None:
     for answer in (by_words, by_text):
         assert [(role["label"], role["text"]) for role in answer["roles"]] == wanted
     assert all(text[role["start"] : role["end"]] == role["text"] for role in by_text["roles"])
+
+
+def companies(language: str, n: int) -> list[dict[str, Any]]:
+    """Who buys whom is a relation; who is named beside them has none."""
+    rows, names = [], NAMES[language]
+    for i in range(n):
+        one, other, third = (names[(i + k * (1 + i // 6 % 2)) % 6] for k in range(3))
+        said = {"en": f"{one} bought {other} in {i}, as {third} says.", "zh": f"{i}年{one}收购了{other}，{third}说。"}
+        text = said[language]
+        spans = [[text.index(name), text.index(name) + len(name), "company"] for name in (one, other, third)]
+        rows.append({"text": text, "entities": spans, "relations": [[0, 1, "buys"]]})
+    return rows
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_entities_and_relations_by_one_bundle(language: str, tmp_path: Path) -> None:
+    rows = companies(language, 130)
+    model = tiny_bert(tmp_path / "model", texts=[row["text"] for row in rows])
+    bundle = tune(
+        str(written(tmp_path / "train.jsonl", rows[:110])), f"data.test={written(tmp_path / 'test.jsonl', rows[110:])}",
+        f"model={model}", f"bundle={tmp_path / 'b'}", "training.epochs=6", *SETTINGS,
+    )  # fmt: skip
+    report = bundle.report
+    assert report["task"] == "entities-and-relations" and report["primary"] == "relation_micro_f1"
+    figures = {name: figure["value"] for name, figure in report["metrics"].items()}
+    assert figures["micro_f1"] > 0.9 and figures["relation_micro_f1"] > 0.8
+    assert "seen-relations" in report["baselines"] and report["parity"][0]["passed"]
+    (answer,) = read_bundle(bundle.path).predict([rows[0]["text"]])
+    assert [span["text"] for span in answer["spans"]] == NAMES[language][:3]
+    assert [(r["head"], r["tail"], r["label"]) for r in answer["relations"]] == [(0, 1, "buys")]
