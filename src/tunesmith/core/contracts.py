@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -223,17 +224,40 @@ class Method(ABC):
     defaults: ClassVar[MethodDefaults]
     frozen_backbone: ClassVar[bool] = False
     """True: the backbone's features never change, so they are computed once and kept on disk."""
+    plain: bool = True
+    """Whether ``merge`` gives a model that transformers alone can hold. False: the bundle keeps ``base/`` and
+    ``adapter/`` apart, and the runtime puts them together by ``restore``."""
+
+    def fits(self, task: Task, config: PretrainedConfig) -> str | None:
+        """Why it cannot be used for this task or kind of model, in words; None where it can. No weights are loaded."""
+        return None
+
+    def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+        """The tokenizer as this method needs it, before ``apply``; the bundle keeps what is returned."""
+        return processor
 
     @abstractmethod
     def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
         """The same model with only the method's weights trainable; may wrap it. The head is always trainable."""
 
+    def strategies(self) -> list[Strategy]:
+        """What it wants of the loop, a schedule by steps; these stand after the recipe's own."""
+        return []
+
+    def rates(self) -> Mapping[str, float]:
+        """Part of a parameter's name -> factor on its learning rate (LoRA+)."""
+        return {}
+
     def merge(self, model: torch.nn.Module) -> PreTrainedModel:
-        """A plain transformers model with the same outputs."""
+        """A transformers model with the same outputs; a plain one unless ``plain`` says otherwise."""
         return model  # type: ignore[return-value]
 
+    def restore(self, model: PreTrainedModel, task: Task, folder: str) -> torch.nn.Module:
+        """What ``save_adapter`` wrote into ``folder``, put back onto the plain base. Only where not ``plain``."""
+        raise NotImplementedError(f"{self.name} is merged, and has nothing to put back")
+
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
-        """Write what ``PeftModel.from_pretrained`` reads, head included; False where there is no adapter.
+        """Write what ``PeftModel.from_pretrained`` or ``restore`` reads, head included; False: there is no adapter.
 
         Called before ``merge``.
         """
@@ -253,8 +277,11 @@ class Strategy:
     name: ClassVar[str]
     summary: ClassVar[str]
 
+    def prepare(self, run: Any) -> None:
+        """Before ``data``: ``run`` has the model, the task and how rows are encoded; nothing is made ready yet."""
+
     def start(self, run: Any) -> None:
-        """Before the first step; ``run`` is the loop's RunState (model, task, optimizer, step, device)."""
+        """Before the first step; ``run`` is the loop's RunState (model, task, optimizer, step ...)."""
 
     def data(self, features: list[Feature]) -> list[Feature]:
         """The training features, changed or added to."""
@@ -272,6 +299,10 @@ class Strategy:
 
     def on_epoch(self, run: Any) -> None:
         """An epoch has ended, before its evaluation."""
+
+    def measured(self, run: Any) -> AbstractContextManager[None]:
+        """Around an evaluation and the keeping of its weights: those in place within are measured, and kept."""
+        return nullcontext()
 
     def state(self) -> dict[str, Any]:
         """What must be kept for an exact resume: tensors and JSON values."""

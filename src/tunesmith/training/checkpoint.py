@@ -30,12 +30,17 @@ def trainable(model: nn.Module) -> Tensors:
 
 def load_trainable(model: nn.Module, tensors: Tensors) -> None:
     """Take back what ``trainable`` returned."""
-    import torch
-
     here = trainable(model)
     if set(here) != set(tensors):
         odd = sorted(set(here) ^ set(tensors))[0]
         raise TrainingError(f"The checkpoint does not fit the model: {odd}.", "Start afresh, without --resume.")
+    put(here, tensors)
+
+
+def put(here: Tensors, tensors: Tensors) -> None:
+    """Write ``tensors`` into those of the same names."""
+    import torch
+
     with torch.no_grad():
         for name, tensor in tensors.items():
             here[name].copy_(tensor)

@@ -8,7 +8,7 @@
             strategies: after_backward                     # may add gradients
             every ``accumulate`` batches: clip, step, zero; strategies: on_step
             after the last: strategies: on_epoch
-            every so often: evaluate; keep the best; stop early; checkpoint
+            every so often: evaluate (strategies: measured); keep the best; stop early; checkpoint
     put the best weights back
 
 The strategies' positions are those of ``core.contracts.Strategy``.
@@ -18,20 +18,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Feature, LossFn, Strategy, Task, Tracker
-from tunesmith.core.errors import TrainingError
-from tunesmith.core.recipe import TrainingBlock
+from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
-from tunesmith.data.batches import LengthBatches
+from tunesmith.data.batches import LengthBatches, length_buckets
 from tunesmith.training import checkpoint
-from tunesmith.training.optim import OptimizerSettings, Schedule, adamw, clip, factor
+from tunesmith.training.divergence import Watch
+from tunesmith.training.optim import adamw, clip, factor
+from tunesmith.training.resume import Resumable
+from tunesmith.training.run_state import Encode, Progress
+from tunesmith.training.run_state import RunState as RunState
+from tunesmith.training.settings import LoopSettings as LoopSettings
 
 if TYPE_CHECKING:
     import torch
@@ -39,57 +43,6 @@ if TYPE_CHECKING:
 
 Evaluate = Callable[[], Mapping[str, float]]
 """Figures on the validation rows, of the model as it is now."""
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How long and how hard; every value decided."""
-
-    epochs: float
-    batch_size: int
-    optimizer: OptimizerSettings
-    warmup: float = 0.1
-    schedule: Schedule = "linear"
-    accumulate: int = 1
-    clip: float = 1.0
-    max_steps: int | None = None
-    evaluations: float = 1.0
-    """An epoch."""
-    patience: int | None = 3
-    checkpoint_seconds: float = 60.0
-    seed: int = 13
-    best: str = "macro_f1"
-    higher_is_better: bool = True
-    tie_break: str | None = None
-    """A loss that decides between evaluations equal in ``best``: small validation rows reach the same score early."""
-
-    @classmethod
-    def of(cls, block: TrainingBlock, best: str, higher_is_better: bool, tie_break: str | None = None) -> LoopSettings:
-        """From a recipe's block with all values decided."""
-        optimizer = OptimizerSettings(
-            block.learning_rate or 0.0, block.weight_decay or 0.0, block.layer_decay or 1.0, block.head_learning_rate
-        )
-        same = {f.name: getattr(block, f.name) for f in fields(cls) if f.name in TrainingBlock.model_fields}
-        return cls(**same, optimizer=optimizer, best=best, higher_is_better=higher_is_better, tie_break=tie_break)
-
-
-@dataclass
-class RunState:
-    """What strategies see of a run."""
-
-    model: nn.Module
-    task: Task
-    optimizer: Any
-    backward: Callable[[torch.Tensor], None]
-    step: int = 0
-    epoch: int = 0
-    total_steps: int = 0
-
-    def embedding(self) -> Any:
-        """The model's input embeddings; its ``weight`` is what training moves."""
-        model: Any = self.model
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        return inner.get_input_embeddings()
 
 
 @dataclass
@@ -105,25 +58,6 @@ class Trained:
     resumed_at: int = 0
 
 
-@dataclass
-class _Progress:
-    """What a resumed run must know; JSON."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """Batches of this epoch that are done."""
-    best: list[float] | None = None
-    best_step: int = 0
-    worse: int = 0
-    """Evaluations since the best."""
-    seconds: float = 0.0
-    samples: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    done: bool = False
-    stopped_early: bool = False
-
-
 def train(
     model: nn.Module,
     task: Task,
@@ -136,6 +70,8 @@ def train(
     evaluate: Evaluate | None = None,
     strategies: Sequence[Strategy] = (),
     trackers: Sequence[Tracker] = (),
+    encode: Encode | None = None,
+    rows: Sequence[Row] = (),
 ) -> Trained:
     """Train ``model`` in place.
 
@@ -143,21 +79,27 @@ def train(
         features: the training features, targets included.
         folder: the run's own; checkpoints live here, and a run that finds one goes on from it.
         evaluate: figures on validation rows, ``settings.best`` among them; None: the last weights are kept.
+        encode: rows -> features, for strategies that bring rows of their own; None: with targets, cut at the longest
+            of ``features``.
+        rows: what ``features`` were encoded of, for teachers that read them in their own way.
 
     Raises:
-        TrainingError: the loss is not a number, or a checkpoint does not fit.
+        TrainingError: training diverges, or a checkpoint does not fit.
     """
-    return _Loop(
-        model, task, processor, list(features), settings, machine, folder, evaluate, strategies, trackers
-    ).run()
+    encode = encode or _encode(task, processor, features)
+    run = RunState(model, task, None, lambda loss: None, processor=processor, encode=encode, rows=rows)
+    return _Loop(run, list(features), settings, machine, folder, evaluate, strategies, trackers).run()
+
+
+def _encode(task: Task, processor: Any, features: Sequence[Feature]) -> Encode:
+    longest = max(len(feature["input_ids"]) for feature in features)
+    return lambda rows: task.encode(rows, processor, max_length=longest, targets=True)
 
 
 class _Loop:
     def __init__(
         self,
-        model: nn.Module,
-        task: Task,
-        processor: Any,
+        run_state: RunState,
         features: list[Feature],
         settings: LoopSettings,
         machine: Machine,
@@ -169,13 +111,17 @@ class _Loop:
         import torch
         from torch.utils.data import DataLoader
 
-        self.settings, self.folder, self.evaluate = settings, folder, evaluate
+        self.settings, self.evaluate = settings, evaluate
         self.strategies, self.trackers = strategies, trackers
         torch.set_num_threads(machine.threads)
         self.accelerator = accelerator(machine)
+        task, processor = run_state.task, run_state.processor
+        run_state.batch_size, run_state.seed = settings.batch_size, settings.seed
+        run_state.autocast = self.accelerator.autocast
         for strategy in strategies:
+            strategy.prepare(run_state)
             features = strategy.data(features)
-        self.features = features
+        self.features = run_state.features = features
         lengths = [len(feature["input_ids"]) for feature in features]
         self.order = LengthBatches(lengths, settings.batch_size, settings.seed)
         loader: Any = DataLoader(
@@ -184,16 +130,21 @@ class _Loop:
             collate_fn=lambda chosen: task.collate(chosen, processor),
             generator=torch.Generator(),  # else each new pass draws from the run's own generator, also on a resume
         )
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.model, optimizer, self.loader = self.accelerator.prepare(model, adamw(model, settings.optimizer), loader)
+        self.parameters = list(run_state.trained().values())
+        made = adamw(run_state.model, settings.optimizer)
+        self.model, optimizer, self.loader = self.accelerator.prepare(run_state.model, made, loader)
         self.optimizer = optimizer
         self.rates = [group["lr"] for group in optimizer.param_groups]
-        self.progress = _Progress()
+        self.progress, self.watch = Progress(), Watch()
         self.steps_an_epoch = math.ceil(len(self.loader) / settings.accumulate)
         total = math.ceil(settings.epochs * self.steps_an_epoch)
         self.total = min(total, settings.max_steps) if settings.max_steps else total
         self.every = max(1, round(self.steps_an_epoch / settings.evaluations))
-        self.run_state = RunState(self.model, task, optimizer, self._add_gradient, total_steps=self.total)
+        run_state.model, run_state.optimizer, run_state.total_steps = self.model, optimizer, self.total
+        run_state.backward = self._add_gradient
+        self.run_state = run_state
+        unwrapped = self.accelerator.unwrap_model(self.model)
+        self.resumable = Resumable(folder, unwrapped, optimizer, strategies, self.total, len(features))
         self.compute = self._wrapped(task)
         self.losses: list[float] = []
 
@@ -230,11 +181,12 @@ class _Loop:
         self.order.epoch, self.order.skip = progress.epoch, progress.batch
         self.run_state.epoch = progress.epoch
         self.model.train()
-        batches = len(self.loader)
+        batches, indices = len(self.loader), self._indices()
         stepped = time.monotonic()
         for batch in self.loader:
             progress.batch += 1
             last = progress.batch == batches
+            self.run_state.indices = indices[progress.batch - 1]
             self._backward(batch)
             progress.samples += len(next(iter(batch.values()))) * self.accelerator.num_processes
             if progress.batch % settings.accumulate and not last:
@@ -257,14 +209,20 @@ class _Loop:
             if progress.done:
                 return
 
+    def _indices(self) -> list[list[int]]:
+        """The features of each batch of the epoch that this process computes."""
+        order, mine = self.order, self.accelerator
+        every = length_buckets(order.lengths, order.batch_size, seed=order.seed, epoch=order.epoch)
+        own = every[mine.process_index :: mine.num_processes]
+        return own + every[: len(self.loader) - len(own)]  # of several processes, the last may begin anew
+
+    def _batch_features(self) -> list[Feature]:
+        return [self.features[i] for i in self.run_state.indices]
+
     def _backward(self, batch: Batch) -> None:
         loss, _ = self.compute(self.model, batch)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss is {value} at step {self.progress.step + 1}: training has diverged.",
-                "Try a smaller training.learning_rate (a third), training.clip=1.0 or training.precision=fp32.",
-            )
+        self.watch.look(value, self.progress.step + 1, self._batch_features())
         self.losses.append(value)
         self._add_gradient(loss)
         for strategy in self.strategies:
@@ -287,7 +245,9 @@ class _Loop:
         if scaler is not None:
             self.accelerator.unscale_gradients()
         if settings.clip:
-            clip(self.parameters, settings.clip, self.optimizer.optimizer if scaler is None else None)
+            norm = clip(self.parameters, settings.clip, self.optimizer.optimizer if scaler is None else None)
+            if scaler is None:  # a scaler finds out by itself, and takes a smaller scale
+                self.watch.gradient(float(norm), progress.step + 1, self._batch_features())
         self.optimizer.step()
         self.optimizer.zero_grad()
         progress.step += 1
@@ -307,13 +267,18 @@ class _Loop:
     def _evaluated(self) -> None:
         if self.evaluate is None:
             return
-        progress, settings = self.progress, self.settings
         # Evaluating must not change what is drawn next, so that a run with more evaluations learns the same.
         state = random_state()
-        self.model.eval()
-        figures = {key: float(value) for key, value in self.evaluate().items()}
-        self.model.train()
+        with self._measured():
+            self.model.eval()
+            figures = {key: float(value) for key, value in self.evaluate().items()}
+            self.model.train()
+            self._judged(figures)
         restore_random_state(state)
+
+    def _judged(self, figures: Mapping[str, float]) -> None:
+        """Write an evaluation down, and keep the weights where it is the best."""
+        progress, settings = self.progress, self.settings
         progress.history.append({"step": progress.step, "validation": figures})
         self._log({f"validation/{key}": value for key, value in figures.items()})
         value = figures[settings.best] if settings.higher_is_better else -figures[settings.best]
@@ -323,58 +288,40 @@ class _Loop:
         if progress.best is None or score > progress.best:
             progress.best, progress.best_step, progress.worse = score, progress.step, 0
             if self.accelerator.is_main_process:
-                checkpoint.write(self.folder / "best", {"model": self._weights()}, {"step": progress.step})
+                self.resumable.write_best(progress.step)
         else:
             progress.worse += 1
             progress.stopped_early = settings.patience is not None and progress.worse >= settings.patience
 
-    def _weights(self) -> checkpoint.Tensors:
-        return checkpoint.trainable(self.accelerator.unwrap_model(self.model))
-
     def _checkpoint(self) -> None:
         due = time.monotonic() - self._last_saved >= self.settings.checkpoint_seconds or self.progress.done
-        if not due or not self.accelerator.is_main_process:
-            return
-        groups = {"model": self._weights(), "optimizer": checkpoint.optimizer_tensors(self.optimizer)}
-        facts = {
-            "progress": vars(self.progress),
-            "losses": self.losses,
-            "random": random_state(),
-            "total": self.total,
-            "features": len(self.features),
-        }
-        for i, strategy in enumerate(self.strategies):
-            state = strategy.state()
-            if state:
-                groups[f"strategy{i}"] = state
-        checkpoint.write(self.folder / "checkpoint", groups, facts)
-        self._last_saved = time.monotonic()
+        if due and self.accelerator.is_main_process:
+            self.resumable.write(self.progress, self.losses, self.watch.seen)
+            self._last_saved = time.monotonic()
 
     def _resume(self) -> int:
-        found = checkpoint.read(self.folder / "checkpoint")
+        found = self.resumable.read()
         if found is None:
             return 0
-        groups, facts = found
-        if facts["total"] != self.total or facts["features"] != len(self.features):
-            raise TrainingError(
-                f"The unfinished run in {self.folder} had {facts['total']} steps over {facts['features']} features; "
-                f"this one has {self.total} over {len(self.features)}.",
-                "Give the settings and data that it was started with, or start afresh with --fresh.",
-            )
-        checkpoint.load_trainable(self.accelerator.unwrap_model(self.model), groups["model"])
-        checkpoint.load_optimizer(self.optimizer, groups["optimizer"])
-        for i, strategy in enumerate(self.strategies):
-            strategy.load_state(groups.get(f"strategy{i}", {}))
-        self.progress = _Progress(**facts["progress"])
-        self.losses = facts["losses"]
+        self.progress, self.losses, seen = found
+        self.watch = Watch(seen)
         self.run_state.step = self.progress.step
-        restore_random_state(facts["random"])
         return self.progress.step
 
     def _put_best_back(self) -> None:
-        found = checkpoint.read(self.folder / "best") if self.evaluate is not None else None
-        if found is not None:
-            checkpoint.load_trainable(self.accelerator.unwrap_model(self.model), found[0]["model"])
+        """Or, where nothing was measured, what strategies would have had measured."""
+        if self.evaluate is not None and self.resumable.read_best():
+            return
+        with self._measured():
+            last = {name: p.detach().clone() for name, p in self.run_state.trained().items()}
+        checkpoint.put(self.run_state.trained(), last)
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for strategy in self.strategies:
+                stack.enter_context(strategy.measured(self.run_state))
+            yield
 
     def _log(self, values: Mapping[str, float]) -> None:
         for tracker in self.trackers:

@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 from tunesmith.core.contracts import Method, MethodDefaults, Task
 from tunesmith.core.recipe import TrainingBlock
+from tunesmith.training.optim import OptimizerSettings, Schedule
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how hard; every value decided."""
+
+    epochs: float
+    batch_size: int
+    optimizer: OptimizerSettings
+    warmup: float = 0.1
+    schedule: Schedule = "linear"
+    accumulate: int = 1
+    clip: float = 1.0
+    max_steps: int | None = None
+    evaluations: float = 1.0
+    """An epoch."""
+    patience: int | None = 3
+    checkpoint_seconds: float = 60.0
+    seed: int = 13
+    best: str = "macro_f1"
+    higher_is_better: bool = True
+    tie_break: str | None = None
+    """A loss that decides between evaluations equal in ``best``: small validation rows reach the same score early."""
+
+    @classmethod
+    def of(cls, block: TrainingBlock, best: str, higher_is_better: bool, tie_break: str | None = None) -> LoopSettings:
+        """From a recipe's block with all values decided."""
+        optimizer = OptimizerSettings(
+            block.learning_rate or 0.0, block.weight_decay or 0.0, block.layer_decay or 1.0, block.head_learning_rate
+        )
+        same = {f.name: getattr(block, f.name) for f in fields(cls) if f.name in TrainingBlock.model_fields}
+        return cls(**same, optimizer=optimizer, best=best, higher_is_better=higher_is_better, tie_break=tie_break)
 
 
 def decided(block: TrainingBlock, method: Method, task: Task | None = None) -> TrainingBlock:
