@@ -162,6 +162,14 @@ class EvaluationBlock(Block):
 
 
 class Recipe(Block):
+class SearchBlock(Block):
+    """What `tunesmith search` tries. Other verbs do not read it."""
+
+    space: dict[str, Any] = Field(
+        default_factory=dict, description="setting -> [low, high], [low, high, log], or a list of values"
+    )
+
+
     """A run, written down."""
 
     data: DataBlock = Field(default_factory=DataBlock)
@@ -171,6 +179,7 @@ class Recipe(Block):
     training: TrainingBlock = Field(default_factory=TrainingBlock)
     evaluation: EvaluationBlock = Field(default_factory=EvaluationBlock)
     bundle: str | None = Field(None, description="folder to write; absent: beside the data")
+    search: SearchBlock | None = None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:

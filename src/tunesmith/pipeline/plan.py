@@ -37,6 +37,8 @@ class Plan:
     bundle: Path
     max_length: int
 
+    parent: str | None = None
+    """The seal of the bundle that is learned on from, if one is."""
     @property
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
@@ -65,12 +67,13 @@ def as_recipe(data: Any, overrides: Iterable[str] = (), blocks: Mapping[str, Any
     return Recipe.parse({**values, **extra}, overrides)
 
 
-def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
+def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None) -> Plan:
     """Read the data, guess what is not said, choose model, method and defaults.
 
     Args:
         replace: whether a bundle in the bundle's place is to be written over; else it is an error, and an early one.
 
+        data: the rows, where another plan has read and divided them already.
     Raises:
         TunesmithError: what does not fit, before anything heavy is done.
     """
@@ -84,7 +87,8 @@ def plan(recipe: Recipe, *, replace: bool = False) -> Plan:
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
-    data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
+    if data is None:
+        data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})

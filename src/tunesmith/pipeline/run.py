@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,13 +32,51 @@ from tunesmith.training.run_folder import opened, run_folder
 Result = TypeVar("Result")
 
 
-def run(plan: Plan, *, replace: bool = False, fresh: bool = False) -> Bundle:
+class Addition:
+    """What a verb adds to a run. Both do nothing here."""
+
+    def built(self, model: Any) -> None:
+        """The model as it was built, before anything is measured."""
+
+    def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
+        """The tuned model, its report and the run's folder; may add to the report, or raise so that nothing ships."""
+
+
+@dataclass
+class Tried:
+    """What a plan gave that was carried out without saving anything."""
+
+    trained: Trained
+    parameters: dict[str, int]
+    evidence: Evidence | None
+    """On the plan's test rows; None where they were not asked for."""
+    seconds: dict[str, float]
+    """"build", "fit", "predict"."""
+
+
+def tried(plan: Plan, folder: Path, *, measure: bool, addition: Addition | None = None) -> Tried:
+    """Train as planned, and keep nothing: a candidate of a search or a ladder.
+
+    Args:
+        folder: for checkpoints.
+        measure: whether to answer the plan's test rows. Without it no test row is looked at.
+    """
+    begun = time.monotonic()
+    made = _Run(plan, folder, addition or Addition())
+    built = time.monotonic() - begun
+    parameters, trained, _ = made.tuned()
+    evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
+    return Tried(trained, parameters, evidence, {"build": built, "fit": trained.seconds, **predicting})
+
+
+def run(plan: Plan, *, replace: bool = False, fresh: bool = False, addition: Addition | None = None) -> Bundle:
     """Tune as planned; a run that died goes on where it was.
 
     Args:
         replace: write over a bundle of the same name.
         fresh: forget what an unfinished run of this plan left.
 
+        addition: what the verb adds.
     Raises:
         TunesmithError: what failed; the run's folder stays, so that the same command goes on from it.
     """
@@ -46,7 +85,7 @@ def run(plan: Plan, *, replace: bool = False, fresh: bool = False) -> Bundle:
         for tracker in plan.trackers:
             tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
         try:
-            return _Run(plan, folder).go(replace)
+            return _Run(plan, folder, addition or Addition()).go(replace)
         finally:
             for tracker in plan.trackers:
                 tracker.finish()
@@ -77,20 +116,21 @@ class Stages:
 class _Run:
     """One run; what its stages share."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, addition: Addition) -> None:
         import torch
 
         from tunesmith.models.build import build
         from tunesmith.models.load import load_processor
 
         torch.set_num_threads(plan.machine.threads)
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self.addition = plan, folder, addition
         self.stage = Stages(plan.trackers)
         self.of_parts: PartBaselines = {}
         seed_everything(plan.recipe.training.seed)
         self.processor = plan.task.adapt(load_processor(plan.reference))
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         self.model: Any = built.to(plan.machine.device)
+        addition.built(built)
         self.task, self.computing = self._view()
 
     def go(self, replace: bool) -> Bundle:
@@ -101,7 +141,25 @@ class _Run:
             self.stage("baselines", lambda: self._baselines(evidences, seconds))
             # A fresh head answers by chance: the machine's fast precision is good enough to show it.
             fast = plan.machine.precision if not plan.method.frozen_backbone else "fp32"
-            evidences["before"], seconds["before"] = self.stage("before", lambda: self._measured(fast))
+            evidences["before"], seconds["before"] = self.stage("before", lambda: self.measured(fast))
+        counts, trained, adapter = self.tuned()
+        evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
+        seconds["after"]["fit"] = trained.seconds
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
+        if plan.data.parts:
+            report["parts"] = part_reports(plan, evidences, self.of_parts)
+        with mean.shortened(self.model):
+            self.addition.proven(self._predictor("fp32"), report, self.folder)
+        self._hold(report)
+        write_broken(plan.data.source, self.folder / "broken_rows.csv")
+        return self.stage(
+            "save",
+            lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
+        )
+
+    def tuned(self) -> tuple[dict[str, int], Trained, bool]:
+        """Train: counts of weights, how it went, and whether an adapter lies in the run's folder."""
+        plan = self.plan
         adapted = plan.method.apply(self.model, plan.task)
         counts = _counts(adapted)
         trained = self.stage("train", lambda: self._train(adapted))
@@ -113,17 +171,7 @@ class _Run:
         if not plan.method.frozen_backbone:
             self.computing = self.model
         self._choose()
-        evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self._measured("fp32"))
-        seconds["after"]["fit"] = trained.seconds
-        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
-        if plan.data.parts:
-            report["parts"] = part_reports(plan, evidences, self.of_parts)
-        self._hold(report)
-        write_broken(plan.data.source, self.folder / "broken_rows.csv")
-        return self.stage(
-            "save",
-            lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
-        )
+        return counts, trained, adapter
 
     def _choose(self) -> None:
         """Let the task choose on the validation rows what is none of the weights."""
@@ -162,7 +210,8 @@ class _Run:
         runtime = TorchRuntime(self.computing, precision=precision)
         return Predictor(self.task, self.processor, runtime, max_length=self.plan.max_length)
 
-    def _measured(self, precision: str) -> tuple[Evidence, dict[str, float]]:
+    def measured(self, precision: str) -> tuple[Evidence, dict[str, float]]:
+        """Evidence on the plan's test rows, and the seconds that it took."""
         start = time.monotonic()
         with mean.shortened(self.model):
             predictions = self._predictor(precision).predict(self.plan.data.test, self.stage.progress)
@@ -183,7 +232,7 @@ class _Run:
         from tunesmith.training.kernels import fast_training
 
         plan = self.plan
-        features = plan.task.sample(self._encoded(plan.data.train))
+        features = plan.task.sample(self._encoded(training_rows(plan)))
         metric = METRICS.load(plan.task.metrics[0])
         tie = "log_loss" if "log_loss" in plan.task.metrics else None
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)

@@ -117,7 +117,12 @@ def manifest_of(plan: Plan, model: Any, report: dict[str, Any]) -> Manifest:
         method=MethodRecord(plan.method.name, recipe.method.options),
         recipe=recipe.model_dump(mode="json"),
         lineage=Lineage(
-            recipe.model.name, reference.hub_id, reference.revision, reference.content_hash, reference.licence
+            recipe.model.name,
+            reference.hub_id,
+            reference.revision,
+            reference.content_hash,
+            reference.licence,
+            plan.parent,
         ),
         data={"language": plan.data.language, **plan.data.fingerprints},
         pooling="mean" if mean.has_mean(model) else "cls",
