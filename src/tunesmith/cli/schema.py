@@ -14,6 +14,8 @@ from tunesmith.core.registry import options_of
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PLACES = {
+    ("DataBlock", "augment"): "augmentations",
+    ("PartBlock", "augment"): "augmentations",
     ("Recipe", "task"): "tasks",
     ("Recipe", "method"): "methods",
     ("TrainingBlock", "strategies"): "strategies",

@@ -21,11 +21,14 @@ file imports torch and transformers inside its functions, so that a recipe is ch
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from pydantic import Field
 
 from tunesmith.core.errors import RecipeError
 
@@ -264,6 +267,28 @@ class Method(ABC):
         return False
 
 
+class Augmentation(ABC):
+    """A text written otherwise, meaning the same.
+
+    Args:
+        share: rows that are added, as a share of the training rows.
+        rate: share of a text's words or characters that are changed, one at least.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    def __init__(
+        self, share: Annotated[float, Field(gt=0, le=10)] = 0.5, rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    ) -> None:
+        self.share = share
+        self.rate = rate
+
+    @abstractmethod
+    def rewrite(self, text: str, draw: random.Random) -> str:
+        """The text, changed by what ``draw`` draws; as it was where nothing in it can be changed."""
+
+
 LossFn = Callable[[Any, Batch], "tuple[torch.Tensor, Any]"]
 """(model, batch) -> (scalar loss, the model's outputs)."""
 
@@ -276,6 +301,13 @@ class Strategy:
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    training: ClassVar[Mapping[str, Any]] = {}
+    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults. A recipe's
+    own value always wins."""
+
+    def fits(self, task: Task, method: Method) -> str | None:
+        """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
+        return None
 
     def prepare(self, run: Any) -> None:
         """Before ``data``: ``run`` has the model, the task and how rows are encoded; nothing is made ready yet."""

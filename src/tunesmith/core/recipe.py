@@ -49,35 +49,6 @@ class CleanBlock(Block):
     redact: bool = Field(False, description="replace personal data by placeholders")
 
 
-class DataBlock(Block):
-    """Where rows come from and which column is what."""
-
-    path: str = Field("", description="file, glob, folder or hub id")
-    columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
-    test: str | None = Field(None, description="file of rows that nothing is chosen on")
-    validation: str | None = None
-    split: SplitBlock = Field(default_factory=SplitBlock)
-    clean: CleanBlock = Field(default_factory=CleanBlock)
-    encoding: str | None = Field(None, description="absent: detected")
-    delimiter: str | None = Field(None, description="absent: detected")
-    limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")
-    parts: dict[str, PartBlock] = Field(default_factory=dict, description="several tasks at once: name -> its own data")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold(cls, value: Any) -> Any:
-        """``{path, text: review}`` -> ``{path, columns: {text: review}}``; a bare string is a path."""
-        if isinstance(value, str):
-            return {"path": value}
-        if isinstance(value, Mapping):
-            plain = {k: v for k, v in value.items() if k not in ROLES}
-            roles = {k: v for k, v in value.items() if k in ROLES and v is not None}
-            if roles:
-                plain["columns"] = {**(plain.get("columns") or {}), **roles}
-            return plain
-        return value
-
-
 class PluginBlock(BaseModel):
     """A plug-in's name and its options: ``lora`` or ``{name: lora, rank: 8}``."""
 
@@ -102,6 +73,36 @@ def _named_or_auto(value: Any) -> Any:
 
 Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
 Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
+
+
+class DataBlock(Block):
+    """Where rows come from and which column is what."""
+
+    path: str = Field("", description="file, glob, folder or hub id")
+    columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
+    test: str | None = Field(None, description="file of rows that nothing is chosen on")
+    validation: str | None = None
+    split: SplitBlock = Field(default_factory=SplitBlock)
+    clean: CleanBlock = Field(default_factory=CleanBlock)
+    encoding: str | None = Field(None, description="absent: detected")
+    delimiter: str | None = Field(None, description="absent: detected")
+    limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")
+    augment: list[Plugin] = Field(default_factory=list, description="training rows added, written otherwise")
+    parts: dict[str, PartBlock] = Field(default_factory=dict, description="several tasks at once: name -> its own data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold(cls, value: Any) -> Any:
+        """``{path, text: review}`` -> ``{path, columns: {text: review}}``; a bare string is a path."""
+        if isinstance(value, str):
+            return {"path": value}
+        if isinstance(value, Mapping):
+            plain = {k: v for k, v in value.items() if k not in ROLES}
+            roles = {k: v for k, v in value.items() if k in ROLES and v is not None}
+            if roles:
+                plain["columns"] = {**(plain.get("columns") or {}), **roles}
+            return plain
+        return value
 
 
 class PartBlock(DataBlock):
@@ -161,7 +162,6 @@ class EvaluationBlock(Block):
     confidence: float = Field(0.95, gt=0.5, lt=1)
 
 
-class Recipe(Block):
 class SearchBlock(Block):
     """What `tunesmith search` tries. Other verbs do not read it."""
 
@@ -170,6 +170,7 @@ class SearchBlock(Block):
     )
 
 
+class Recipe(Block):
     """A run, written down."""
 
     data: DataBlock = Field(default_factory=DataBlock)
@@ -178,8 +179,8 @@ class SearchBlock(Block):
     method: Decided = Field(default_factory=lambda: PluginBlock(name="auto"))
     training: TrainingBlock = Field(default_factory=TrainingBlock)
     evaluation: EvaluationBlock = Field(default_factory=EvaluationBlock)
-    bundle: str | None = Field(None, description="folder to write; absent: beside the data")
     search: SearchBlock | None = None
+    bundle: str | None = Field(None, description="folder to write; absent: beside the data")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
@@ -325,6 +326,10 @@ def _plugin_mistakes(merged: Mapping[str, Any]) -> list[str]:
     parts = data.get("parts") if isinstance(data, Mapping) else None
     for name, part in parts.items() if isinstance(parts, Mapping) else ():
         look(f"data.parts.{name}.task", "tasks", part.get("task") if isinstance(part, Mapping) else None)
+        for i, block in enumerate(listed(part, "augment")):
+            look(f"data.parts.{name}.augment[{i}]", "augmentations", block)
+    for i, block in enumerate(listed(data, "augment")):
+        look(f"data.augment[{i}]", "augmentations", block)
     look("method", "methods", merged.get("method"))
     for i, block in enumerate(listed(merged.get("training"), "strategies")):
         look(f"training.strategies[{i}]", "strategies", block)

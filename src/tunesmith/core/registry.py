@@ -30,6 +30,7 @@ FAMILIES: dict[str, str] = {
     "sources": "tunesmith.data.sources:SOURCES",
     "shapes": "tunesmith.data.shapes:SHAPES",
     "formats": "tunesmith.data.formats:FORMATS",
+    "augmentations": "tunesmith.data.augment:AUGMENTATIONS",
     "packaged_models": "tunesmith.models.packaged:PACKAGED_MODELS",
 }
 """Every family, by the name that ``tunesmith plugins`` prints. Strings, so that core imports nothing above it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.evaluation.gate import parse_gate
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
+from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -36,9 +37,9 @@ class Plan:
     machine: Machine
     bundle: Path
     max_length: int
-
     parent: str | None = None
     """The seal of the bundle that is learned on from, if one is."""
+
     @property
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
@@ -72,8 +73,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
 
     Args:
         replace: whether a bundle in the bundle's place is to be written over; else it is an error, and an early one.
-
         data: the rows, where another plan has read and divided them already.
+
     Raises:
         TunesmithError: what does not fit, before anything heavy is done.
     """
@@ -96,7 +97,9 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     task.learn(data.train)
     _figures_exist(recipe, task)
     _fits(method, task)
-    training = decided(recipe.training, method, task)
+    _strategies_fit(strategies, method, task)
+    check_augmentations(recipe.data, data)
+    training = decided(recipe.training, method, task, strategies)
     model = recipe.model
     reference = resolve_model(
         model.name, revision=model.revision, language=data.language, trust_remote_code=model.trust_remote_code
@@ -157,6 +160,12 @@ def _fits(method: Method, task: Task) -> None:
             f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",
             "Use method=freeze to train the upper layers only, or method=lora.",
         )
+
+
+def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task) -> None:
+    for strategy in strategies:
+        if why := strategy.fits(task, method):
+            raise RecipeError(f'training.strategies: "{strategy.name}" cannot be used here: {why}', "Leave it out.")
 
 
 def _figures_exist(recipe: Recipe, task: Task) -> None:

@@ -22,6 +22,7 @@ from tunesmith.evaluation.baselines.measured import measured as baseline_measure
 from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
+from tunesmith.pipeline.augmented import training_rows
 from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
@@ -75,8 +76,8 @@ def run(plan: Plan, *, replace: bool = False, fresh: bool = False, addition: Add
     Args:
         replace: write over a bundle of the same name.
         fresh: forget what an unfinished run of this plan left.
-
         addition: what the verb adds.
+
     Raises:
         TunesmithError: what failed; the run's folder stays, so that the same command goes on from it.
     """
@@ -129,8 +130,8 @@ class _Run:
         seed_everything(plan.recipe.training.seed)
         self.processor = plan.task.adapt(load_processor(plan.reference))
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
-        self.model: Any = built.to(plan.machine.device)
         addition.built(built)
+        self.model: Any = built.to(plan.machine.device)
         self.task, self.computing = self._view()
 
     def go(self, replace: bool) -> Bundle:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
-from tunesmith.core.contracts import Method, MethodDefaults, Task
+from tunesmith.core.contracts import Method, MethodDefaults, Strategy, Task
 from tunesmith.core.recipe import TrainingBlock
 from tunesmith.training.optim import OptimizerSettings, Schedule
 
@@ -42,9 +42,13 @@ class LoopSettings:
         return cls(**same, optimizer=optimizer, best=best, higher_is_better=higher_is_better, tie_break=tie_break)
 
 
-def decided(block: TrainingBlock, method: Method, task: Task | None = None) -> TrainingBlock:
-    """The block with the method's defaults, as tuned for the task, where the recipe is silent."""
+def decided(
+    block: TrainingBlock, method: Method, task: Task | None = None, strategies: Sequence[Strategy] = ()
+) -> TrainingBlock:
+    """The block with the method's defaults, as tuned for the task and the strategies, where the recipe is silent."""
     tuned = method.defaults if task is None else tuned_for(task, method)
+    for strategy in strategies:
+        tuned = replace(tuned, **strategy.training)
     fill = {
         "epochs": tuned.epochs,
         "batch_size": tuned.batch_size,
