@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def load_trainable(model: nn.Module, tensors: Tensors) -> None:
     put(here, tensors)
 
 
-def put(here: Tensors, tensors: Tensors) -> None:
+def put(here: Mapping[str, torch.Tensor], tensors: Tensors) -> None:
     """Write ``tensors`` into those of the same names."""
     import torch
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tunesmith.core.contracts import Batch, LossFn, Strategy
+from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
 from tunesmith.core.errors import RecipeError
+from tunesmith.training.strategies import needs
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +55,10 @@ class Fgm(Strategy):
         self.epsilon = epsilon
         self._embedding: Any = None
         self._lookups: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def fits(self, task: Task, method: Method) -> str | None:
+        """Not on vectors that were computed before."""
+        return needs.backbone(method)
 
     def start(self, run: Any) -> None:
         """Raises RecipeError where there are no embeddings to move: a head on vectors that were computed before."""

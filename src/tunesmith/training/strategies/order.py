@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from tunesmith.core.contracts import Strategy
 from tunesmith.core.errors import RecipeError
 
-INNERMOST_FIRST: tuple[str, ...] = ("r_drop", "fgm")
+SHAPES = ("focal", "label_smoothing", "class_weights")
+ADVERSARIES = ("fgm", "pgd", "freelb")
+AVERAGES = ("swa", "ema")
+
+INNERMOST_FIRST: tuple[str, ...] = (
+    "multi_task",
+    *SHAPES,
+    "supcon",
+    "distill",
+    "lwf",
+    "uda",
+    "r_drop",
+    "neftune",
+    *ADVERSARIES,
+    "replay",
+    "l2_sp",
+    "ewc",
+    *AVERAGES,
+)
 """Those named first stand closest to the model; those not named come last, in the recipe's order."""
 
-CLASHES: dict[frozenset[str], str] = {}
+
+def _pairs(names: Sequence[str], reason: str) -> dict[frozenset[str], str]:
+    return {frozenset(pair): reason for pair in combinations(names, 2)}
+
+
+CLASHES: dict[frozenset[str], str] = {
+    **_pairs(SHAPES, "each takes the loss's place; focal and label_smoothing have the others as options."),
+    **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
+    **_pairs(AVERAGES, "both put an average in the weights' place."),
+    **{
+        frozenset({"multi_task", name}): "the parts' own losses are taken apart, and a shaped one is of all together."
+        for name in SHAPES
+    },
+    **{
+        frozenset({"multi_task", name}): "gradients without conflicts are of the weights; an adversary needs those of "
+        "the embeddings' outputs."
+        for name in ADVERSARIES
+    },
+}
 """Pairs that make no sense together -> the reason, in words."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Strategy
+from tunesmith.training.strategies.decisions import divergence
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +39,6 @@ class RDrop(Strategy):
             if not model.training:
                 return one, first
             other, second = compute(model, batch)
-            return (one + other) / 2 + self.alpha * self.task.divergence(first, second), first
+            return (one + other) / 2 + self.alpha * divergence(self.task, first, second, batch), first
 
         return both

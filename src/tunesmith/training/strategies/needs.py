@@ -1,0 +1,37 @@
+"""What strategies need of a method and a task, in words where it is not there: for ``Strategy.fits``."""
+
+from __future__ import annotations
+
+from tunesmith.core.contracts import Method, Task
+from tunesmith.training.strategies.decisions import decides
+
+
+def backbone(method: Method) -> str | None:
+    """A backbone that is computed at each step."""
+    if not method.frozen_backbone:
+        return None
+    return f"method={method.name} trains a head on finished vectors, so there is no backbone to change."
+
+
+def classes(task: Task) -> str | None:
+    """Classes to decide between."""
+    return None if decides(task) else f"{task.name} does not decide between classes."
+
+
+def one_class(task: Task) -> str | None:
+    """One class a text."""
+    if task.name == "text-classification":
+        return None
+    return f"it draws texts of one class together, and a text of {task.name} has no one class."
+
+
+def counted_classes(task: Task) -> str | None:
+    """Classes that are the same in every row."""
+    if task.name not in ("extractive-qa", "multiple-choice", "mixture"):
+        return classes(task)
+    return f"it weighs classes by how often they are, and those of {task.name} are other ones in each row or part."
+
+
+def parts(task: Task) -> str | None:
+    """A mixture's."""
+    return None if task.name == "mixture" else f"it balances the parts of a mixture, and {task.name} has none."

@@ -1,0 +1,52 @@
+"""Rows that must not be forgotten: read from a file, or handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunesmith.core.contracts import Feature, Row, Task
+from tunesmith.core.errors import DataError, RecipeError
+
+
+def protected_rows(
+    task: Task, path: str, rows: Sequence[Row] | None, columns: Mapping[str, str], who: str
+) -> list[Row]:
+    """The rows by role.
+
+    Args:
+        path: file, glob, folder or hub id.
+        rows: instead of a file.
+        columns: role -> column; others are guessed.
+        who: the strategy, for messages.
+
+    Raises:
+        RecipeError: neither is given, or both.
+        DataError: the file cannot be read, or has no rows.
+    """
+    if bool(path) == (rows is not None):
+        raise RecipeError(f'training.strategies: "{who}" needs rows to protect: path or rows.', "Give path=FILE.")
+    if rows is None:
+        rows = _read(task, path, columns)
+    if not rows:
+        raise DataError(f'training.strategies: "{who}" has no rows to protect.', "Give a file with rows.")
+    return list(rows)
+
+
+def _read(task: Task, path: str, columns: Mapping[str, str]) -> list[Row]:
+    from tunesmith.data.read import read
+    from tunesmith.data.roles import table_of_roles
+    from tunesmith.data.schema import guess
+    from tunesmith.data.settle import as_read
+
+    source = read(path)
+    guessed = guess(source, task=task.name, columns=dict(columns))
+    shaped, settled = as_read(source, guessed.task, guessed.columns, [], getattr(task, "labels", []))
+    wanted = [column.role for column in task.columns if column.required]
+    return list(table_of_roles(shaped, settled, wanted))
+
+
+def protected_features(run: Any, rows: Sequence[Row]) -> list[Feature]:
+    """Their features, of no training row."""
+    features: list[Feature] = run.encode(rows)
+    return [{**feature, "row": -1} for feature in features]
