@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tunesmith.core.contracts import Method, MethodDefaults, Task
-from tunesmith.core.errors import RecipeError
-from tunesmith.core.extras import need
+from tunesmith.core.contracts import MethodDefaults, Task
+from tunesmith.methods.peft_based import PeftMethod, linear_layers, queries_and_values
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
+
+Start = Literal["zero", "gaussian", "pissa", "olora"]
+CHANGES_BASE = ("pissa", "olora")
+"""Starts that move a part of the base's weights into the update: without them the update means nothing."""
 
 
-class Lora(Method):
-    """Each chosen layer learns ``W + (alpha / rank) B A``; the head is trained whole.
+class Lora(PeftMethod):
+    """Each chosen layer learns ``W + scale B A``; the head is trained whole.
 
     Args:
         rank: of the update.
-        alpha: its scale; None: twice the rank.
+        alpha: ``scale`` is ``alpha / rank``; None: twice the rank.
         dropout: on what goes into the update.
         targets: "all" linear layers of the backbone, or the attention's "queries-values".
+        rslora: ``scale`` is ``alpha / sqrt(rank)``, which holds for large ranks (Kalajdzievski 2023, eq. 3).
+        dora: length and direction of each column apart, ``m (W + BA) / ||W + BA||`` (Liu et al. 2024, eq. 5).
+        b_rate: ``B`` learns so many times faster than ``A`` (LoRA+, Hayou et al. 2024, who use 16).
+        start: what the update begins with. "zero": B is zero, A uniform; "gaussian": A gaussian; "pissa": the largest
+            singular values of W (Meng et al. 2024); "olora": an orthonormal base of W (Büyükakyüz 2024).
     """
 
     name: ClassVar[str] = "lora"
@@ -37,89 +46,38 @@ class Lora(Method):
         alpha: Annotated[float, Field(gt=0)] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05,
         targets: Literal["all", "queries-values"] = "all",
+        rslora: bool = False,
+        dora: bool = False,
+        b_rate: Annotated[float, Field(ge=1)] = 1.0,
+        start: Start = "zero",
     ) -> None:
-        self.rank = rank
-        self.alpha = alpha
-        self.dropout = dropout
-        self.targets = targets
+        self.rank, self.alpha, self.dropout, self.targets = rank, alpha, dropout, targets
+        self.rslora, self.dora, self.b_rate, self.start = rslora, dora, b_rate, start
 
-    def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
-        """Wrap the model by peft."""
-        peft = need("peft", extra="train", purpose="method=lora")
-        from tunesmith.models.heads import head_names
-
-        appended = _appended(model)
-        config = peft.LoraConfig(
-            task_type=_peft_type(task),
+    def config(self, peft: Any, model: PreTrainedModel, **shared: Any) -> Any:
+        """``LoraConfig``."""
+        names = linear_layers(model)
+        return peft.LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha or 2 * self.rank,
             lora_dropout=self.dropout,
-            target_modules=self._targets(model),
-            modules_to_save=[*head_names(model), *appended],
+            target_modules=names if self.targets == "all" else queries_and_values(model, names),
+            use_rslora=self.rslora,
+            use_dora=self.dora,
+            init_lora_weights=True if self.start == "zero" else self.start,
+            **shared,
         )
-        wrapped: torch.nn.Module = peft.get_peft_model(model, config)
-        for name, parameter in wrapped.named_parameters():
-            if any(f"{layer}." in name for layer in appended):
-                parameter.requires_grad_(False)
-        return wrapped
 
-    def _targets(self, model: Any) -> list[str]:
-        """Full names of the backbone's linear layers, so that no layer of the head is taken by its name's end."""
-        from torch import nn
-        from transformers.pytorch_utils import Conv1D
+    def fits(self, task: Task, config: PretrainedConfig) -> str | None:
+        """One start is not for every kind of layer."""
+        if self.start == "olora" and config.model_type == "gpt2":
+            return "peft's OLoRA start knows no Conv1D layers, which this kind of model is made of"
+        return super().fits(task, config)
 
-        from tunesmith.models.heads import head_names
-
-        heads = {name.split(".")[0] for name in head_names(model)}
-        names = [
-            name
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear | Conv1D) and not heads & set(name.split("."))
-        ]
-        names = [name for name in names if not any(name.startswith(layer + ".") for layer in _appended(model))]
-        if self.targets == "queries-values":
-            last = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "c_attn")
-            names = [name for name in names if name.rsplit(".", 1)[-1] in last]
-        if not names:
-            raise RecipeError(
-                f'method.targets is "{self.targets}", and {type(model).__name__} has no such layers.',
-                "Use method.targets=all, or another method.",
-            )
-        return names
-
-    def merge(self, model: torch.nn.Module) -> PreTrainedModel:
-        """Add the updates to the weights that they belong to."""
-        merged: PreTrainedModel = model.merge_and_unload()  # type: ignore[operator]
-        return merged
+    def rates(self) -> Mapping[str, float]:
+        """LoRA+'s."""
+        return {"lora_B": self.b_rate} if self.b_rate != 1 else {}
 
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
-        """Write peft's files; ``base`` is what ``PeftModel.from_pretrained`` is to be given as its base."""
-        for config in model.peft_config.values():  # type: ignore[operator]
-            config.base_model_name_or_path = base
-            config.inference_mode = True
-        model.save_pretrained(folder, save_embedding_layers=False)  # type: ignore[operator]
-        return True
-
-
-def _appended(model: Any) -> list[str]:
-    """Full names of layers that are not in the pretrained weights, and so must be in the adapter."""
-    from tunesmith.models.heads import mean
-
-    return [name for name, module in model.named_modules() if isinstance(module, mean.MeanLayer) or _is_mean(module)]
-
-
-def _is_mean(module: Any) -> bool:
-    from tunesmith.models.heads import mean
-
-    return hasattr(module, "intermediate") and hasattr(module, "attention") and mean.is_mean(module)
-
-
-def _peft_type(task: Task) -> str | None:
-    kinds = {
-        "AutoModelForSequenceClassification": "SEQ_CLS",
-        "AutoModelForTokenClassification": "TOKEN_CLS",
-        "AutoModelForQuestionAnswering": "QUESTION_ANS",
-        "AutoModelForSeq2SeqLM": "SEQ_2_SEQ_LM",
-        "AutoModelForCausalLM": "CAUSAL_LM",
-    }
-    return kinds.get(task.auto_model)
+        """As all methods of peft, but for starts that change the base: there only the merged model is right."""
+        return self.start not in CHANGES_BASE and super().save_adapter(model, folder, base)

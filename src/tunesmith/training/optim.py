@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class OptimizerSettings:
     Args:
         layer_decay: factor for each layer further from the head; 1.0: one rate for all.
         head_learning_rate: for the head; None: ``learning_rate``.
+        factors: part of a parameter's name -> factor on its rate, beside all others.
     """
 
     learning_rate: float
@@ -30,6 +32,7 @@ class OptimizerSettings:
     layer_decay: float = 1.0
     head_learning_rate: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def depth(name: str, layers: int) -> int:
@@ -61,6 +64,7 @@ def parameter_groups(model: nn.Module, settings: OptimizerSettings) -> list[dict
             rate = settings.head_learning_rate or settings.learning_rate
         else:
             rate = settings.learning_rate * settings.layer_decay ** (layers - place)
+        rate *= math.prod(factor for part, factor in settings.factors.items() if part in name)
         decayed = parameter.ndim > 1 and "embedding" not in name
         groups.setdefault((rate, settings.weight_decay if decayed else 0.0), []).append(parameter)
     return [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
