@@ -200,12 +200,12 @@ def _data_name(manifest: Values) -> str:
 
 
 def _task(manifest: Values) -> Any:
-    return family("tasks").load(manifest["task"]["name"])
+    return family("tasks").make(manifest["task"]["name"], manifest["task"].get("options") or {})
 
 
 def _as_tuned(manifest: Values) -> Any:
     """The task as it was tuned: some choose the model's kind by what they are tuned from."""
-    task = family("tasks").make(manifest["task"]["name"], manifest["task"].get("options") or {})
+    task = _task(manifest)
     task.restore(manifest["task"].get("state") or {})
     return task
 
@@ -213,7 +213,7 @@ def _as_tuned(manifest: Values) -> Any:
 def _example(task: Any) -> str:
     """A row to be asked, as Python: a text, or the roles that are needed."""
     needed = [column for column in task.columns if column.required and not column.target]
-    if len(needed) == 1:
+    if len(needed) < 2:
         return "'...'"
     cells = {c.role: "'...'" if c.kind == "text" else "['...', '...']" for c in needed}
     return "{" + ", ".join(f"{role!r}: {cell}" for role, cell in cells.items()) + "}"

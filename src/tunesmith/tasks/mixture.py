@@ -120,6 +120,12 @@ class Mixture(Task):
         for part in self.parts.values():
             part.start_from(reference, pooling)
 
+    def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+        """As finely cut as the part that needs it finest, for all parts, so that they can share a pass."""
+        for part in self.parts.values():
+            processor = part.adapt(processor)
+        return processor
+
     def configure(self, config: PretrainedConfig) -> None:
         """Every part's head into the config."""
         import copy
@@ -224,23 +230,40 @@ class Mixture(Task):
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """``{"answers": {part: its prediction}}``, one a row."""
-        own: dict[str, list[tuple[Feature, np.ndarray]]] = {name: [] for name in self.parts}
+        answers: dict[int, dict[str, Any]] = {feature["row"]: {} for feature in features}
+        for name, (rows, arrays, own) in self._of_parts(outputs, features).items():
+            for row, prediction in zip(rows, self.parts[name].decode(arrays, own), strict=True):
+                answers[row][name] = prediction
+        return [{"answers": found} for _, found in sorted(answers.items())]
+
+    def choose(self, rows: Sequence[Row], outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> None:
+        """Each part on its own rows."""
+        for name, (own_rows, arrays, own) in self._of_parts(outputs, features).items():
+            self.parts[name].choose([rows[i] for i in own_rows], arrays, own)
+            self.state[name] = self.parts[name].state
+
+    def _of_parts(
+        self, outputs: Sequence[np.ndarray], features: Sequence[Feature]
+    ) -> dict[str, tuple[list[int], list[np.ndarray], list[Feature]]]:
+        """Part -> the rows that it answers, in order, its outputs and its own features."""
+        found: dict[str, list[tuple[Feature, np.ndarray]]] = {name: [] for name in self.parts}
         for flat, feature in zip(outputs, features, strict=True):
             start = 0
             for name in (name for name in self.parts if name in feature["parts"]):
                 width, length = self._width(name), len(feature["input_ids"])
                 size = width * length if self._reads_tokens(name) else width
                 array = flat[start : start + size]
-                own[name].append((feature, array.reshape(length, width) if self._reads_tokens(name) else array))
+                found[name].append((feature, array.reshape(length, width) if self._reads_tokens(name) else array))
                 start += size
-        answers: dict[int, dict[str, Any]] = {feature["row"]: {} for feature in features}
-        for name, found in own.items():
-            sub = [feature["parts"][name] for feature, _ in found]
-            arrays = [self.parts[name].infer(_Given(array), {})[0] for _, array in found]
-            rows = list(dict.fromkeys(feature["row"] for feature, _ in found))
-            for row, prediction in zip(rows, self.parts[name].decode(arrays, sub), strict=True):
-                answers[row][name] = prediction
-        return [{"answers": found} for _, found in sorted(answers.items())]
+        return {
+            name: (
+                list(dict.fromkeys(feature["row"] for feature, _ in own)),
+                [self.parts[name].infer(_Given(array), {})[0] for _, array in own],
+                [feature["parts"][name] for feature, _ in own],
+            )
+            for name, own in found.items()
+            if own
+        }
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """Each part's arrays as ``part/array``, of use where ``part/rows`` (bool [rows]) says so."""
