@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.core.contracts import Evidence, Prediction
+
 TIE = 1e-6
 """Cosines nearer than this are equal: the same tokens in another batch differ by the noise of float32."""
+SHOWN = 120
+"""Characters of a text in the evidence."""
 _BLOCK = 1024
 
 
@@ -20,6 +24,26 @@ class Retrieved:
     rank: np.ndarray
     best: np.ndarray
     confidence: np.ndarray
+
+
+def retrieval_evidence(
+    firsts: Sequence[str], seconds: Sequence[str], predictions: Sequence[Prediction], scale: float
+) -> Evidence:
+    """What metrics and reports read of predictions with ``vector`` and ``vector_pair``.
+
+    Returns:
+        ``rank`` float [rows], the place of a row's second text among all second texts; ``hit``: it is the first;
+        ``confidence``: softmax of the cosines, as in training; ``true`` and ``predicted_as``: texts.
+    """
+    one, other = (_stacked([p[key] for p in predictions]) for key in ("vector", "vector_pair"))
+    ranked = retrieved(firsts, seconds, one, other, scale)
+    return {
+        "rank": ranked.rank,
+        "hit": ranked.rank == 1,
+        "confidence": ranked.confidence,
+        "true": np.array([text[:SHOWN] for text in seconds], dtype=object),
+        "predicted_as": np.array([seconds[i][:SHOWN] for i in ranked.best], dtype=object),
+    }
 
 
 def retrieved(
@@ -70,3 +94,12 @@ def _block(
     best = np.where(rank == 1, mine, found.argmax(axis=1))
     logits = scale * (found - found.max(axis=1, keepdims=True))
     return rank, best, np.exp(logits[rows, best]) / np.exp(logits).sum(axis=1)
+
+
+def _stacked(vectors: list[Any]) -> Any:
+    """Lists as an array; rows of sparse matrices as one."""
+    if isinstance(vectors[0], list):
+        return np.asarray(vectors, dtype=np.float32)
+    from scipy.sparse import vstack
+
+    return vstack(vectors, format="csr")

@@ -16,7 +16,7 @@ from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.shapes.text_embedding import TextEmbeddingShape
 from tunesmith.tasks.embedding_features import batch_to_learn, sides, to_answer, to_learn
-from tunesmith.tasks.retrieval import retrieved
+from tunesmith.tasks.retrieval import retrieval_evidence
 from tunesmith.tasks.sequence import padded
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ RETRIEVAL = ("mrr", "recall_at_1", "recall_at_10", "ndcg_at_10")
 SCORED = ("spearman", "pearson")
 DIGITS = 7
 """Decimals of a vector's numbers in an answer: float32 has no more."""
-SHOWN = 120
 
 
 class EmbeddingRequest(BaseModel):
@@ -241,23 +240,14 @@ class TextEmbedding(Task):
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """Of scored pairs: ``value`` (scores, brought to 0 to 1 by the training rows') and ``predicted_value``.
 
-        Of others ``rank`` float [rows], the place of a row's second text among all second texts; ``hit``: it is the
-        first; ``confidence``: softmax of the cosines as in training; ``true``, ``predicted_as``: texts.
+        Of others ``rank``, ``hit``, ``confidence``, ``true`` and ``predicted_as``: see ``retrieval``.
         """
         found = [self._row(row, i, target=True) for i, row in enumerate(rows)]
         if self._kind == "scored":
             scores = np.array([_required_score(row, i) for i, row in enumerate(found)])
             return {"value": self._scaled(scores), "predicted_value": np.array([p["score"] for p in predictions])}
         firsts, seconds = ([row[role] for row in found] for role in ("text", "text_pair"))
-        one, other = (_stacked([p[key] for p in predictions]) for key in ("vector", "vector_pair"))
-        ranked = retrieved(firsts, seconds, one, other, self.scale)
-        return {
-            "rank": ranked.rank,
-            "hit": ranked.rank == 1,
-            "confidence": ranked.confidence,
-            "true": np.array([text[:SHOWN] for text in seconds], dtype=object),
-            "predicted_as": np.array([seconds[i][:SHOWN] for i in ranked.best], dtype=object),
-        }
+        return retrieval_evidence(firsts, seconds, predictions, self.scale)
 
     def request_model(self) -> type[BaseModel]:
         """A text, or a pair."""
@@ -327,11 +317,3 @@ def _required_score(row: Mapping[str, Any], index: int) -> float:
     if "score" not in row:
         raise DataError(f"Row {index + 1} has no score.", "Give every row one, or leave the row out.")
     return float(row["score"])
-
-
-def _stacked(vectors: list[Any]) -> Any:
-    if isinstance(vectors[0], list):
-        return np.asarray(vectors, dtype=np.float32)
-    from scipy.sparse import vstack
-
-    return vstack(vectors, format="csr")
