@@ -1,0 +1,29 @@
+"""A linear head fitted in one go: logistic regression on finished vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def fitted(
+    vectors: np.ndarray, classes: np.ndarray, count: int, *, shares: np.ndarray | None = None, strength: float = 10.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [count, width] and biases [count] of the layer whose softmax is the logistic regression.
+
+    Args:
+        vectors: [rows, width]; brought to a mean length of 1 for the fit, so that ``strength`` means the same for all.
+        classes: int [rows], below ``count``; a class that is in none of them is never the answer.
+        shares: how much each row counts, [rows]; None: all alike.
+        strength: the inverse of the regularisation (scikit-learn's C).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
+    model = LogisticRegression(C=strength, max_iter=1000).fit(vectors / scale, classes, sample_weight=shares)
+    weight, bias = np.zeros((count, vectors.shape[1])), np.full(count, -1e4)
+    if len(model.classes_) == 2:  # one line for two classes: half of it for each
+        signs = np.array([[-0.5], [0.5]])
+        weight[model.classes_], bias[model.classes_] = signs * model.coef_, (signs * model.intercept_)[:, 0]
+    else:
+        weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
+    return weight / scale, bias
