@@ -22,5 +22,6 @@ STRATEGIES = Registry(
         "lwf": "tunesmith.training.strategies.lwf:Lwf",
         "ewc": "tunesmith.training.strategies.ewc:Ewc",
         "replay": "tunesmith.training.strategies.replay:Replay",
+        "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
     },
 )
