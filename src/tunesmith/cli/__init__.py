@@ -48,6 +48,11 @@ VERBS: dict[str, Verb] = {
             "tunesmith predict out/reviews --file new.csv --json",
         ),
     ),
+    "query": Verb(
+        "tunesmith.cli.query:query",
+        "which rows of an unlabelled file to label next",
+        ("tunesmith query out/reviews unlabelled.csv --count 100 -o next.csv",),
+    ),
     "convert": Verb(
         "tunesmith.cli.convert:convert",
         "write annotated rows, or predictions, in another format",

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.core.errors import RecipeError
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 """``def verb(..., json: Json = False)``."""
 
@@ -38,3 +40,21 @@ def split_overrides(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     given = list(arguments)
     return [a for a in given if not is_override(a)], [a for a in given if is_override(a)]
+
+
+def columns_by_role(pairs: Iterable[str]) -> dict[str, str]:
+    """``--column`` options as role -> column.
+
+    >>> columns_by_role(["text=review"])
+    {'text': 'review'}
+
+    Raises:
+        RecipeError: one is not ROLE=COLUMN.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        role, equals, name = pair.partition("=")
+        if not (role and equals and name):
+            raise RecipeError(f'--column is "{pair}".', "Write ROLE=COLUMN, for example: --column text=review")
+        found[role] = name
+    return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli.frame import emit
-from tunesmith.cli.options import Json
+from tunesmith.cli.options import Json, columns_by_role
 from tunesmith.core.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def predict(
     if output is not None:
         check_suffix(output)
     opened = read_bundle(bundle)
-    questions = _questions(opened, texts or [], file, _columns(column or []))
+    questions = _questions(opened, texts or [], file, columns_by_role(column or []))
     predictor = opened.predictor(runtime, batch_size=batch_size)
     answered = answers(predictor, questions)
     if output is None and json:
@@ -86,16 +86,6 @@ def _questions(bundle: Bundle, texts: list[str], file: str | None, columns: dict
         )
         print(told, file=sys.stderr)
     return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained))
-
-
-def _columns(pairs: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs:
-        role, equals, name = pair.partition("=")
-        if not (role and equals and name):
-            raise RecipeError(f'--column is "{pair}".', "Write ROLE=COLUMN, for example: --column text=review")
-        found[role] = name
-    return found
 
 
 @contextmanager

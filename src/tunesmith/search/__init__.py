@@ -1,0 +1,1 @@
+"""What to try or to label next: pure functions over figures that others measured."""
