@@ -4,6 +4,8 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
 
     config.json model.safetensors tokenizer.json ...   what transformers reads
     adapter/                                           what peft reads, when a method trained an adapter
+    base/                                              instead of the first line, where the method's parts cannot be
+                                                       merged: the plain model, to which adapter/ must be added
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
@@ -29,6 +31,7 @@ MANIFEST = "tunesmith.json"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 ADAPTER = "adapter"
+BASE = "base"
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 REPORT = "report.json"

@@ -8,14 +8,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.atomic import part_folder, put_in_place
 from tunesmith.bundle.integrity import files_in, records_of
-from tunesmith.bundle.layout import MANIFEST, Manifest
+from tunesmith.bundle.layout import BASE, MANIFEST, Manifest
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, TunesmithError
 
@@ -129,7 +129,7 @@ def check_target(target: str | Path, *, replace: bool = False, need_bytes: int =
     return place
 
 
-def write_model(folder: Path, model: Any, processor: Any) -> None:
+def write_model(folder: Path, model: Any, processor: Any, base: Mapping[str, Any] | None = None) -> None:
     """The plain Hugging Face part: ``config.json`` (with id2label), ``model.safetensors``, the tokenizer's files.
 
     An adapter is the method's to write, into ``folder / ADAPTER``.
@@ -138,13 +138,18 @@ def write_model(folder: Path, model: Any, processor: Any) -> None:
         folder: what ``fill`` of ``write_bundle`` is given.
         model: a transformers model, its method's parts merged. A shortened mean layer is made whole again.
         processor: its tokenizer.
+        base: only these weights, into ``folder / BASE``: the model has parts that no plain one has. Nothing but the
+            tokenizer is then where transformers looks for a model, so that none is loaded without those parts.
     """
     from tunesmith.models.heads import mean
     from tunesmith.models.load import quiet
 
     mean.restore(model)
     with quiet():
-        model.save_pretrained(folder)
+        if base is None:
+            model.save_pretrained(folder)
+        else:
+            model.save_pretrained(folder / BASE, state_dict=dict(base))
         processor.save_pretrained(folder)
 
 

@@ -18,6 +18,15 @@ WEIGHTS, ABOUT = "adapter.safetensors", "adapter.json"
 Model = TypeVar("Model", bound="nn.Module")
 
 
+PARTS = (".bottleneck.", ".prefix_keys", ".prefix_values")
+"""In the names of weights that no plain model has."""
+
+
+def of_base(model: Any) -> dict[str, Any]:
+    """The weights that a plain model of the same class has: name -> tensor."""
+    return {name: value for name, value in model.state_dict().items() if not any(part in name for part in PARTS)}
+
+
 def write(model: Any, folder: str, method: str, base: str) -> None:
     """The trained weights of a model, its head among them.
 

@@ -104,6 +104,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     reference = resolve_model(
         model.name, revision=model.revision, language=data.language, trust_remote_code=model.trust_remote_code
     )
+    _fits_model(method, task, reference)
     length = min(model.max_length or task.window, reference.max_length)
     full = recipe.model_copy(
         update={
@@ -159,6 +160,18 @@ def _fits(method: Method, task: Task) -> None:
         raise RecipeError(
             f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",
             "Use method=freeze to train the upper layers only, or method=lora.",
+        )
+
+
+def _fits_model(method: Method, task: Task, reference: ModelReference) -> None:
+    if type(method).fits is Method.fits:
+        return
+    from tunesmith.models.load import load_config
+
+    if why := method.fits(task, load_config(reference)):
+        raise RecipeError(
+            f"method={method.name} cannot be used with {task.name} on {reference.name}: {why}.",
+            "Use another method: tunesmith plugins methods. lora fits all.",
         )
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -161,6 +162,7 @@ class _Run:
     def tuned(self) -> tuple[dict[str, int], Trained, bool]:
         """Train: counts of weights, how it went, and whether an adapter lies in the run's folder."""
         plan = self.plan
+        self.processor = plan.method.adapt(self.processor)
         adapted = plan.method.apply(self.model, plan.task)
         counts = _counts(adapted)
         trained = self.stage("train", lambda: self._train(adapted))
@@ -237,12 +239,15 @@ class _Run:
         metric = METRICS.load(plan.task.metrics[0])
         tie = "log_loss" if "log_loss" in plan.task.metrics else None
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)
+        optimizer = with_fields(settings.optimizer, factors=plan.method.rates())
+        settings = with_fields(settings, optimizer=optimizer)
         trainee = self.computing if plan.method.frozen_backbone else adapted
         used = torch.from_numpy(self.task.token_ids(features)).long()
         with fast_training(trainee, used, plan.machine.device):
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
-                evaluate=self._validation(trainee), strategies=plan.strategies, trackers=plan.trackers,
+                evaluate=self._validation(trainee), strategies=[*plan.strategies, *plan.method.strategies()],
+                trackers=plan.trackers,
             )  # fmt: skip
 
     def _encoded(self, rows: Sequence[Row]) -> list[Feature]:

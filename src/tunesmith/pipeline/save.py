@@ -34,6 +34,7 @@ from tunesmith.bundle.write import write_bundle, write_model
 from tunesmith.core.artefacts import Figure, Parity
 from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.html import render
+from tunesmith.methods.apart import of_base
 from tunesmith.models.heads import mean
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ def save(
     predictions = plan.task.decode(arrays, features)
 
     def fill(part: Path) -> None:
-        write_model(part, model, processor)
-        plan.task.accompany(str(part), model.config, plan.max_length)
+        plain = plan.method.plain
+        write_model(part, model, processor, base=None if plain else of_base(model))
+        if plain:
+            plan.task.accompany(str(part), model.config, plan.max_length)
         if adapter:
             shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
         for name in (LOG, "broken_rows.csv"):
@@ -92,7 +95,8 @@ def save(
     def finish(part: Path, manifest: Manifest) -> None:
         # An appended layer is not in the base's own config; its weights are in the adapter.
         beside = {"num_hidden_layers": model.config.num_hidden_layers} if mean.has_mean(model) else {}
-        card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=beside if adapter else None)
+        by_peft = beside if adapter and plan.method.plain else None
+        card = model_card(plan.bundle.name, manifest.to_json(), report, adapter=by_peft)
         (part / CARD).write_text(card, "utf-8")
 
     write_bundle(

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tunesmith.bundle.layout import ADAPTER, BASE
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
+from tunesmith.core.registry import family
 from tunesmith.models.load import auto_class, quiet
 
 if TYPE_CHECKING:
@@ -89,10 +91,12 @@ def load_model(bundle: Bundle) -> Any:
     import transformers
 
     auto = auto_class(bundle.task.auto_model)
+    apart = (bundle.path / BASE).is_dir()
+    folder = bundle.path / BASE if apart else bundle.path
     local = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         with quiet():
-            model, found = auto.from_pretrained(bundle.path, dtype=torch.float32, output_loading_info=True, **local)
+            model, found = auto.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **local)
     except (OSError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split())
         raise BundleError(
@@ -102,6 +106,10 @@ def load_model(bundle: Bundle) -> Any:
     if found["missing_keys"]:
         names = ", ".join(sorted(found["missing_keys"])[:3])
         raise BundleError(f"The weights of {bundle.path} lack {names}: they would be random.", "Tune it anew.")
+    if apart:
+        record = bundle.manifest.method
+        method = family("methods").make(record.name, record.options)
+        model = method.restore(model, bundle.task, str(bundle.path / ADAPTER))
     return model
 
 
