@@ -128,6 +128,13 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
+    if not _plain(manifest):
+        lines = [
+            f"{code('base/')} is the model without what was trained: alone it gives other answers. transformers has "
+            f"no place for the parts in {code('adapter/')}, and finds no model in this folder; Tunesmith puts both "
+            "together.",
+            "",
+        ]
     lines += ["With Tunesmith, which checks every file and reads long texts in windows:", "", *block(ours, "python")]
     if adapter is not None:
         lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest, adapter), "python")]
@@ -208,6 +215,12 @@ def _as_tuned(manifest: Values) -> Any:
     task = _task(manifest)
     task.restore(manifest["task"].get("state") or {})
     return task
+
+
+def _plain(manifest: Values) -> bool:
+    """Whether transformers alone can load it."""
+    method = family("methods").make(manifest["method"]["name"], manifest["method"].get("options") or {})
+    return bool(method.plain)
 
 
 def _example(task: Any) -> str:
