@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.optim import OptimizerSettings
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 ROWS = toy_rows("en", 40) + [
     {**row, "label": {"消极": "negative", "积极": "positive"}[row["label"]]} for row in toy_rows("zh", 24)

@@ -85,7 +85,7 @@ class FromBundle:
         device = str(next(iter(run.model.parameters())).device)
         self.runtime = TorchRuntime.open(bundle, device=device)
         self.model: Any = self.runtime.model.requires_grad_(False)
-        self.columns = columns(run.task.name, _names(run.model), _names(self.model), wanted)
+        self.columns = columns(run.task.name, _names(run.model, run.task), _names(self.model, bundle.task), wanted)
         self._of_rows: torch.Tensor | None = None
         if bundle.processor.get_vocab() != run.processor.get_vocab():
             self._of_rows = self._read(bundle, run, wanted)
@@ -150,8 +150,12 @@ def _outputs(run: Any, model: Any, batch: Batch) -> Any:
         return run.task.forward(model, batch)
 
 
-def _names(model: Any) -> list[str]:
-    heads = getattr(model.config, "several_heads", None)
-    if heads:
-        return [f"{name}: {about}" for name, about in heads.items()]
+def _names(model: Any, task: Any) -> list[str]:
+    """What the logits stand for."""
+    if parts := getattr(task, "parts", None):
+        return [
+            f"{name}/{label}"
+            for name, part in parts.items()
+            for label in part.state.get("labels") or part.state.get("tags") or [part.name]
+        ]
     return [str(name) for _, name in sorted(model.config.id2label.items())]
