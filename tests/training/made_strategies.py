@@ -12,6 +12,9 @@ from tunesmith.core.contracts import Strategy
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
 
+APART = ("contrastive", "uda", "pseudo_labels")
+"""Those with unlabelled rows, or a phase of their own: they have their own tests."""
+NAMES = sorted(set(family("strategies")) - set(APART))
 OPTIONS: dict[str, dict[str, Any]] = {
     "ema": {"decay": 0.8},
     "swa": {"begin": 0.2, "every": 2},

@@ -22,7 +22,7 @@ from tunesmith.training.run_state import RunState
 from tunesmith.training.strategies.multi_task import MultiTask
 from tunesmith.training.strategies.order import ordered
 
-NAMES = sorted(name for name in family("strategies") if name != "contrastive")
+NAMES = made_strategies.NAMES
 EN, ZH = "The room was great, and the staff liked us.", "房间很干净，服务也很好。"
 
 

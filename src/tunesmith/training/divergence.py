@@ -11,9 +11,9 @@ from tunesmith.core.contracts import Feature
 from tunesmith.core.errors import TrainingError
 
 WINDOW = 20
-"""Batches whose mean is looked at: one batch may be odd."""
+"""Batches that are looked at together."""
 EXPLODED = 10.0
-"""The factor above the first batches' mean (at least 1: a run may start close to zero) that no run comes back from."""
+"""The factor above the first batches' loss (at least 1: a run may start close to zero) that no run comes back from."""
 SHOWN = 16
 HINT = "Try a smaller training.learning_rate (a third), training.clip=1.0 or training.precision=fp32"
 
@@ -47,8 +47,8 @@ class Watch:
         first, latest = self.seen[:WINDOW], self.seen[WINDOW:]
         if exploded(first, latest):
             raise diverged(
-                f"The mean loss of the last {WINDOW} batches is {np.mean(latest):.3g} at step {step}, and was "
-                f"{np.mean(first):.3g} over the first",
+                f"The median loss of the last {WINDOW} batches is {np.median(latest):.3g} at step {step}, and was "
+                f"{np.median(first):.3g} over the first",
                 features,
             )
 
@@ -59,8 +59,11 @@ class Watch:
 
 
 def exploded(first: Sequence[float], latest: Sequence[float]) -> bool:
-    """Whether ``latest`` losses, ``WINDOW`` of them, are ``EXPLODED`` times the ``first`` ones or more, on average."""
-    return len(latest) == WINDOW and float(np.mean(latest)) > EXPLODED * max(1.0, float(np.mean(first)))
+    """Whether the median of ``latest`` losses, ``WINDOW`` of them, is ``EXPLODED`` times that of the ``first``.
+
+    The median: one odd batch may have any loss.
+    """
+    return len(latest) == WINDOW and float(np.median(latest)) > EXPLODED * max(1.0, float(np.median(first)))
 
 
 def diverged(what: str, features: Sequence[Feature]) -> TrainingError:
