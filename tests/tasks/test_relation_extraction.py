@@ -171,8 +171,8 @@ def test_a_relation_that_no_training_row_has(bert_processor: Any) -> None:
 @pytest.mark.parametrize("label", ["Other", "no_relation", "NA", "unknown", "无"])
 def test_the_label_that_means_none_is_known(label: str) -> None:
     given = [*rows()[:2], row(TEXT, "staff", "room", label)]
-    assert learned(given).state["none"] == label
-    assert learned(given, none_label=None).state["none"] is None
+    assert learned(given).state["none"] == label and f'"{label}" is taken' in learned(given).notes[0]
+    assert learned(given, none_label=None).state["none"] is None and not learned(given, none_label=None).notes
     assert learned(rows()[:2]).state["none"] is None
     with pytest.raises(DataError, match='none_label is "Othr".* Did you mean "Other"'):
         learned(rows(), none_label="Othr")

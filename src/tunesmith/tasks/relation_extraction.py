@@ -90,6 +90,14 @@ class RelationExtraction(Task):
         """The relations, "no relation" among them."""
         return list(self.state.get("labels", []))
 
+    @property
+    def notes(self) -> list[str]:
+        """What was taken for "no relation", in words."""
+        none = self.state.get("none")
+        if none is None or self.none_label != "auto":
+            return []
+        return [f'"{none}" is taken to mean that there is no relation (else: task.none_label=null).']
+
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The relations and the rows of each, the one that means none, and whether entities have kinds."""
         counts: Counter[str] = Counter()
