@@ -21,8 +21,12 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
 
 
 @contextmanager
-def answers_file(path: Path) -> Iterator[Write]:
+def answers_file(path: Path, *, errors: bool = True) -> Iterator[Write]:
     """Write answers into a file, by its suffix; the file appears when all are there.
+
+    Args:
+        path: where to.
+        errors: whether a table has a column for what could not be answered.
 
     Raises:
         TunesmithError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
@@ -31,7 +35,7 @@ def answers_file(path: Path) -> Iterator[Write]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
-            with writer(file, path.suffix.lower()) as write:
+            with writer(file, path.suffix.lower(), errors=errors) as write:
                 yield write
             file.flush()
             os.fsync(file.fileno())
@@ -54,13 +58,13 @@ def check_suffix(path: Path) -> None:
 
 
 @contextmanager
-def writer(file: TextIO, form: str) -> Iterator[Write]:
+def writer(file: TextIO, form: str, *, errors: bool = True) -> Iterator[Write]:
     """Write answers to an open file as ".json", ".jsonl", ".csv" or ".tsv"."""
     if form == ".json":
         with _json(file) as write:
             yield write
     elif form in (".csv", ".tsv"):
-        yield _csv(file, "," if form == ".csv" else "\t")
+        yield _csv(file, "," if form == ".csv" else "\t", errors)
     else:
         yield lambda question, answer: print(_line(together(question, answer)), file=file)
 
@@ -106,13 +110,13 @@ def _json(file: TextIO) -> Iterator[Write]:
     file.write("]}\n")
 
 
-def _csv(file: TextIO, delimiter: str) -> Write:
+def _csv(file: TextIO, delimiter: str, errors: bool) -> Write:
     """The first answer says which columns there are; values that are no scalars are JSON."""
     names: list[str] = []
     table: Any = csv.writer(file, delimiter=delimiter, lineterminator="\n")
 
     def write(question: Question, answer: Prediction) -> None:
-        values = together(question, {"error": "", **answer})
+        values = together(question, {"error": "", **answer} if errors else answer)
         if not names:
             names.extend(sorted(values, key=lambda name: name == "error"))
             table.writerow(names)

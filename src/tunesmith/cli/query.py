@@ -56,7 +56,7 @@ def query(
     if output is None:
         emit({**result, "picked": [{**dict(p.question.given), **suggestion(p)} for p in found.picked]}, json)
         return
-    with answers_file(output) as write:
+    with answers_file(output, errors=False) as write:
         for picked in found.picked:
             write(picked.question, suggestion(picked))
     emit({**result, "output": output}, json, _line)

@@ -54,7 +54,7 @@ class Synonyms(Augmentation):
 
     @cached_property
     def _more(self) -> thesaurus.Lookup:
-        return thesaurus.wordnet(self.wordnet)
+        return thesaurus.of_wordnet(self.wordnet)
 
     def rewrite(self, text: str, draw: random.Random) -> str:
         """The text with some of its words replaced; as it was where none has a synonym."""

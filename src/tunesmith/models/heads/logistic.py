@@ -11,19 +11,22 @@ def fitted(
     """Weights [count, width] and biases [count] of the layer whose softmax is the logistic regression.
 
     Args:
-        vectors: [rows, width]; brought to a mean length of 1 for the fit, so that ``strength`` means the same for all.
+        vectors: [rows, width]; brought around 0 to a mean length of 1 for the fit, so that ``strength`` means the same
+            for all encoders, those too whose texts all lie in one narrow cone.
         classes: int [rows], below ``count``; a class that is in none of them is never the answer.
         shares: how much each row counts, [rows]; None: all alike.
         strength: the inverse of the regularisation (scikit-learn's C).
     """
     from sklearn.linear_model import LogisticRegression
 
-    scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
-    model = LogisticRegression(C=strength, max_iter=1000).fit(vectors / scale, classes, sample_weight=shares)
+    center = vectors.mean(axis=0)
+    scale = float(np.linalg.norm(vectors - center, axis=1).mean()) or 1.0
+    model = LogisticRegression(C=strength, max_iter=1000)
+    model.fit((vectors - center) / scale, classes, sample_weight=shares)
     weight, bias = np.zeros((count, vectors.shape[1])), np.full(count, -1e4)
     if len(model.classes_) == 2:  # one line for two classes: half of it for each
         signs = np.array([[-0.5], [0.5]])
         weight[model.classes_], bias[model.classes_] = signs * model.coef_, (signs * model.intercept_)[:, 0]
     else:
         weight[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
-    return weight / scale, bias
+    return weight / scale, bias - weight @ center / scale

@@ -23,5 +23,7 @@ STRATEGIES = Registry(
         "ewc": "tunesmith.training.strategies.ewc:Ewc",
         "replay": "tunesmith.training.strategies.replay:Replay",
         "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
+        "pseudo_labels": "tunesmith.training.strategies.pseudo_labels:PseudoLabels",
+        "uda": "tunesmith.training.strategies.uda:Uda",
     },
 )

@@ -11,13 +11,17 @@ from tunesmith.core.errors import RecipeError
 SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
+OF_ANSWERS = (*SHAPES, "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
+"""What works on a model's answers or on labels beside the training rows'."""
 
 INNERMOST_FIRST: tuple[str, ...] = (
+    "contrastive",
     "multi_task",
     *SHAPES,
     "supcon",
     "distill",
     "lwf",
+    "pseudo_labels",
     "uda",
     "r_drop",
     "neftune",
@@ -38,6 +42,11 @@ CLASHES: dict[frozenset[str], str] = {
     **_pairs(SHAPES, "each takes the loss's place; focal and label_smoothing have the others as options."),
     **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
     **_pairs(AVERAGES, "both put an average in the weights' place."),
+    **{
+        frozenset({"contrastive", name}): "contrastive learns from pairs of the training rows and fits its head at the "
+        "end; until then the model has no answers to work on."
+        for name in OF_ANSWERS
+    },
     **{
         frozenset({"multi_task", name}): "the parts' own losses are taken apart, and a shaped one is of all together."
         for name in SHAPES

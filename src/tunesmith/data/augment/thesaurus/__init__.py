@@ -61,7 +61,7 @@ def matches(text: str, table: Mapping[str, list[str]], more: Lookup) -> list[tup
     return found
 
 
-def wordnet(where: str) -> Lookup:
+def of_wordnet(where: str) -> Lookup:
     """Lookup in WordNet's files; nothing is found where ``where`` is "none".
 
     Raises:
