@@ -35,6 +35,33 @@ VERBS: dict[str, Verb] = {
         ),
         RESUMES,
     ),
+    "search": Verb(
+        "tunesmith.cli.search:search",
+        "try settings on the validation rows, then tune with the best",
+        (
+            "tunesmith search reviews.csv --trials 20",
+            'tunesmith search reviews.csv method=lora search.space="{training.learning_rate: [1e-4, 5e-3, log]}"',
+            "tunesmith search recipe.yaml --storage sqlite:///trials.db --jobs 2 --json",
+        ),
+        "Run the same command again: it goes on with the trials that it has.",
+    ),
+    "scout": Verb(
+        "tunesmith.cli.scout:scout",
+        "the ladder from the majority to full tuning, within a time budget",
+        (
+            "tunesmith scout reviews.csv --budget 10m",
+            "tunesmith scout reviews.csv --budget 1h --report scout.html --json",
+        ),
+    ),
+    "learn": Verb(
+        "tunesmith.cli.learn:learn",
+        "learn new rows and classes, and keep what a bundle knows",
+        (
+            "tunesmith learn out/reviews new.csv --protect reviews.csv bundle=out/reviews-2",
+            "tunesmith learn out/reviews new.csv --protect old.csv --strategy replay --max-forgetting 0.02 --json",
+        ),
+        RESUMES,
+    ),
     "evaluate": Verb(
         "tunesmith.cli.evaluate:evaluate",
         "measure a bundle on a data file",

@@ -14,6 +14,7 @@ from tunesmith.evaluation import words
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.plots.curves import curves, series
 from tunesmith.evaluation.plots.heatmap import heatmap
+from tunesmith.evaluation.plots.importance import importance_plot
 from tunesmith.evaluation.plots.ladder import ladder_plot
 from tunesmith.evaluation.plots.reliability import reliability_plot
 
@@ -62,6 +63,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
         "validation": curves({f"validation {primary}": series(history, f"validation/{primary}")}, "Validation"),
         "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
         "reliability": reliability_plot(calibration["bins"]) if calibration else "",
+        "importance": importance_plot((report.get("search") or {}).get("importance", {})),
     }
     safe = need("markupsafe", extra="train", purpose="report.html").Markup
     return {name: safe(svg) for name, svg in drawn.items()}

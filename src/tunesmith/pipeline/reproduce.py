@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.bundle.environment import packages
 from tunesmith.bundle.layout import ENVIRONMENT
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.run import run
@@ -30,6 +31,11 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
         TunesmithError: the bundle is damaged, or its data or model cannot be had any more.
     """
     first = read_bundle(path)
+    if first.manifest.lineage.parent is not None:
+        raise BundleError(
+            f"{first.path} was learned on from another bundle, which a recipe alone does not make again.",
+            "Run the same tunesmith learn command again, from the same bundle.",
+        )
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
         target = output or str(Path(scratch, first.path.name))
         recipe = Recipe.model_validate({**first.manifest.recipe, "bundle": target})

@@ -1,0 +1,183 @@
+"""Continual learning: a bundle learns new rows and classes, and what it forgets is measured, always."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.layout import REPORT, WEIGHTS
+from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.rows import inputs_only
+from tunesmith.core.contracts import Evidence, Prediction, Row, Task
+from tunesmith.core.errors import BundleError, RecipeError, TrainingError
+from tunesmith.core.recipe import PluginBlock, Recipe
+from tunesmith.core.registry import family, options_of
+from tunesmith.evaluation.forgetting import before_and_after, forgetting_words, forgotten, over_known
+from tunesmith.evaluation.words import number
+from tunesmith.models.heads.grow import class_names, keep_rows
+from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.protected import Protected, as_recipe, protected
+from tunesmith.pipeline.run import Addition, run
+from tunesmith.tasks.grown import grown
+
+DEFAULT = "replay"
+"""The strategy where none is named and the protected rows are there to be replayed."""
+REFUSED = {
+    "mixture": "its parts have heads of their own; tune it again with data.parts",
+    "text-regression": "its numbers were scaled by the rows that it was tuned on; tune it again on all rows",
+    "entities-and-relations": "its two heads grow together; tune it again on all rows",
+}
+"""Tasks that cannot learn on, and why."""
+
+
+@dataclass(frozen=True)
+class LearnOptions:
+    """What is asked of a bundle that learns on.
+
+    Args:
+        protect: file of rows that must not be forgotten.
+        strategies: names; None: replay.
+        max_forgetting: of the primary metric on the protected rows; more does not ship. None: measured only.
+    """
+
+    protect: str
+    strategies: Sequence[str] | None = None
+    max_forgetting: float | None = None
+
+
+def learn(
+    bundle: str | Path, file: str, overrides: Sequence[str], options: LearnOptions, *, overwrite: bool = False,
+    fresh: bool = False,
+) -> Bundle:  # fmt: skip
+    """Learn a file's rows, from a bundle's own weights, head included.
+
+    Args:
+        file: the new rows; labels that the bundle does not know become new classes.
+        overrides: of the recipe: ``training.epochs=2``.
+        overwrite: write over a bundle of the same name.
+        fresh: forget what an unfinished run left.
+
+    Raises:
+        TunesmithError: something does not fit, before anything heavy; or more is forgotten than is allowed.
+    """
+    parent = read_bundle(bundle)
+    _can_learn(parent)
+    recipe = as_recipe(parent, file, list(overrides), str(free_sibling(parent.path)))
+    recipe = _with_strategies(recipe, parent, options)
+    old = protected(parent, options.protect)
+    planned = plan(recipe, replace=overwrite)
+    _continue(planned, parent, old)
+    return run(planned, replace=overwrite, fresh=fresh, addition=_Learned(planned, parent, old, options.max_forgetting))
+
+
+def free_sibling(path: Path) -> Path:
+    """``NAME-2`` beside a bundle, or the first number that is free."""
+    choices = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
+    return next(choice for choice in choices if not choice.exists())
+
+
+def _can_learn(parent: Bundle) -> None:
+    name = parent.manifest.task.name
+    if name in REFUSED:
+        raise RecipeError(f"A bundle of {name} cannot learn on: {REFUSED[name]}.", "See docs/continual.md.")
+    if not (parent.path / WEIGHTS).is_file():
+        raise BundleError(
+            f"{parent.path} has no {WEIGHTS}: its method ({parent.manifest.method.name}) keeps the base apart.",
+            "Learn on from a bundle whose method is merged: full, freeze, head, lora ...",
+        )
+
+
+def _with_strategies(recipe: Recipe, parent: Bundle, options: LearnOptions) -> Recipe:
+    """The named strategies among the recipe's own, with the rows to protect or the bundle to stay near to."""
+    known, own = family("strategies"), [block.name for block in recipe.training.strategies]
+    wanted = options.strategies
+    if wanted is None:
+        wanted = [DEFAULT] if DEFAULT in known and not own else []
+    blocks = list(recipe.training.strategies)
+    for name in wanted:
+        fields = options_of(known.load(name)).model_fields
+        extra = {"path": options.protect} if {"path", "rows"} <= set(fields) else {}
+        frozen = family("methods").load(recipe.method.name).frozen_backbone
+        if "before" in fields and not frozen:
+            extra = {"before": str(parent.path)}
+        blocks.append(PluginBlock(name=name, **extra))
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"strategies": blocks})})
+
+
+def _continue(planned: Plan, parent: Bundle, old: Protected) -> None:
+    """Make a plan one that goes on from the bundle."""
+    planned.parent = str(parent.manifest.to_json()["seal"])
+    planned.task.restore(grown(parent.task.state, planned.task.state))
+    data = planned.data
+    data.validation = [*data.validation, *old.validation]
+    data.fingerprints = {**data.fingerprints, "protected": old.fingerprints}
+    data.notes.append(old.note)
+    for strategy in planned.strategies:
+        if getattr(strategy, "path", "") and hasattr(strategy, "rows"):
+            # Only what is not measured on; the recipe names the file, not its rows.
+            vars(strategy).update(path="", rows=[dict(row) for row in old.memory])
+
+
+class _Learned(Addition):
+    """The parent's head at the start; at the end, what was forgotten."""
+
+    def __init__(self, planned: Plan, parent: Bundle, old: Protected, most: float | None) -> None:
+        self.plan, self.parent, self.old, self.most = planned, parent, old, most
+
+    def built(self, model: Any) -> None:
+        if hasattr(model.config, "id2label") and class_names(self.parent.path):
+            keep_rows(model, self.parent.path)
+
+    def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
+        report["forgetting"] = self._measured(predictor)
+        if self.most is not None and report["forgetting"]["forgetting"]["value"] > self.most:
+            (folder / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
+            raise TrainingError(
+                f"More is forgotten than --max-forgetting {self.most:g} allows, so no bundle is written: "
+                f"{report['forgetting']['words']}",
+                f"The report is {folder / REPORT}. Try --strategy replay --strategy ewc, fewer epochs, a smaller rate.",
+            )
+
+    def _measured(self, predictor: Predictor) -> dict[str, Any]:
+        task, known = self.plan.task, len(getattr(self.parent.task, "labels", []))
+        earlier = self.parent.predictor(device=self.plan.machine.device)
+        options = self.plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
+
+        def sides(rows: Sequence[Row]) -> tuple[Evidence, Evidence]:
+            asked = inputs_only(task, rows)
+            before = [padded(answer, task) for answer in earlier.predict(asked)]
+            return task.evidence(rows, before), task.evidence(rows, predictor.predict(asked))
+
+        before, after = sides(self.old.measured)
+        kept = before_and_after(over_known(before, known), over_known(after, known), task.metrics, **options)
+        before, after = sides(self.plan.data.test)
+        gained = before_and_after(before, after, task.metrics, **options)
+        metric = next(iter(kept["compared"]))
+        new = gained["compared"][task.metrics[0]]
+        words = (
+            f"{forgetting_words(kept, metric)} On {gained['rows']:,} new test rows {task.metrics[0]} was "
+            f"{number(new['second_value'])} and is {number(new['first_value'])}."
+        )
+        return {
+            "parent": {"path": str(self.parent.path), "seal": self.plan.parent},
+            "strategies": [strategy.name for strategy in self.plan.strategies],
+            "new_classes": list(getattr(task, "labels", []))[known:],
+            "forgetting": forgotten(kept, metric),
+            "max_forgetting": self.most,
+            "protected": kept,
+            "new": gained,
+            "note": self.old.note,
+            "words": words,
+        }
+
+
+def padded(answer: Prediction, task: Task) -> Prediction:
+    """An earlier bundle's answer with a score of 0 for the classes that it did not know."""
+    scores = answer.get("scores")
+    if not isinstance(scores, dict):
+        return answer
+    return {**answer, "scores": {label: scores.get(label, 0.0) for label in getattr(task, "labels", scores)}}

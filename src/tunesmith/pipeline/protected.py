@@ -1,0 +1,93 @@
+"""The rows that a bundle must not forget: some to remember by, some to measure on, never the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.bundle.read import Bundle
+from tunesmith.core.contracts import Row
+from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.data.prepare import prepare
+from tunesmith.data.read import read
+
+MEASURED, CHOSEN_ON = 0.5, 0.2
+"""Shares of rows that are not the bundle's own: half is measured on; of the others a fifth helps to choose."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """Rows by role.
+
+    Args:
+        memory: what strategies may learn from.
+        validation: the best checkpoint is chosen on these beside the new ones.
+        measured: forgetting is measured on these.
+        note: where they come from, in words.
+    """
+
+    memory: list[Row]
+    validation: list[Row]
+    measured: list[Row]
+    columns: dict[str, Any]
+    fingerprints: dict[str, Any]
+    note: str
+
+
+def protected(parent: Bundle, path: str) -> Protected:
+    """Divide the rows of a file.
+
+    The file that the bundle was tuned on is divided as then, so that forgetting is measured on rows that were never
+    learned from. Any other is divided anew.
+
+    Raises:
+        DataError: it cannot be read, or its labels are not the bundle's.
+    """
+    block = parent.recipe.data.model_copy(update={"path": path, "columns": columns_in(parent, path), "augment": []})
+    own = _as_then(parent, block)
+    if own is not None:
+        return own
+    split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
+    fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
+    found = prepare(fresh, parent.task.name)
+    note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
+    return _of(found, note)
+
+
+def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dict[str, Any]:
+    """The bundle's columns that a file has, too; those that a block names itself win."""
+    given = dict(block.columns) if block is not None else {}
+    there = read(path, encoding=block.encoding if block else None, delimiter=block.delimiter if block else None).columns
+    trained = parent.recipe.data.columns
+    same = {role: c for role, c in trained.items() if set([c] if isinstance(c, str) else c) <= set(there)}
+    return given or same
+
+
+def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
+    if parent.recipe.data.path != block.path and parent.recipe.data.test is not None:
+        return None
+    found = prepare(block, parent.task.name)
+    then = parent.manifest.data
+    if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
+        return None
+    return _of(found, f"{block.path} is what the bundle was tuned on: forgetting is measured on its test rows.")
+
+
+def _of(found: Any, note: str) -> Protected:
+    return Protected(found.train, found.validation, found.test, found.columns, found.fingerprints, note)
+
+
+def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str) -> Recipe:
+    """How a bundle learns from a file: its own task, method and training settings, its own weights to start from."""
+    manifest = parent.manifest
+    given = Recipe.parse({"data": {"path": file}}, [o for o in overrides if o.startswith("data.")]).data
+    training = parent.recipe.training.model_dump(exclude_none=True, exclude={"strategies", "max_steps"})
+    values = {
+        "data": {**given.model_dump(exclude_unset=True), "columns": columns_in(parent, file, given)},
+        "model": {"name": str(parent.path), "max_length": manifest.max_length},
+        "task": {"name": manifest.task.name, **manifest.task.options},
+        "method": {"name": manifest.method.name, **manifest.method.options},
+        "training": training,
+        "bundle": bundle,
+    }
+    return Recipe.parse(values, [o for o in overrides if not o.startswith("data.")])
