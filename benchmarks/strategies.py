@@ -169,7 +169,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         found = {key: figure["value"] for key, figure in bundle.report["metrics"].items()}
         if job["set"] == "typos":
             found["with typos"] = with_typos(bundle, Path(recipe["data"]["test"]))
-        return {"figures": found, "seconds": bundle.report["training"]["seconds"], "primary": bundle.report["primary"]}
+        return {
+            "figures": found,
+            "seconds": bundle.report["context"]["training"]["seconds"],
+            "primary": bundle.report["primary"],
+        }
 
 
 def with_typos(bundle: Any, test: Path) -> float:

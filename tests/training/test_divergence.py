@@ -16,7 +16,9 @@ ROWS = [{"row": 4}, {"row": 0}, {"row": -1}]
 
 
 def test_a_loss_that_is_no_number_is_said_with_its_rows() -> None:
-    with pytest.raises(TrainingError, match=r"The loss is nan at step 7: .*diverged. .* training rows 1, 5\.") as caught:
+    with pytest.raises(
+        TrainingError, match=r"The loss is nan at step 7: .*diverged. .* training rows 1, 5\."
+    ) as caught:
         Watch().look(math.nan, 7, ROWS)
     assert "learning_rate" in caught.value.hint and "rows" in caught.value.hint
     with pytest.raises(TrainingError, match="gradient's norm is inf at step 3"):

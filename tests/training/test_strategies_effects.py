@@ -407,6 +407,9 @@ def test_what_makes_no_sense_is_refused_early(run: Any) -> None:
     assert "does not decide between classes" in str(Focal().fits(vectors, full))
     assert Focal().fits(answers, full) is None and "how often" in str(Focal(power=0.5).fits(answers, full))
     assert "parts of a mixture" in str(made_strategies.strategy("multi_task").fits(run.task, full))
+    assert "path=FILE" in str(Replay().fits(run.task, full)) and "path=FILE" in str(Ewc().fits(run.task, full))
+    assert "of which part" in str(Ewc(path="x.csv").fits(family("tasks").make("mixture"), full))
+    assert "no bundle" in str(Distill("nowhere").fits(run.task, full)) and Lwf().fits(run.task, head) is None
     for one, other in (("pgd", "fgm"), ("ema", "swa"), ("focal", "class_weights"), ("multi_task", "focal")):
         assert frozenset({one, other}) in CLASHES
         with pytest.raises(RecipeError, match="exclude each other"):

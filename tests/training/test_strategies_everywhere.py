@@ -34,6 +34,16 @@ def place(text: str, word: str) -> dict[str, int]:
     return {"start": text.index(word), "end": text.index(word) + len(word)}
 
 
+def toy_words(*words: str) -> dict[str, Any]:
+    """A sentence whose third word is the predicate."""
+    text, at = " ".join(words), 0
+    found = []
+    for word in words:
+        found.append([at, at + len(word)])
+        at += len(word) + 1
+    return {"text": text, "words": found, "predicate": {"start": found[2][0], "end": found[2][1]}}
+
+
 SPANS = [{"text": EN, "spans": places(EN, "room", "staff")}, {"text": ZH, "spans": places(ZH, "房间", "服务")}] * 2
 CLASSES = toy_rows("en", 4)
 ROWS: dict[str, list[dict[str, Any]]] = {
@@ -56,6 +66,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"question": "什么？", "choices": ["服务", "房间"], "context": ZH, "answer": 1},
     ]
     * 2,
+    "semantic-roles": [
+        {**toy_words("the", "staff", "liked", "the", "room"), "roles": [{"start": 4, "end": 9, "label": "A0"}]},
+        {**toy_words("it", "is", "nice", "here"), "roles": [{"start": 0, "end": 2, "label": "A1"}]},
+    ]
+    * 2,
+    "entities-and-relations": [{**row, "relations": [{"head": 0, "tail": 1, "label": "beside"}]} for row in SPANS],
     "text-embedding": [{"text": EN, "text_pair": ZH}, {"text": "The room", "text_pair": "房间"}] * 2,
     "mixture": [*({**row, "part": "mood"} for row in CLASSES), *({**row, "part": "things"} for row in SPANS)],
 }
@@ -149,6 +165,7 @@ def test_every_task(home: Path, tmp_path: Path, task: str) -> None:
         "extractive-qa": ["class_weights", "multi_task", "supcon"],
         "multiple-choice": ["class_weights", "multi_task", "supcon"],
         "mixture": ["class_weights", "supcon"],
+        "entities-and-relations": ["class_weights", "multi_task", "supcon"],
     }
     assert left == left_out.get(task, ["multi_task", "supcon"])
 

@@ -153,20 +153,23 @@ class EntitiesAndRelations(TokenClassification):
                 labels[i, feature["lead"] : feature["lead"] + last - first, 1] = feature["pieces"].word[first:last]
         return {**batch, "labels": torch.from_numpy(labels)}
 
-    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
-        """Cross-entropy of the tags, plus that of the pairs' relations, in fp32."""
-        from torch.nn.functional import cross_entropy
-
+    def scored(self, outputs: Any, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Logits in fp32 and classes of the tags [tokens, tags], and of the pairs' relations [pairs, relations]."""
         logits, target = outputs.logits.float(), batch["labels"][..., 0]
         tags, heads = self._tags, self._tags + len(self.relations)
         tagged, tails = (target >= 0) & (target < tags), target >= heads
         headed = (target >= tags) & ~tails
-        total: torch.Tensor = logits.sum() * 0
-        if tagged.any():
-            total = total + cross_entropy(logits[tagged][:, :tags], target[tagged])
-        if headed.any():
-            summed = logits[headed][:, tags:heads] + logits[tails][:, heads:]
-            total = total + cross_entropy(summed, target[headed] - tags)
+        summed = logits[headed][:, tags:heads] + logits[tails][:, heads:]
+        return [(logits[tagged][:, :tags], target[tagged]), (summed, target[headed] - tags)]
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Cross-entropy of the tags, plus that of the pairs' relations, in fp32."""
+        from torch.nn.functional import cross_entropy
+
+        total: torch.Tensor = outputs.logits.float().sum() * 0
+        for logits, target in self.scored(outputs, batch):
+            if len(target):
+                total = total + cross_entropy(logits, target)
         return total
 
     def divergence(self, outputs: Any, others: Any) -> torch.Tensor:

@@ -141,15 +141,15 @@ class MultipleChoice(Task):
         """Scores, or the vectors that they come from."""
         return self._reader.forward(model, batch)
 
-    def scored(self, outputs: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def scored(self, outputs: Any, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Scores [features, most choices], and which is right [features]."""
-        return self._reader.scores(outputs, batch), batch["labels"]
+        return [(self._reader.scores(outputs, batch), batch["labels"])]
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Cross-entropy over a row's own choices, in fp32."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(*self.scored(outputs, batch))
+        return cross_entropy(*self.scored(outputs, batch)[0])
 
     def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
         """Symmetric Kullback-Leibler divergence over the choices, the mean over rows; of vectors, 1 - cosine."""

@@ -190,19 +190,19 @@ class RelationExtraction(Task):
         batch["labels"] = torch.as_tensor(told, dtype=torch.int64)
         return batch
 
-    def scored(self, outputs: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def scored(self, outputs: Any, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Logits [features, relations] in fp32, and the class [features] or ``UNTOLD``."""
         logits = outputs.logits.float()
         places, rows = batch["labels"][:, :READ], range(len(logits))
         sides = logits.unflatten(-1, (READ, -1))
         summed = sum(sides[rows, places[:, side], side] for side in range(READ))
-        return summed, batch["labels"][:, READ]
+        return [(summed, batch["labels"][:, READ])]
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Cross-entropy over relations, in fp32."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(*self.scored(outputs, batch), ignore_index=UNTOLD)
+        return cross_entropy(*self.scored(outputs, batch)[0], ignore_index=UNTOLD)
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One logit a relation."""

@@ -310,7 +310,7 @@ class _Loop:
 
     def _put_best_back(self) -> None:
         """Or, where nothing was measured, what strategies would have had measured."""
-        if self.evaluate is not None and self.resumable.read_best():
+        if (self.evaluate is not None and self.resumable.read_best()) or not self.strategies:
             return
         with self._measured():
             last = {name: p.detach().clone() for name, p in self.run_state.trained().items()}

@@ -2,7 +2,7 @@
 
 A text's class, each token's tag, a question's start and its end, each label's yes or no, a row's choice: strategies
 that shape a loss or compare two models need no more of a task than this. A task whose logits are not in the shape of
-its labels has a method ``scored(outputs, batch)`` that gives both.
+its labels has a method ``scored(outputs, batch)`` that gives pairs of both.
 """
 
 from __future__ import annotations
@@ -55,15 +55,20 @@ def divergence(task: Task, outputs: Any, others: Any, batch: Batch) -> torch.Ten
     """How far two outputs for a batch are apart: the task's own measure, or that of its decisions. A scalar."""
     import torch
 
-    if type(task).divergence is not Task.divergence:
+    if not hasattr(task, "scored") and type(task).divergence is not Task.divergence:
         return task.divergence(outputs, others)
-    pairs = zip(decisions(task, outputs, batch), decisions(task, others, batch), strict=True)
-    each = []
-    for one, other in pairs:
-        p, q = (torch.log_softmax(made.logits, dim=-1) for made in (one, other))
-        there = torch.nn.functional.kl_div(p, q, reduction="batchmean", log_target=True)
-        each.append((there + torch.nn.functional.kl_div(q, p, reduction="batchmean", log_target=True)) / 2)
-    return torch.stack(each).mean()
+    pairs = list(zip(decisions(task, outputs, batch), decisions(task, others, batch), strict=True))
+    each = [_apart(one.logits, other.logits) for one, other in pairs if len(one.logits)]
+    return torch.stack(each).mean() if each else pairs[0][0].logits.sum()
+
+
+def _apart(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Symmetric Kullback-Leibler divergence, the mean over decisions."""
+    from torch.nn.functional import kl_div, log_softmax
+
+    p, q = log_softmax(one, dim=-1), log_softmax(other, dim=-1)
+    there = kl_div(p, q, reduction="batchmean", log_target=True)
+    return (there + kl_div(q, p, reduction="batchmean", log_target=True)) / 2
 
 
 def _found(task: Task, outputs: Any, labels: Any, batch: Batch) -> Iterator[Decisions]:
@@ -73,7 +78,8 @@ def _found(task: Task, outputs: Any, labels: Any, batch: Batch) -> Iterator[Deci
         for name, logits in outputs.items():
             yield from _found(parts[name], view(logits), labels[name], {**batch, "labels": labels[name]})
     elif hasattr(task, "scored"):
-        yield _of_classes(*task.scored(outputs, batch))
+        for scored, wanted in task.scored(outputs, batch):
+            yield _of_classes(scored, wanted)
     elif getattr(outputs, "start_logits", None) is not None:
         for side, logits in enumerate((outputs.start_logits, outputs.end_logits)):
             yield _of_places(logits, labels[..., side])

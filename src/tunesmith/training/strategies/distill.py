@@ -12,7 +12,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.training.strategies import needs
 from tunesmith.training.strategies.decisions import decides, decisions
 from tunesmith.training.strategies.head_inputs import head_inputs
-from tunesmith.training.strategies.teachers import FromBundle, answers
+from tunesmith.training.strategies.teachers import FromBundle, answers, unusable
 
 if TYPE_CHECKING:
     import torch
@@ -76,8 +76,8 @@ class Distill(Strategy):
         self._run: Any = None
 
     def fits(self, task: Task, method: Method) -> str | None:
-        """Not on vectors that were computed before."""
-        return needs.backbone(method)
+        """Not on vectors that were computed before, nor with bundles that cannot teach the task."""
+        return needs.backbone(method) or next((why for path in self.paths if (why := unusable(path, task))), None)
 
     def start(self, run: Any) -> None:
         """Load the teachers.

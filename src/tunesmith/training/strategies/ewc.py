@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tunesmith.core.contracts import Batch, Feature, LossFn, Strategy
-from tunesmith.training.strategies.protected import protected_features, protected_rows
+from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
+from tunesmith.training.strategies.protected import lacking, protected_features, protected_rows
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +82,10 @@ class Ewc(Strategy):
         self._old: list[Feature] = []
         self._start: dict[str, torch.Tensor] = {}
         self._information: dict[str, torch.Tensor] = {}
+
+    def fits(self, task: Task, method: Method) -> str | None:
+        """With rows to protect."""
+        return lacking(task, self.path, self.rows)
 
     def prepare(self, run: Any) -> None:
         """Read and encode the old rows."""

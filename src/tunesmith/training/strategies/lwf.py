@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from tunesmith.core.contracts import Method, Task
-from tunesmith.training.strategies import needs
 from tunesmith.training.strategies.distill import Distill
 from tunesmith.training.strategies.teachers import Earlier
 
@@ -40,7 +39,7 @@ class Lwf(Distill):
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Anywhere: only a bundle needs more than finished vectors."""
-        return needs.backbone(method) if self.paths else None
+        return super().fits(task, method) if self.paths else None
 
     def start(self, run: Any) -> None:
         """Load the bundle, or keep the weights."""

@@ -27,7 +27,7 @@ def one_class(task: Task) -> str | None:
 
 def counted_classes(task: Task) -> str | None:
     """Classes that are the same in every row."""
-    if task.name not in ("extractive-qa", "multiple-choice", "mixture"):
+    if task.name not in ("extractive-qa", "multiple-choice", "mixture", "entities-and-relations"):
         return classes(task)
     return f"it weighs classes by how often they are, and those of {task.name} are other ones in each row or part."
 

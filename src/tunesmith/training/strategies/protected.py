@@ -24,13 +24,22 @@ def protected_rows(
         RecipeError: neither is given, or both.
         DataError: the file cannot be read, or has no rows.
     """
-    if bool(path) == (rows is not None):
-        raise RecipeError(f'training.strategies: "{who}" needs rows to protect: path or rows.', "Give path=FILE.")
+    if why := lacking(task, path, rows):
+        raise RecipeError(f'training.strategies: "{who}" cannot be used here: {why}', "Give path=FILE.")
     if rows is None:
         rows = _read(task, path, columns)
     if not rows:
         raise DataError(f'training.strategies: "{who}" has no rows to protect.', "Give a file with rows.")
     return list(rows)
+
+
+def lacking(task: Task, path: str, rows: Sequence[Row] | None) -> str | None:
+    """What is wrong with what was given, in words, before anything is read; None where nothing is."""
+    if bool(path) == (rows is not None):
+        return "it needs rows to protect: path=FILE, or rows."
+    if path and task.name == "mixture":
+        return "a file does not say of which part of a mixture its rows are; give rows, each with its part."
+    return None
 
 
 def _read(task: Task, path: str, columns: Mapping[str, str]) -> list[Row]:

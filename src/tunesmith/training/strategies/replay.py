@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from tunesmith.core.contracts import Feature, Strategy
-from tunesmith.training.strategies.protected import protected_features, protected_rows
+from tunesmith.core.contracts import Feature, Method, Strategy, Task
+from tunesmith.training.strategies.protected import lacking, protected_features, protected_rows
 
 
 def drawn(total: int, new: int, share: float, seed: int) -> list[int]:
@@ -50,6 +50,10 @@ class Replay(Strategy):
         self.columns = columns or {}
         self._old: list[Feature] = []
         self._seed = 0
+
+    def fits(self, task: Task, method: Method) -> str | None:
+        """With rows to protect."""
+        return lacking(task, self.path, self.rows)
 
     def prepare(self, run: Any) -> None:
         """Read and encode them."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.contracts import Batch, Task
+from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.training.strategies.decisions import decisions
 
 if TYPE_CHECKING:
@@ -76,12 +77,9 @@ class FromBundle:
         from tunesmith.bundle.read import read_bundle
         from tunesmith.bundle.runtimes.torch import TorchRuntime
 
+        if why := unusable(path, run.task):
+            raise RecipeError(f"{wanted}: {why}", "Name a bundle of the same task.")
         bundle = read_bundle(path)
-        if bundle.task.name != run.task.name:
-            raise RecipeError(
-                f"{wanted}: the bundle {path} is of {bundle.task.name}, the run of {run.task.name}.",
-                "Name a bundle of the same task.",
-            )
         device = str(next(iter(run.model.parameters())).device)
         self.runtime = TorchRuntime.open(bundle, device=device)
         self.model: Any = self.runtime.model.requires_grad_(False)
@@ -118,6 +116,17 @@ class FromBundle:
             lengths = [len(feature["input_ids"]) for feature, _ in windows]
             merged.append(np.average([logits for _, logits in windows], axis=0, weights=lengths))
         return torch.tensor(np.stack(merged), dtype=torch.float32)
+
+
+def unusable(path: str, task: Task) -> str | None:
+    """Why a bundle cannot teach a task, from its manifest alone, in words; None where it may."""
+    from tunesmith.bundle.read import read_manifest
+
+    try:
+        taught = read_manifest(Path(path)).task.name
+    except BundleError as error:
+        return error.problem
+    return None if taught == task.name else f"the bundle {path} is of {taught}, the run of {task.name}."
 
 
 def columns(task: str, own: Sequence[str], others: Sequence[str], wanted: str) -> Columns | None:
