@@ -30,10 +30,19 @@ KINDS = [
     ("distilbert", "cls"),
     ("llama", "auto"),
     ("gpt2", "auto"),
+    ("t5", "auto"),
 ]
-RATES = {"full": 3e-3, "head": 0.1}
+RATES = {"full": 3e-3, "head": 0.1, "bitfit": 1e-2, "adalora": 2e-2, "oft": 1e-2}
+RATES |= dict.fromkeys(("ia3", "prompt", "prefix", "p_tuning"), 2e-2)
 """For a tiny model whose weights are random; others: 4e-3."""
+FEW = ("adalora", "bitfit", "ia3", "oft", "prompt", "prefix", "p_tuning")
+"""Methods that bend a pretrained model: of random weights they learn some rows, and no more."""
+STARTS_ELSEWHERE = {"prefix": "is attended to from the start", "qlora": "rounds the base"}
+"""Methods whose model does not begin with the plain one's answers."""
+BY_PEFT = ("adalora", "ia3", "lora", "oft")
 IDS = torch.tensor([[2, 9, 30, 41, 3], [2, 14, 7, 3, 3]])
+T5_IDS = torch.tensor([[9, 30, 41, 8, 1], [9, 14, 7, 6, 1]])
+"""Its head reads the one end of a text."""
 
 
 def method(name: str, **options: Any) -> Method:
@@ -46,9 +55,17 @@ def trained(module: Any) -> set[str]:
 
 
 def logits(module: Any) -> torch.Tensor:
+    ids = T5_IDS if module.config.model_type == "t5" else IDS
     with torch.no_grad():
-        found: torch.Tensor = module.eval()(input_ids=IDS).logits
+        found: torch.Tensor = module.eval()(input_ids=ids).logits
     return found
+
+
+def fitting(name: str, model: Any, task: Any, **options: Any) -> Method:
+    made = method(name, **options)
+    if why := made.fits(task, model.config):
+        pytest.skip(why)
+    return made
 
 
 def shake(module: Any) -> None:
@@ -66,8 +83,9 @@ def test_the_head_learns_and_merging_changes_no_answer(
 ) -> None:
     built = model(kind, pooling)
     before = logits(built)
-    adapted = method(name).apply(built, task)
-    torch.testing.assert_close(logits(adapted), before, atol=1e-6, rtol=0)
+    adapted = fitting(name, built, task).apply(built, task)
+    if name not in STARTS_ELSEWHERE:
+        torch.testing.assert_close(logits(adapted), before, atol=1e-6, rtol=0)
     free = [p for p in adapted.parameters() if p.requires_grad]
     assert free and output_layer(adapted).weight.requires_grad
     shake(adapted)
@@ -135,14 +153,21 @@ def test_lora_trains_updates_and_the_head(
     assert not any("layer.2" in name for name in trained(adapted)), "not the mean layer"
 
 
+@pytest.mark.parametrize("name", BY_PEFT)
 @pytest.mark.parametrize(
     ("kind", "pooling"), [("bert", "mean"), ("bert", "cls"), ("roberta", "mean"), ("distilbert", "cls")]
 )
 def test_peft_reads_the_adapter(
-    model: Callable[..., Any], folder: Callable[[str], Path], task: Any, kind: str, pooling: str, tmp_path: Path
+    model: Callable[..., Any],
+    folder: Callable[[str], Path],
+    task: Any,
+    name: str,
+    kind: str,
+    pooling: str,
+    tmp_path: Path,
 ) -> None:
     peft = pytest.importorskip("peft")
-    lora = method("lora")
+    lora = method(name)
     adapted = lora.apply(model(kind, pooling), task)
     shake(adapted)
     wanted = logits(adapted)
@@ -157,10 +182,11 @@ def test_peft_reads_the_adapter(
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_only_lora_has_an_adapter(model: Callable[..., Any], task: Any, name: str, tmp_path: Path) -> None:
+def test_who_has_an_adapter(model: Callable[..., Any], task: Any, name: str, tmp_path: Path) -> None:
     adapted = method(name).apply(model(), task)
-    assert method(name).save_adapter(adapted, str(tmp_path / "a"), "base") is (name == "lora")
-    assert (tmp_path / "a").exists() is (name == "lora")
+    has = name in BY_PEFT or not method(name).plain
+    assert method(name).save_adapter(adapted, str(tmp_path / "a"), "base") is has
+    assert (tmp_path / "a").exists() is has
 
 
 def snapshot(module: Any) -> Mapping[str, torch.Tensor]:
@@ -178,14 +204,16 @@ def test_every_method_learns_and_leaves_the_rest_alone(
     built = model("bert", "mean")
     processor = load_processor(resolve(str(folder("bert"))))
     made = method(name)
+    processor = made.adapt(processor)
     adapted = made.apply(built, task)
     frozen = snapshot(adapted)
     features = task.encode(rows, processor, max_length=48, targets=True)
-    epochs = 80 if made.frozen_backbone else 25
+    epochs = 80 if made.frozen_backbone else 40 if name in FEW else 25
     settings = LoopSettings(epochs, 16, OptimizerSettings(RATES.get(name, 4e-3)), patience=None)
     used = torch.cat([torch.from_numpy(f["input_ids"]) for f in features]).long()
     with fast_training(adapted, used, "cpu"):
-        train(adapted, task, processor, features, settings, Machine("cpu", "fp32", 1), tmp_path)
+        machine, own = Machine("cpu", "fp32", 1), made.strategies()
+        train(adapted, task, processor, features, settings, machine, tmp_path, strategies=own)
     after = dict(adapted.named_parameters())
     assert frozen.keys() <= after.keys()
     assert all(torch.equal(after[key], value) for key, value in frozen.items())
@@ -194,4 +222,4 @@ def test_every_method_learns_and_leaves_the_rest_alone(
         found = merged(**{k: v for k, v in task.collate(features, processor).items() if k != "labels"}).logits
     right = [int(row.argmax()) == feature["target"] for row, feature in zip(found, features, strict=True)]
     # A frozen backbone with random weights does not part all rows.
-    assert sum(right) / len(right) >= (0.75 if made.frozen_backbone else 0.9)
+    assert sum(right) / len(right) >= (0.7 if made.frozen_backbone or name in FEW else 0.9)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import MethodDefaults, Strategy
 from tunesmith.core.errors import RecipeError
-from tunesmith.methods.peft_based import PeftMethod, linear_layers, queries_and_values
+from tunesmith.methods.peft_based import PeftMethod, by_columns, linear_layers, queries_and_values
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +70,7 @@ class AdaLora(PeftMethod):
             lora_dropout=self.dropout,
             target_modules=names if self.targets == "all" else queries_and_values(model, names),
             total_step=10**9,
+            fan_in_fan_out=by_columns(model),
             **shared,
         )
 

@@ -34,11 +34,7 @@ class BitFit(Method):
         """
         from tunesmith.models.heads import head_parameters
 
-        biases = [
-            p
-            for name, p in model.named_parameters()
-            if p.requires_grad and name.rpartition(".")[2] == "bias"
-        ]
+        biases = [p for name, p in model.named_parameters() if p.requires_grad and name.rpartition(".")[2] == "bias"]
         head = head_parameters(model)
         of_head = {id(p) for p in head}
         if not any(id(p) not in of_head for p in biases):

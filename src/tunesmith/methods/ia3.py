@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.contracts import MethodDefaults
-from tunesmith.methods.peft_based import PeftMethod
+from tunesmith.methods.peft_based import PeftMethod, by_columns
 from tunesmith.methods.places import named, places_of
 
 if TYPE_CHECKING:
@@ -26,4 +26,9 @@ class Ia3(PeftMethod):
         places = places_of(model, self.name)
         narrows = [name for name in named(model, [places.narrows]) if ".attention." not in name]
         keys_and_values = named(model, [places.keys, places.values])
-        return peft.IA3Config(target_modules=[*keys_and_values, *narrows], feedforward_modules=narrows, **shared)
+        return peft.IA3Config(
+            target_modules=[*keys_and_values, *narrows],
+            feedforward_modules=narrows,
+            fan_in_fan_out=by_columns(model),
+            **shared,
+        )

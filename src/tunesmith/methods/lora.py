@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tunesmith.core.contracts import MethodDefaults, Task
-from tunesmith.methods.peft_based import PeftMethod, linear_layers, queries_and_values
+from tunesmith.methods.peft_based import PeftMethod, by_columns, linear_layers, queries_and_values
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +65,7 @@ class Lora(PeftMethod):
             use_rslora=self.rslora,
             use_dora=self.dora,
             init_lora_weights=True if self.start == "zero" else self.start,
+            fan_in_fan_out=by_columns(model),
             **shared,
         )
 

@@ -36,6 +36,4 @@ class Oft(PeftMethod):
         """``OFTConfig``, with the inverse of the Cayley transform exact: the library's series is not orthogonal."""
         names = linear_layers(model)
         chosen = names if self.targets == "all" else queries_and_values(model, names)
-        return peft.OFTConfig(
-            r=0, oft_block_size=self.block, target_modules=chosen, use_cayley_neumann=False, **shared
-        )
+        return peft.OFTConfig(r=0, oft_block_size=self.block, target_modules=chosen, use_cayley_neumann=False, **shared)

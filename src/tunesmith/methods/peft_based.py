@@ -78,6 +78,13 @@ class PeftMethod(Method):
         return True
 
 
+def by_columns(model: Any) -> bool:
+    """Whether the model's layers keep their weights as [inputs, outputs], which peft wants to be told."""
+    from transformers.pytorch_utils import Conv1D
+
+    return any(isinstance(module, Conv1D) for module in model.modules())
+
+
 def linear_layers(model: Any) -> list[str]:
     """Full names of the backbone's linear layers, so that no layer of the head is taken by its name's end.
 

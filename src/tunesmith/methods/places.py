@@ -50,9 +50,7 @@ _T5 = Places(
     ("*.DenseReluDense.wi", "*.DenseReluDense.wi_[01]"), "*.DenseReluDense.wo", "*Attention.o", "*Attention.q",
     "*Attention.k", "*Attention.v", width="d_ff",
 )  # fmt: skip
-_BART = Places(
-    ("*.fc1",), "*.fc2", "*attn.out_proj", "*attn.q_proj", "*attn.k_proj", "*attn.v_proj", width=""
-)
+_BART = Places(("*.fc1",), "*.fc2", "*attn.out_proj", "*attn.q_proj", "*attn.k_proj", "*attn.v_proj", width="")
 
 PLACES: Mapping[str, Places] = {
     **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "electra", "ernie"), _BERT),
