@@ -17,6 +17,7 @@ class Ia3(PeftMethod):
 
     name: ClassVar[str] = "ia3"
     summary: ClassVar[str] = "scales on keys, values and the feed-forward part (Liu et al. 2022)"
+    # The paper (3.3) uses 3e-3 for 1,000 steps of a large model; fewer weights want more. Not yet measured.
     defaults: ClassVar[MethodDefaults] = MethodDefaults(
         learning_rate=2e-2, epochs=6, weight_decay=0.0, head_learning_rate=3e-3
     )

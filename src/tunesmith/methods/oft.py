@@ -23,6 +23,7 @@ class Oft(PeftMethod):
 
     name: ClassVar[str] = "oft"
     summary: ClassVar[str] = "orthogonal rotations of linear layers (Qiu et al. 2023)"
+    # As lora's; not yet measured by us.
     defaults: ClassVar[MethodDefaults] = MethodDefaults(
         learning_rate=2e-3, epochs=5, weight_decay=0.0, head_learning_rate=2e-3
     )

@@ -25,6 +25,7 @@ class PTuning(Prompt):
 
     name: ClassVar[str] = "p_tuning"
     summary: ClassVar[str] = "trained tokens that a small network makes (Liu et al. 2021)"
+    # The network's own weights are learned, so the rate of a network. Not yet measured by us.
     defaults: ClassVar[MethodDefaults] = MethodDefaults(
         learning_rate=2e-3, epochs=10, weight_decay=0.0, head_learning_rate=3e-3
     )

@@ -33,7 +33,7 @@ class PeftMethod(Method):
 
     @abstractmethod
     def config(self, peft: Any, model: PreTrainedModel, **shared: Any) -> Any:
-        """peft's configuration; ``shared`` goes into it (``task_type``, ``modules_to_save``)."""
+        """The configuration for peft; ``shared`` goes into it (``task_type``, ``modules_to_save``)."""
 
     def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
         """Wrap the model; its head is trained whole, and what a mean layer is made of goes along frozen."""
@@ -63,7 +63,8 @@ class PeftMethod(Method):
                 module.merge()
                 setattr(plain.get_submodule(parent), last, module.get_base_layer())
             elif isinstance(module, ModulesToSaveWrapper):
-                setattr(plain.get_submodule(parent), last, module.modules_to_save[module.active_adapter])
+                kept: Any = module.modules_to_save
+                setattr(plain.get_submodule(parent), last, kept[module.active_adapter])
         if hasattr(plain, "peft_config"):
             del plain.peft_config
         merged: PreTrainedModel = plain

@@ -22,13 +22,14 @@ def attention(
     position_bias: torch.Tensor | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """torch's attention, over the module's prefix and the text. All [batch, heads, length, width of a head].
+    """Scaled dot-product attention over the module's prefix and the text. All [batch, heads, length, width of a head].
 
     The prefix is never masked, and has no place in the text: T5's bias for it is zero.
     """
     from transformers import AttentionInterface
 
-    plain = AttentionInterface()["sdpa"]
+    interface: Any = AttentionInterface
+    plain = interface()["sdpa"]
     if not hasattr(module, KEYS):
         if position_bias is not None:
             options["position_bias"] = position_bias

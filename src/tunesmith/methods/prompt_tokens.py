@@ -20,18 +20,20 @@ PIECE = "<prompt-{}>"
 
 def with_prompt(processor: PreTrainedTokenizerBase, length: int) -> PreTrainedTokenizerBase:
     """The tokenizer with ``length`` new tokens, put into every text; also a tokenizer that has some already."""
-    from tokenizers import AddedToken, Tokenizer, processors
-    from transformers import PreTrainedTokenizerFast
+    import transformers
+    from tokenizers import AddedToken, Tokenizer
 
     known: Any = processor
     first = next(i for i in range(10**6) if PIECE.format(i) not in known.get_added_vocab())
     names = [PIECE.format(first + i) for i in range(length)]
     backend = Tokenizer.from_str(known.backend_tokenizer.to_str())
     backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-    ids = [backend.token_to_id(name) for name in names]
-    backend.post_processor = _processor(json.loads(backend.to_str())["post_processor"], names, ids, processors)
+    vocabulary = backend.get_vocab()
+    ids = [vocabulary[name] for name in names]
+    backend.post_processor = _processor(json.loads(backend.to_str())["post_processor"], names, ids)
     # A family's own class would build the processor anew from its vocabulary.
-    made = PreTrainedTokenizerFast(
+    fast: Any = transformers.PreTrainedTokenizerFast
+    made: PreTrainedTokenizerBase = fast(
         tokenizer_object=backend,
         **{key: value for key, value in known.special_tokens_map.items() if isinstance(value, str)},
         extra_special_tokens=[*_extra(known), *names],
@@ -61,12 +63,12 @@ def _extra(processor: Any) -> list[str]:
     return [token for token in processor.all_special_tokens if token not in named]
 
 
-def _processor(found: dict[str, Any] | None, names: list[str], ids: list[int], processors: Any) -> Any:
+def _processor(found: dict[str, Any] | None, names: list[str], ids: list[int]) -> Any:
     """What puts special tokens around a text, with the prompt."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
 
-    whole, parts = found, found["processors"] if found and found["type"] == "Sequence" else [found]
+    parts = found["processors"] if found and found["type"] == "Sequence" else [found]
     steps = [step for part in parts for step in _as_templates(part)]
     template = next((step for step in steps if step["type"] == "TemplateProcessing"), None)
     if template is None:
@@ -76,7 +78,6 @@ def _processor(found: dict[str, Any] | None, names: list[str], ids: list[int], p
     for kind in ("single", "pair"):
         at = 1 if "SpecialToken" in template[kind][0] else 0
         template[kind].insert(at, {"SpecialToken": {"id": names[0], "type_id": 0}})
-    del whole
     blank = json.loads(Tokenizer(BPE()).to_str())
     blank["post_processor"] = {"type": "Sequence", "processors": steps} if len(steps) > 1 else steps[0]
     return Tokenizer.from_str(json.dumps(blank)).post_processor
