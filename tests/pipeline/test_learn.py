@@ -144,17 +144,18 @@ def test_replay_is_the_default_and_sees_no_measured_row(
 
 
 @pytest.mark.parametrize("name", [n for n in ("ewc", "lwf") if n in family("strategies")])
-def test_other_strategies(learn: Learn, files: dict[str, Path], news: dict[str, Path], name: str) -> None:
-    code, told, err = learn("zh", news["zh"], files["zh"], "--strategy", name, "training.epochs=1")
+def test_other_strategies(learn: Learn, files: dict[str, Path], tmp_path: Path, name: str) -> None:
+    more = write_csv(tmp_path / "more.csv", toy_rows("zh", 40, seed=5))
+    code, told, err = learn("zh", more, files["zh"], "--strategy", name, "training.epochs=1")
     assert code == 0, err
     assert told["forgetting"]["strategies"] == [name]
 
 
 def test_the_gate(learn: Learn, files: dict[str, Path], news: dict[str, Path], tmp_path: Path) -> None:
     swapped = {"negative": "positive", "positive": "negative"}
-    rows = [{**row, "label": swapped[row["label"]]} for row in toy_rows("en", 80, seed=5)]
+    rows = [{**row, "label": swapped[row["label"]]} for row in toy_rows("en", 240, seed=5)]
     file = write_csv(tmp_path / "swapped.csv", rows)
-    arguments = ("--strategy", "none", "training.epochs=10", "data.split.validation=0.3")
+    arguments = ("--strategy", "none", "data.split.validation=0.4")
     code, told, err = learn("en", file, files["en"], *arguments, "--max-forgetting", "0.02")
     assert code == 2 and "More is forgotten than --max-forgetting 0.02 allows" in err
     assert not (tmp_path / "grown").exists() and len(err.strip().splitlines()[-2:]) == 2
@@ -191,6 +192,39 @@ def test_a_frozen_backbone_learns_too(
     assert set(told["forgetting"]["protected"]["compared"]) >= {"macro_f1", "accuracy"}
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_new_kinds_of_spans(
+    models: dict[str, str], tmp_path: Path, near_reload: None, capsys: Any, language: str
+) -> None:
+    from tunesmith import tune
+
+    names, places = ({"en": ("Ann", "Bob"), "zh": ("张三", "李四")}[language], {"en": "Paris", "zh": "北京"}[language])
+
+    def spans(n: int, *, with_place: bool) -> Path:
+        rows = []
+        for i in range(n):
+            name = names[i % 2]
+            text = f"{name} {i} " + ({"en": "went to", "zh": "去了"}[language] + f" {places}" if with_place else "ok")
+            found = [{"start": 0, "end": len(name), "label": "PER"}]
+            start = text.find(places)
+            found += [{"start": start, "end": start + len(places), "label": "LOC"}] if start >= 0 else []
+            rows.append({"text": text, "spans": found})
+        file = tmp_path / f"{language}-{with_place}.jsonl"
+        file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+        return file
+
+    old, new = spans(60, with_place=False), spans(61, with_place=True)
+    quick = [*(s for s in LEARNS if "epochs" not in s), "training.epochs=1", "evaluation.baselines=false"]
+    parent = tune(str(old), "task=token-classification", f"model={models['bert']}", f"bundle={tmp_path / 's'}", *quick)
+    capsys.readouterr()
+    code = main(["learn", str(parent.path), str(new), "--protect", str(old), "--strategy", "none", *quick, "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["forgetting"]["new_classes"] == ["LOC"]
+    assert read_bundle(told["bundle"]).task.labels == ["PER", "LOC"]
+
+
 def test_a_grown_bundle_is_not_reproduced(
     learn: Learn, files: dict[str, Path], news: dict[str, Path], tmp_path: Path, capsys: Any
 ) -> None:
@@ -206,7 +240,7 @@ def test_mistakes_in_two_lines(
     cases = [
         (lambda: learn("en", news["en"], files["en"], "--strategy", "replai"), 'There is no strategy "replai"'),
         (lambda: learn("en", news["en"], tmp_path / "none.csv"), "none.csv"),
-        (lambda: learn("en", news["en"], strangers), "protected rows"),
+        (lambda: learn("en", news["en"], strangers), "which the bundle does not know"),
         (lambda: learn("en", news["en"], files["en"], "--max-forgetting", "-1"), "must be 0 or more"),
     ]
     for run, told in cases:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Row
+from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.prepare import prepare
 from tunesmith.data.read import read
@@ -50,6 +51,7 @@ def protected(parent: Bundle, path: str) -> Protected:
     split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
     fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
     found = prepare(fresh, parent.task.name)
+    _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
     note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
     return _of(found, note)
 
@@ -71,6 +73,19 @@ def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
     if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
         return None
     return _of(found, f"{block.path} is what the bundle was tuned on: forgetting is measured on its test rows.")
+
+
+def _refuse_strangers(parent: Bundle, path: str, rows: list[Row]) -> None:
+    """A class that the bundle does not know cannot be forgotten."""
+    known = set(getattr(parent.task, "labels", []))
+    seen = {str(row["label"]): None for row in rows if known and row.get("label") is not None}
+    strangers = [label for label in seen if label not in known]
+    if strangers:
+        raise DataError(
+            f'--protect {path} has the label "{strangers[0]}", which the bundle does not know. '
+            f"{did_you_mean(strangers[0], known)[:300]}",
+            "Protect rows of the classes that it knows; rows of new classes are what it learns from.",
+        )
 
 
 def _of(found: Any, note: str) -> Protected:

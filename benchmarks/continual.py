@@ -1,0 +1,161 @@
+"""Ten shopping domains one after the other: average accuracy and forgetting, by strategy, with joint training beside.
+
+    python benchmarks/continual.py --data FOLDER [--seeds 13,14,15]
+
+Every contender begins with a bundle of the first domain and learns one domain after the other (``tunesmith learn``),
+protecting the training rows of all that it has seen. After each domain it answers the test rows of all seen ones:
+
+- average accuracy: the mean over domains after the last one (Lopez-Paz & Ranzato 2017, ACC);
+- forgetting: for each domain but the last, its best accuracy on the way minus that at the end; the mean
+  (Chaudhry et al. 2018, eq. 3).
+
+Joint training sees all rows at once: the ceiling.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import harness
+
+SET, MODEL = "online_shopping_10_cats", "e5-small"
+CONTENDERS: dict[str, list[str]] = {
+    "naive": [],
+    "replay": ["replay"],
+    "ewc": ["ewc"],
+    "lwf": ["lwf"],
+    "replay + ewc": ["replay", "ewc"],
+}
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """In the child: one contender through all domains, or joint training."""
+    from tunesmith.pipeline import tune
+    from tunesmith.pipeline.learn import LearnOptions, learn
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = domain_files(Path(job["data"], SET), Path(folder), job)
+        names = list(files)
+        shared = [f"training.seed={job['seed']}", "evaluation.baselines=false", *job["overrides"]]
+
+        def settings(name: str, place: Path) -> list[str]:
+            return [f"data.test={files[name]['test']}", f"bundle={place}", *shared]
+
+        if job["strategies"] is None:
+            every = joined(Path(folder, "all.csv"), [files[name]["train"] for name in names])
+            place = Path(folder, "joint")
+            tune(str(every), f"model={job['model']}", f"method={job['method']}", *settings(names[0], place))
+            return {"domains": names, "accuracy": [accuracies(place, files, names)]}
+        place = Path(folder, "0")
+        tune(
+            str(files[names[0]]["train"]),
+            f"model={job['model']}",
+            f"method={job['method']}",
+            *settings(names[0], place),
+        )
+        found = [accuracies(place, files, names[:1])]
+        for i, name in enumerate(names[1:], 1):
+            old = joined(Path(folder, "old.csv"), [files[seen]["train"] for seen in names[:i]])
+            following = Path(folder, str(i))
+            options = LearnOptions(str(old), job["strategies"])
+            learn(place, str(files[name]["train"]), settings(name, following), options)
+            shutil.rmtree(place)
+            place = following
+            found.append(accuracies(place, files, names[: i + 1]))
+        return {"domains": names, "accuracy": found}
+
+
+def domain_files(source: Path, folder: Path, job: dict[str, Any]) -> dict[str, dict[str, Path]]:
+    """Domain -> its training and test file, in the order of the domains' names."""
+    files: dict[str, dict[str, Path]] = {}
+    for split in ("train", "test"):
+        rows = harness.rows_of(source / f"{split}.csv", None)
+        for number, domain in enumerate(sorted({row["domain"] for row in rows})[: job["domains"]]):
+            own = [{"text": row["text"], "label": row["label"]} for row in rows if row["domain"] == domain]
+            limit = job["rows"] if split == "train" else job["test_rows"]
+            place = folder / f"{split}-{number}.csv"
+            files.setdefault(domain, {})[split] = harness.write_rows(place, own[:limit])
+    return files
+
+
+def joined(target: Path, sources: Sequence[Path]) -> Path:
+    """One file of several."""
+    return harness.write_rows(target, [row for source in sources for row in harness.rows_of(source)])
+
+
+def accuracies(bundle: Path, files: dict[str, dict[str, Path]], names: Sequence[str]) -> list[float]:
+    """Of each domain's test rows."""
+    from tunesmith.pipeline.measure import measured
+
+    return [measured(bundle, str(files[name]["test"]))["metrics"]["accuracy"]["value"] for name in names]
+
+
+def average(matrix: Sequence[Sequence[float]]) -> float:
+    """After the last domain, over all."""
+    return sum(matrix[-1]) / len(matrix[-1])
+
+
+def forgetting(matrix: Sequence[Sequence[float]]) -> float:
+    """The mean over all domains but the last of what was lost since its best."""
+    last = len(matrix) - 1
+    lost = [max(matrix[i][d] for i in range(d, last)) - matrix[last][d] for d in range(last)]
+    return sum(lost) / len(lost) if lost else 0.0
+
+
+def main() -> None:
+    """The command line."""
+    parser = harness.parser(__doc__)
+    parser.add_argument("--seeds", default="13,14,15")
+    parser.add_argument("--method", default="full")
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--rows", type=int, default=400, help="training rows of a domain")
+    parser.add_argument("--test-rows", type=int, help="test rows of a domain (default: all)")
+    parser.add_argument("--domains", type=int, default=10)
+    parser.add_argument("--only", help="one contender")
+    given = harness.parse(parser)
+    overrides: list[str] = []
+    if given.quick:
+        given.rows, given.test_rows, given.domains, given.seeds = 60, 20, 2, "13"
+        overrides = ["training.max_steps=2"]
+    run = harness.context()
+    contenders: dict[str, list[str] | None] = {**CONTENDERS, "joint (the ceiling)": None}
+    if given.only:
+        contenders = {given.only: contenders[given.only]}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, strategies in contenders.items():
+        for seed in given.seeds.split(","):
+            job = {
+                "data": str(given.data), "rows": given.rows, "test_rows": given.test_rows, "domains": given.domains,
+                "seed": int(seed), "model": given.model, "method": given.method, "strategies": strategies,
+                "overrides": overrides,
+            }  # fmt: skip
+            found.setdefault(name, []).append(harness.child(__file__, job))
+    lines = [*harness.context_lines(run), "", *page(found)]
+    lines += harness.busy_note([one for runs in found.values() for one in runs])
+    title = f"{given.domains} shopping domains in sequence"
+    harness.write(given.results, "continual", title, lines, {**run, "contenders": found})
+
+
+def page(found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """A table of contenders: means over seeds, and their range."""
+    rows = []
+    for name, runs in found.items():
+        last = [average(run["accuracy"]) for run in runs]
+        lost = [forgetting(run["accuracy"]) for run in runs] if len(runs[0]["accuracy"]) > 1 else []
+        walls = sum(run["wall"] for run in runs) / len(runs)
+        rows.append([name, spread(last), spread(lost) if lost else "-", f"{walls:.0f}"])
+    table = harness.table(["contender", "average accuracy", "forgetting", "seconds"], rows)
+    return [*table, "", "Means over seeds, the least and the largest in brackets. Not here: an adapter for each task."]
+
+
+def spread(values: Sequence[float]) -> str:
+    """``0.901 [0.893, 0.909]``: mean, least, largest."""
+    return f"{sum(values) / len(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+if __name__ == "__main__":
+    harness.entry(work, main)
