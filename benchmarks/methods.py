@@ -137,8 +137,8 @@ def recall(pair: tuple[Any, Any], halves: list[list[str]]) -> float:
 def general(folder: Path, most: int) -> list[list[str]]:
     """Held texts in two halves: of reviews without labels, which no data set here trains on."""
     source = folder / GENERAL / "dev.jsonl.gz"
-    lines = gzip.decompress(source.read_bytes()).decode("utf-8").splitlines()
-    words = [json.loads(line)["text"].split() for line in lines]
+    lines = gzip.decompress(source.read_bytes()).decode("utf-8").split("\n")
+    words = [json.loads(line)["text"].split() for line in lines if line]
     return [[" ".join(text[:20]), " ".join(text[20:40])] for text in words if len(text) >= 40][:most]
 
 
