@@ -29,7 +29,7 @@ import harness
 Rows = list[dict[str, Any]]
 SETS: dict[str, dict[str, Any]] = {
     "medquad": {
-        "title": "MedQuAD, question to answer", "model": "minilm", "rows": 5000, "validation": 300, "length": 128,
+        "title": "MedQuAD, question to answer", "model": "minilm", "rows": 2500, "validation": 300, "length": 128,
         "settings": ["training.epochs=1"], "wanted": 0.60,
     },
     "csl_title": {
@@ -37,7 +37,7 @@ SETS: dict[str, dict[str, Any]] = {
         "settings": ["training.epochs=1"], "wanted": None,
     },
     "cmid": {
-        "title": "CMID, Chinese questions of the same intent", "model": "e5-small", "rows": 4000, "validation": 400,
+        "title": "CMID, Chinese questions of the same intent", "model": "e5-small", "rows": 3000, "validation": 400,
         "length": 64, "settings": ["training.epochs=1"], "wanted": None,
     },
 }  # fmt: skip
@@ -179,10 +179,11 @@ def main() -> None:
             if given.rows:
                 job |= {"rows": given.rows, "validation": given.rows}
             kept[name] = {**harness.child(__file__, job), **run, "settings": job["settings"], "length": told["length"]}
+            harness.write(given.results, "tasks_similarity", "Text embedding", page(kept), kept)
             if name == "medquad" and given.peer:
                 alike = {"peer": True, "epochs": 1, "batch": given.batch, "rate": given.rate}
                 kept["peer"] = {**harness.child(__file__, {**job, **alike}), **alike}
-            harness.write(given.results, "tasks_similarity", "Text embedding", page(kept), kept)
+                harness.write(given.results, "tasks_similarity", "Text embedding", page(kept), kept)
 
 
 def options() -> argparse.Namespace:

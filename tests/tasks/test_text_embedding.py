@@ -156,23 +156,34 @@ class TestAnswers:
         answer = Predictor(scored, processor, TorchRuntime(model), max_length=32).predict([SCORED[0]])[0]
         assert set(answer) == {"score"}
 
-    def test_a_long_text_is_the_mean_of_its_windows(self, folder: Path) -> None:
-        task = learned()
+    @pytest.mark.parametrize("decay", [1.0, 0.5])
+    def test_a_long_text_is_the_mean_of_its_windows_and_the_first_weighs_most(self, folder: Path, decay: float) -> None:
+        task = learned(window_decay=decay)
         model, processor = built(folder, task)
         predictor = Predictor(task, processor, TorchRuntime(model), max_length=16)
         features, arrays = predictor.outputs([{"text": "where is my parcel " * 12}])
         assert len(features) > 2
-        weights = [len(feature["input_ids"]) for feature in features]
+        weights = [len(feature["input_ids"]) * decay**k for k, feature in enumerate(features)]
         mean = np.average(arrays, axis=0, weights=weights)
         found = task.decode(arrays, features)[0]["vector"]
         assert np.allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
+
+    def test_without_further_windows_a_long_text_is_its_beginning(self, folder: Path) -> None:
+        task = learned(window_decay=0)
+        model, processor = built(folder, task)
+        predictor = Predictor(task, processor, TorchRuntime(model), max_length=16)
+        rows = [{"text": "where is my parcel " * 12}, {"text": "where is my parcel " * 4}]
+        long, shorter = predictor.predict(rows)
+        assert len(predictor.outputs(rows)[0]) == 2 and np.allclose(long["vector"], shorter["vector"], atol=1e-5)
 
     @pytest.mark.parametrize("text", ["price " * 17_000, "价格" * 50_000])
     def test_a_hundred_thousand_characters_are_answered(self, folder: Path, text: str) -> None:
         task = learned()
         model, processor = built(folder, task)
         predictor = Predictor(task, processor, TorchRuntime(model), max_length=512)
-        answer = predictor.predict([{"text": text, "text_pair": "价格"}])[0]
+        row = {"text": text, "text_pair": "价格"}
+        assert len(task.encode([row], processor, max_length=512, targets=False)) < 12, "later windows weigh nothing"
+        answer = predictor.predict([row])[0]
         assert -1 <= answer["score"] <= 1
         features = task.encode([{"text": text, "text_pair": "a"}], processor, max_length=512, targets=True)
         assert len(features) == 1 and len(features[0]["input_ids"]) == 512

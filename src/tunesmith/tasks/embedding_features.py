@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from tunesmith.core.contracts import Batch, Feature
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FIRST, SECOND = 0, 1
-"""Sides of a pair."""
+LEAST = 1e-4
+"""A window that weighs less beside the first one cannot move an answer, and is not computed."""
 
 
 def to_learn(
@@ -32,15 +32,24 @@ def to_learn(
     return features
 
 
-def to_answer(texts: Sequence[Sequence[str]], processor: PreTrainedTokenizerBase, max_length: int) -> list[Feature]:
-    """A feature for each window of each text, with its ``side``."""
+def to_answer(
+    texts: Sequence[Sequence[str]], processor: PreTrainedTokenizerBase, max_length: int, decay: float
+) -> list[Feature]:
+    """A feature for each window of each text, with its ``side``, and the ``weight`` of the window in the text's vector.
+
+    The weight is the window's tokens times ``decay`` to the power of the windows before it.
+    """
     from tunesmith.tasks.windows import windows
 
     places = [(row, side) for row, own in enumerate(texts) for side in range(len(own))]
-    features = windows(list(chain.from_iterable(texts)), None, processor, max_length)
-    for feature in features:
-        feature["row"], feature["side"] = places[feature["row"]]
-    return features
+    kept: list[Feature] = []
+    for text, group in groupby(windows(list(chain.from_iterable(texts)), None, processor, max_length), _row):
+        for before, feature in enumerate(group):
+            if (share := decay**before) >= LEAST:
+                feature["row"], feature["side"] = places[text]
+                feature["weight"] = share * len(feature["input_ids"])
+                kept.append(feature)
+    return kept
 
 
 def batch_to_learn(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
@@ -66,16 +75,20 @@ def batch_to_learn(features: Sequence[Feature], processor: PreTrainedTokenizerBa
 def sides(members: Sequence[tuple[Feature, np.ndarray]]) -> list[np.ndarray]:
     """A row's vectors of length 1, float64: of the first text, and of the second where there is one.
 
-    A text's windows are averaged, each weighted by its tokens.
+    A text's windows are averaged by their weights.
     """
     sums: dict[int, Any] = {}
     for feature, array in members:
         if "side" not in feature:  # a row to learn: both sides in one array
             sums = dict(enumerate(array.astype(np.float64)))
             continue
-        weighted = array.astype(np.float64) * len(feature["input_ids"])
+        weighted = array.astype(np.float64) * feature["weight"]
         sums[feature["side"]] = sums.get(feature["side"], 0.0) + weighted
     return [sums[side] / max(float(np.linalg.norm(sums[side])), 1e-12) for side in sorted(sums)]
+
+
+def _row(feature: Feature) -> int:
+    return int(feature["row"])
 
 
 def _ids(texts: list[str], processor: Any, max_length: int) -> list[np.ndarray]:

@@ -60,6 +60,8 @@ class TextEmbedding(Task):
         both_directions: "info-nce" also asks from the second texts for the first.
         prefixes: what stands before a query and before a passage, ``{query: "query: ", passage: "passage: "}``;
             "auto": what the model was trained with.
+        window_decay: of a long text, what each further window weighs in its vector beside the one before: 1 is the
+            plain mean, 0 reads the beginning only.
     """
 
     name: ClassVar[str] = "text-embedding"
@@ -75,6 +77,7 @@ class TextEmbedding(Task):
     pipeline_tag: ClassVar[str] = "feature-extraction"
     metrics: ClassVar[tuple[str, ...]] = RETRIEVAL
     pooled: ClassVar[bool] = False
+    window: ClassVar[int] = 128
     training: ClassVar[Mapping[str, Any]] = {"batch_size": 64, "full": {"epochs": 2, "layer_decay": 1.0}}
 
     def __init__(
@@ -83,11 +86,13 @@ class TextEmbedding(Task):
         scale: Annotated[float, Field(gt=0)] = 20.0,
         both_directions: bool = False,
         prefixes: Literal["auto", "none"] | dict[Literal["query", "passage"], str] = "auto",
+        window_decay: Annotated[float, Field(ge=0, le=1)] = 0.25,
     ) -> None:
         self.loss_name = loss
         self.scale = scale
         self.both_directions = both_directions
         self.prefixes = prefixes
+        self.window_decay = window_decay
         self.state: dict[str, Any] = {"pooling": "mean", "prompts": self._prompts({})}
         self._shape = TextEmbeddingShape()
 
@@ -148,7 +153,7 @@ class TextEmbedding(Task):
         found = [self._row(row, i, target=targets) for i, row in enumerate(rows)]
         texts = [self._texts(row) for row in found]
         if not targets:
-            return to_answer(texts, processor, max_length)
+            return to_answer(texts, processor, max_length, self.window_decay)
         return to_learn(texts, [row.get("score", 0.0) for row in found], processor, max_length)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
