@@ -103,6 +103,24 @@ def test_the_prediction_is_near(files: dict[str, Path], models: dict[str, str], 
     assert done.seconds / 20 < predicted < done.seconds * 20
 
 
+def test_a_cost_is_that_of_a_first_run(files: dict[str, Path], models: dict[str, str], tmp_path: Path) -> None:
+    from tunesmith.models import features
+    from tunesmith.pipeline.scout_rungs import TrainedRung, ZeroShotRung
+
+    recipe = Recipe.parse({"data": str(files["zh"]), "model": models["bert"]}, FEW)
+    field = module._field(recipe, plan(module._with_more_validation(recipe, str(tmp_path))))
+    computed: list[int] = []
+    real = features._compute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_compute", lambda *a: (computed.append(len(a[1])), real(*a))[1])
+        for candidate, rung in (("zero_shot", ZeroShotRung), ("head", TrainedRung), ("head", TrainedRung)):
+            made = rung(field, next(c for c in module.LADDER if c.key == candidate))
+            made.predict()
+            computed.clear()
+            made.run()
+            assert len(field.data.test) in computed, "no vector of an earlier rung was found"
+
+
 def test_labels_that_say_nothing(scout: Scout, rows: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
     names = {"negative": "0", "positive": "1"}
     file = write_csv(tmp_path / "n.csv", [{**row, "label": names[row["label"]]} for row in rows["en"]])

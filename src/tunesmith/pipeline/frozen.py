@@ -40,7 +40,7 @@ def on_frozen_backbone(plan: Plan, model: Any, processor: Any, progress: Progres
                 model,
                 features,
                 lambda chosen: plan.task.collate(chosen, processor),
-                folder=cache_folder("features"),
+                folder=plan.features or cache_folder("features"),
                 model_hash=name,
                 device=plan.machine.device,
                 progress=progress,

@@ -39,6 +39,8 @@ class Plan:
     max_length: int
     parent: str | None = None
     """The seal of the bundle that is learned on from, if one is."""
+    features: Path | None = None
+    """Where the vectors of a frozen backbone are kept; None: in the user's cache."""
 
     @property
     def identity(self) -> dict[str, Any]:

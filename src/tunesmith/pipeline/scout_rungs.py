@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,16 +116,25 @@ class ZeroShotRung:
             raise RecipeError(f"{self.plan.reference.name} makes no vector of a text")
         few = some(self.field.data.test, SOME)
         begun = time.monotonic()
-        self._vectors(few)
+        with self._afresh():
+            self._vectors(few)
         return (time.monotonic() - begun) * len(self.field.data.test) / len(few)
 
     def run(self) -> Done:
         """On all rows."""
         begun = time.monotonic()
         task: Any = self.plan.task
-        names = self._vectors([{"text": label_text(label)} for label in task.labels])
-        answers = zero_shot(self._vectors(self.field.data.test), names, task.labels)
+        with self._afresh():
+            names = self._vectors([{"text": label_text(label)} for label in task.labels])
+            answers = zero_shot(self._vectors(self.field.data.test), names, task.labels)
         return Done(task.evidence(self.field.data.test, answers), time.monotonic() - begun)
+
+    @contextmanager
+    def _afresh(self) -> Iterator[None]:
+        """Vectors that were computed before would hide what they cost."""
+        with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
+            self.plan.features = Path(scratch)
+            yield
 
     def _vectors(self, rows: Sequence[Row]) -> np.ndarray:
         """[rows, width]: the mean over a row's windows."""
@@ -169,6 +179,7 @@ class TrainedRung:
     def _tried(self, planned: Plan) -> Tried:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
+            planned.features = Path(scratch, "features")  # what another rung has computed would hide this one's cost
             found = tried(planned, Path(scratch), measure=True)
         found.seconds["all"] = time.monotonic() - begun
         return found
