@@ -65,8 +65,16 @@ def entry(work: Callable[[dict[str, Any]], dict[str, Any]], main: Callable[[], N
     print(ANSWER + json.dumps(found, ensure_ascii=False), flush=True)
 
 
-def child(script: str, job: Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
+def child(
+    script: str, job: Mapping[str, Any], env: Mapping[str, str] | None = None, *, python: str = sys.executable
+) -> dict[str, Any]:
     """Run ``work(job)`` of a script in a fresh process.
+
+    Args:
+        script: its file.
+        job: what ``work`` is given.
+        env: more environment.
+        python: the interpreter, for what needs an environment of its own.
 
     Returns:
         its figures, and ``wall`` (seconds from start to exit, imports included), ``others`` (cores that other
@@ -75,7 +83,7 @@ def child(script: str, job: Mapping[str, Any], env: Mapping[str, str] | None = N
     others = busy_cores()
     start = time.perf_counter()
     made = subprocess.run(
-        [sys.executable, script, "--job", json.dumps(job, default=str)],
+        [python, script, "--job", json.dumps(job, default=str)],
         env={**os.environ, "TOKENIZERS_PARALLELISM": "false", **(env or {})},
         stdout=subprocess.PIPE,
         text=True,

@@ -26,6 +26,26 @@ def multi_label(n: int = 300, k: int = 5, seed: int = 0) -> dict[str, np.ndarray
     return {"labels": truth, "predicted_labels": p >= 0.5, "probabilities": p}
 
 
+def structured(n: int = 300, k: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
+    """What tasks of other shapes give: rows right or wrong, counts of each class, ranks, questions answered."""
+    draw = np.random.default_rng(seed)
+    support = draw.integers(0, 3, (n, k))
+    hits = np.minimum(support, draw.integers(0, 3, (n, k)))
+    counts = np.concatenate([hits, support, hits + draw.integers(0, 2, (n, k))], axis=1).astype(np.float32)
+    hit = draw.random(n) < 0.6
+    return {
+        "hit": hit,
+        "confidence": draw.random(n),
+        "class_counts": counts,
+        "relation_counts": counts,
+        "exact_match": hit.astype(float),
+        "answer_f1": np.maximum(hit, draw.random(n)),
+        "answerable": draw.random(n) < 0.7,
+        "answered": draw.random(n) < 0.7,
+        "rank": draw.integers(1, 20, n).astype(float),
+    }
+
+
 def regression(n: int = 300, seed: int = 0, noise: float = 1.0) -> dict[str, np.ndarray]:
     """Numbers far from 0, predictions rounded, so that some are equal."""
     truth = 1000 + np.random.default_rng(99).normal(size=n) * 3

@@ -65,7 +65,9 @@ def test_tokens_labels_numbers(
     tuned: Callable[..., Bundle], rows: dict[str, list[dict[str, Any]]], tmp_path: Path, bare: Path
 ) -> None:
     tags = tmp_path / "tags.conll"
-    tags.write_text("".join(f"{['Ann', 'Bob', 'Eve'][i % 3]} B-PER\nsleeps O\nhere O\n\n" for i in range(40)), "utf-8")
+    tags.write_text(
+        "".join(f"{['Ann', 'Bob', 'Eve'][i % 3]}{i} B-PER\nsleeps O\nhere O\n\n" for i in range(40)), "utf-8"
+    )
     names = tuned(tags, name="names")
     assert names.task.name == "token-classification"
     for by in ("entropy", "diversity", "both"):
@@ -77,7 +79,7 @@ def test_tokens_labels_numbers(
     found = query(several.path, str(bare), by="badge", count=4)
     assert all(0 <= p.uncertainty <= 1 for p in found.picked)  # type: ignore[operator]
     values = [{"text": row["text"], "score": str(i / 7)} for i, row in enumerate(rows["en"])]
-    numbers = tuned(write_csv(tmp_path / "n.csv", values), "task=text-regression", "data.score=score", name="numbers")
+    numbers = tuned(write_csv(tmp_path / "n.csv", values), "task=text-regression", "data.label=score", name="numbers")
     assert query(numbers.path, str(bare), by="diversity", count=2).picked[0].uncertainty is None
     with pytest.raises(RecipeError, match="no probabilities"):
         query(numbers.path, str(bare), by="margin")

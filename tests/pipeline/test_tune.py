@@ -129,7 +129,8 @@ def test_every_method_ends_in_a_bundle(tuned: Tuned, files: dict[str, Path], nam
     assert report["context"]["method"] == name and report["parity"][0]["passed"]
     parameters = report["context"]["parameters"]
     assert 0 < parameters["trained"] < parameters["all"], "the mean layer, at least, is not trained"
-    assert (bundle.path / "adapter").is_dir() is (name == "lora")
+    kept = {"lora", "adalora", "ia3", "oft", "prefix"}
+    assert (bundle.path / "adapter").is_dir() is (name in kept)
     if name == "lora":
         from peft import PeftModel
         from transformers import AutoModelForSequenceClassification

@@ -65,8 +65,8 @@ def test_contrastive_learns_and_leaves_the_head_that_belongs_to_the_encoder(run:
             kept["state"] = run
 
     before = None
-    for epochs in (1, 12):
-        settings = run.settings(epochs=epochs, batch_size=32, optimizer=OptimizerSettings(3e-3))
+    for epochs in (1, 20):
+        settings = run.settings(epochs=epochs, batch_size=32, optimizer=OptimizerSettings(1e-3))
         run.go(settings, name=f"e{epochs}", fast=True, strategies=[Contrastive(), Look()])
         vectors = vectors_of(kept["state"], run.features)
         targets = np.array([feature["target"] for feature in run.features])

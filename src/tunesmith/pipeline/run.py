@@ -235,7 +235,8 @@ class _Run:
         from tunesmith.training.kernels import fast_training
 
         plan = self.plan
-        features = plan.task.sample(self._encoded(training_rows(plan)))
+        rows = training_rows(plan)
+        features = plan.task.sample(self._encoded(rows))
         metric = METRICS.load(plan.task.metrics[0])
         tie = "log_loss" if "log_loss" in plan.task.metrics else None
         settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)
@@ -247,7 +248,7 @@ class _Run:
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
                 evaluate=self._validation(trainee), strategies=[*plan.strategies, *plan.method.strategies()],
-                trackers=plan.trackers,
+                trackers=plan.trackers, encode=self._encoded, rows=rows,
             )  # fmt: skip
 
     def _encoded(self, rows: Sequence[Row]) -> list[Feature]:

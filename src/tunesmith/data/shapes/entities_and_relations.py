@@ -60,7 +60,7 @@ class JointShape(Shape):
                 one = crossing[0]
                 raise RowProblem(f"the span {one['start']}-{one['end']} overlaps another: {quoted(row['text'])}")
             given = [span_of(span) for span in spans_in(cells["spans"])]
-            row["relations"] = _relations(cells.get("relations"), given, row["spans"], row["text"])
+            row["relations"] = _relations(_cell(cells), given, row["spans"], row["text"])
         yield row
 
     def names(self, value: Any) -> list[str]:
@@ -70,6 +70,11 @@ class JointShape(Shape):
     def repaired(self) -> dict[str, int]:
         """What was mended in the spans."""
         return self._spans.repaired()
+
+
+def _cell(cells: Cells) -> Any:
+    """The relations' cell; in a file that has such a column, an empty one says that there are none."""
+    return cells["relations"] or [] if "relations" in cells else None
 
 
 def _relations(cell: Any, given: Sequence[Span], spans: Sequence[Span], text: str) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ def with_signs(row: Row) -> str:
     text, left = str(row["text"]), len(str(row["text"]))
     places = sorted(((row[side]["start"], row[side]["end"], sign) for side, sign in zip(SIDES, SIGNS, strict=True)))
     for start, end, sign in reversed(places):
-        text = f"{text[:start]} {sign} {text[min(end, left):]}"
+        text = f"{text[:start]} {sign} {text[min(end, left) :]}"
         left = start  # of an entity that holds another one, what stands before the other
     return f"{_name(row, 'head')} {_name(row, 'tail')} {text}"
 

@@ -16,4 +16,5 @@ class NoAnswerAccuracy(MeanMetric):
 
     def each(self, evidence: Evidence) -> Array:
         """1 where the row is rightly answered or not answered, whatever the answer."""
-        return evidence["answerable"] == evidence["answered"]
+        right: Array = evidence["answerable"] == evidence["answered"]
+        return right

@@ -81,6 +81,8 @@ class Contrastive(Strategy):
         """Of the vectors that the output layer reads; the layer itself is left to ``measured``."""
 
         def apart(model: Any, batch: Batch) -> tuple[torch.Tensor, Any]:
+            for module in head_dropout(model):  # its noise would drown what tells texts of one narrow cone apart
+                module.eval()
             with head_inputs(model) as vectors:
                 loss, outputs = compute(model, batch)
             return (self._of(vectors[-1], batch["labels"]) if model.training else loss), outputs
@@ -112,6 +114,18 @@ class Contrastive(Strategy):
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
         yield
+
+
+def head_dropout(model: Any) -> list[Any]:
+    """The dropout between the backbone and the output layer."""
+    from tunesmith.training.kernels import plain
+
+    inner = plain(model)
+    if inner is None:
+        return []
+    backbone = f"{inner.base_model_prefix}."
+    named = [(name, module) for name, module in inner.named_modules() if not name.startswith(backbone)]
+    return [module for name, module in named if name.rpartition(".")[2].endswith("dropout")]
 
 
 def vectors_of(run: Any, features: Sequence[Feature]) -> np.ndarray:
