@@ -58,7 +58,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = toy_rows("en", 60)
     write_csv(folder / "reviews.csv", rows)
     write_csv(folder / "held.csv", toy_rows("en", 30, seed=7))
-    write_csv(folder / "new.csv", [{"text": row["text"]} for row in rows[:5]])
+    write_csv(folder / "new.csv", [{"text": row["text"]} for row in toy_rows("en", 5, seed=8)])
     (folder / "lines.txt").write_text("\n".join(row["text"] for row in rows[:5]), "utf-8")
     (folder / "recipe.yaml").write_text("data: reviews.csv\n", "utf-8")
     model = tiny_bert(folder / "small-model", texts=[row["text"] for row in rows])
