@@ -80,9 +80,9 @@ def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any) -> No
     run.go(run.settings(epochs=2, batch_size=32), fast=True, strategies=[Contrastive(), Look()])
     fresh = run.weights()
     run.model = run.fresh()
-    assert not torch.equal(
-        *(w["bert.encoder.layer.0.output.dense.weight"] for w in (fresh, run.weights()))
-    ), "the encoder has moved"
+    assert not torch.equal(*(w["bert.encoder.layer.0.output.dense.weight"] for w in (fresh, run.weights()))), (
+        "the encoder has moved"
+    )
     run.model = kept["state"].model
     targets = np.array([feature["target"] for feature in run.features])
     weight, _ = fitted(vectors_of(kept["state"], run.features), targets, 2)
