@@ -74,6 +74,7 @@ class ExtractiveQA(Task):
     metrics: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match", "answerable_f1", "no_answer_accuracy", "ece")
     pooled: ClassVar[bool] = False
     window: ClassVar[int] = 384
+    training: ClassVar[Mapping[str, Any]] = {"full": {"learning_rate": 2e-4, "layer_decay": 0.95, "epochs": 3}}
 
     def __init__(self, max_answer_length: Annotated[int, Field(ge=1)] | None = None) -> None:
         self.max_answer_length = max_answer_length
