@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,21 +30,10 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         }
         bundle = Path(folder, "bundle")
         command = ["tune", files["train"], f"data.test={files['test']}", f"data.validation={files['dev']}"]
-        command += ["model=auto", f"method={job['method']}", f"bundle={bundle}", *job["overrides"], "--json"]
-        made = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        told = json.loads(made.stdout)
+        command += ["model=auto", f"method={job['method']}", f"bundle={bundle}", *job["overrides"]]
+        told = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-        asked = subprocess.run(
-            [sys.executable, "-m", "tunesmith", "predict", str(bundle), *ASKED, "--json"],
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            check=True,
-        )
+        asked = harness.verb("predict", bundle, *ASKED)["predictions"]
     return {
         "tune": {key: told[key] for key in ("task", "model", "method", "seconds", "metrics", "before", "baselines")},
         "verdict": told["verdict"],
@@ -57,7 +44,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             "before": report["before"]["seconds"],
             **{key: side["seconds"] for key, side in report["baselines"].items()},
         },
-        "asked": [answer["label"] for answer in json.loads(asked.stdout)["predictions"]],
+        "asked": [answer["label"] for answer in asked],
     }
 
 

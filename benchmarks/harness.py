@@ -97,6 +97,16 @@ def child(
     return {**found, "wall": round(wall, 2), "others": others}
 
 
+def verb(*words: Any) -> dict[str, Any]:
+    """A verb of the command line, as a user goes it, in a fresh process: what it printed with ``--json``."""
+    command = [sys.executable, "-m", "tunesmith", *map(str, words), "--json"]
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    if made.returncode:
+        raise SystemExit(made.stdout)
+    printed: dict[str, Any] = json.loads(made.stdout)
+    return printed
+
+
 def busy_cores(seconds: float = 0.5) -> float:
     """Cores in use by whatever runs beside us, over a short time in which we do nothing; 0.0 where it is not told."""
 
@@ -214,7 +224,7 @@ def _command() -> str:
     for i, word in enumerate(words[:-1]):
         if word in ("--data", "--results"):
             words[i + 1] = word[2:].upper()
-    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).resolve().relative_to(HERE).as_posix()}", *words])
 
 
 def parts_lines(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:

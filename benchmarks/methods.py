@@ -12,7 +12,6 @@ import argparse
 import gzip
 import importlib.util
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -70,12 +69,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             f"bundle={bundle}",
             "evaluation.baselines=false",
             *job["settings"],
-            "--json",
         ]
-        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        answer = json.loads(made.stdout)
+        answer = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         size = sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
         beside = sum(path.stat().st_size for path in (bundle / "adapter").glob("*.safetensors"))

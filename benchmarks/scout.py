@@ -5,9 +5,6 @@ python benchmarks/scout.py --data FOLDER --budget 30m [--sets banking77,imdb]
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,11 +19,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         train, test = harness.train_and_test(Path(job["data"], job["set"]), folder, job["rows"], job["test_rows"])
         settings = [f"data.test={test}", f"model={job['model']}", *job["overrides"]]
-        command = ["scout", str(train), *settings, "--budget", job["budget"], "--json"]
-        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
-    if made.returncode:
-        raise SystemExit(made.stdout)
-    told: dict[str, Any] = json.loads(made.stdout)
+        command = ["scout", str(train), *settings, "--budget", job["budget"]]
+        told = harness.verb(*command)
     return {key: told[key] for key in ("metric", "rows", "budget", "seconds", "rungs", "pick", "to_tune", "words")}
 
 

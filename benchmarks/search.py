@@ -8,9 +8,6 @@ all go to their end, and a search that gives trials up. The test rows are answer
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,11 +30,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         trials = ["--trials", str(job["trials"]), "--sampler", job["sampler"]] if verb == "search" else []
         bundle = Path(folder, "bundle")
         settings = [f"data.test={test}", f"model={job['model']}", f"method={job['method']}", f"bundle={bundle}"]
-        command = [verb, str(train), *settings, *job["overrides"], *options, *trials, "--json"]
-        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        told = json.loads(made.stdout)
+        command = [verb, str(train), *settings, *job["overrides"], *options, *trials]
+        told = harness.verb(*command)
     return {key: told.get(key) for key in ("seconds", "metrics", "training", "search")}
 
 

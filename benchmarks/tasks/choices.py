@@ -13,7 +13,6 @@ import argparse
 import gzip
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -62,14 +61,9 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             "tune", files["train"], "task=multiple-choice",
             f"data.test={files['test']}", f"data.validation={files['dev']}",
             f"model={job['model']}", f"model.max_length={job['length']}", f"task.reading={job['reading']}",
-            f"bundle={bundle}", *job["settings"], "--json",
+            f"bundle={bundle}", *job["settings"],
         ]  # fmt: skip
-        made = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        told = json.loads(made.stdout)
+        told = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
     keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
     parts = {"before": report["before"]["seconds"], **{k: s["seconds"] for k, s in report["baselines"].items()}}

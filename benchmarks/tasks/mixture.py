@@ -9,7 +9,6 @@ than 1.5 points under its own run.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,16 +39,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "recipe.yaml")
         path.write_text(json.dumps(recipe), "utf-8")  # JSON is YAML
-        command = ["tune", str(path), f"bundle={folder}/bundle", *job["settings"], "--json"]
-        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
-        if made.returncode:
-            raise SystemExit(made.stdout)
+        command = ["tune", str(path), f"bundle={folder}/bundle", *job["settings"]]
+        printed = harness.verb(*command)
         report = json.loads(Path(folder, "bundle", "report.json").read_text("utf-8"))
         size = sum(file.stat().st_size for file in Path(folder, "bundle").glob("*.safetensors"))
     own = report.get("parts") or {job["parts"][0]: report}
     figures = {name: {"metric": one["primary"], **one["metrics"][one["primary"]]} for name, one in own.items()}
     keys = ("seconds", "training", "model")
-    return {**{k: json.loads(made.stdout)[k] for k in keys}, "figures": figures, "megabytes": size / 2**20,
+    return {**{k: printed[k] for k in keys}, "figures": figures, "megabytes": size / 2**20,
             "rows": report["context"]["rows"]}  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import argparse
 import gzip
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -53,16 +52,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         bundle = Path(folder, "bundle")
         command = [
             "tune", files["train"], f"data.test={files['test']}", f"data.validation={files['dev']}",
-            f"model={job['model']}", f"bundle={bundle}", *job["settings"], "--json",
+            f"model={job['model']}", f"bundle={bundle}", *job["settings"],
         ]  # fmt: skip
-        made = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
+        answer = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         recipe = json.loads((bundle / "tunesmith.json").read_text("utf-8"))["recipe"]
-    answer = json.loads(made.stdout)
     return {
         **{key: answer[key] for key in ("model", "seconds", "metrics", "before", "baselines", "verdict", "training")},
         "rows": report["context"]["rows"],

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -65,14 +64,9 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         command = [
             "tune", files["train"], f"data.test={files['test']}", f"data.validation={files['dev']}",
             f"model={job['model']}", f"model.max_length={job['length']}", f"bundle={bundle}",
-            *job["settings"], "--json",
+            *job["settings"],
         ]  # fmt: skip
-        made = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        told = json.loads(made.stdout)
+        told = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         more = answered(bundle, files["test"])
     keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")

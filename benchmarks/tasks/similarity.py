@@ -14,7 +14,6 @@ import argparse
 import gzip
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -105,14 +104,9 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         command = [
             "tune", files["train"], "task=text-embedding", f"data.test={files['test']}",
             f"data.validation={files['dev']}", f"model={job['model']}", f"model.max_length={job['length']}",
-            f"bundle={bundle}", *job["settings"], "--json", "--replace",
+            f"bundle={bundle}", *job["settings"], "--replace",
         ]  # fmt: skip
-        made = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *map(str, command)], stdout=subprocess.PIPE, text=True
-        )
-        if made.returncode:
-            raise SystemExit(made.stdout)
-        told = json.loads(made.stdout)
+        told = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
     keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
     return {

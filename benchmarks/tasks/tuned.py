@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,13 +26,10 @@ def tuned(job: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder, "bundle")
         command = ["tune", *(f"{key}{file}" for key, file in files(job, Path(folder)))]
-        command += [f"model={job['model']}", f"bundle={bundle}", *job["settings"], "--json"]
-        made = subprocess.run([sys.executable, "-m", "tunesmith", *command], stdout=subprocess.PIPE, text=True)
-        if made.returncode:
-            raise SystemExit(made.stdout)
+        command += [f"model={job['model']}", f"bundle={bundle}", *job["settings"]]
+        answer = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         recipe = json.loads((bundle / "tunesmith.json").read_text("utf-8"))["recipe"]
-    answer = json.loads(made.stdout)
     told = ("task", "model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
     return {
         **{key: answer[key] for key in told},

@@ -113,6 +113,27 @@ class TestAttention:
         torch.testing.assert_close(found[mask.bool()], wanted[mask.bool()], atol=1e-5, rtol=1e-4)
         assert torch.equal(again, wanted)
 
+    def test_t5_has_its_places_in_the_scores(self, tmp_path: Any) -> None:
+        from transformers import AutoModelForSeq2SeqLM
+
+        with quiet():
+            model = AutoModelForSeq2SeqLM.from_pretrained(testing.tiny_t5(tmp_path / "t5", texts=["room"])).eval()
+        ids, mask = torch.tensor([[2, 3, 4, 1], [3, 2, 0, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+        given = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": ids.flip(1)}
+        with torch.no_grad():
+            biases = [m.relative_attention_bias for m in model.modules() if hasattr(m, "relative_attention_bias")]
+            for bias in biases:  # else they are near zero, and nothing would be seen of them
+                bias.weight.normal_(0, 2)
+            wanted = model(**given).logits
+            before = attention.install(model)
+            found = model(**given).logits
+            attention.remove(model, before)
+            for bias in biases:
+                bias.weight.zero_()
+            without = model(**given).logits
+        assert biases and not torch.allclose(without, wanted, atol=1e-2)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
+
 
 class Toy(nn.Module):
     """An embedding and a head, with the names that a transformers model has."""

@@ -31,6 +31,7 @@ from tunesmith.training.strategies.pgd import Pgd
 from tunesmith.training.strategies.replay import Replay
 from tunesmith.training.strategies.supcon import SupCon, contrastive
 from tunesmith.training.strategies.swa import Swa
+from tunesmith.training.strategies.teachers import answers
 
 
 def state(run: Any, model: Any) -> RunState:
@@ -359,6 +360,24 @@ class TestTeachers:
         with pytest.raises(RecipeError, match="another tokenizer than the student"):
             Distill(str(teacher)).start(made)
 
+    def test_a_teacher_that_knows_fewer_classes_teaches_those(self, run: Any, teacher: Path) -> None:
+        """A batch of a class that the teacher never saw has a distance, too: over the classes that both know."""
+        rows = [{"text": "a plain room", "label": "neutral"}] * 4 + sys.modules[type(run).__module__].ROWS[:4]
+        told = run.model.eval()
+        run.task = type(run.task)()
+        run.task.learn(rows)
+        assert run.task.labels == ["negative", "neutral", "positive"]
+        run.features = run.task.encode(rows, run.processor, max_length=48, targets=True)
+        model, batch = run.fresh(0.0).train(), batch_of(run, len(rows))
+        for name in (Distill(str(teacher)), Lwf(str(teacher), temperature=1.0)):
+            name.start(state(run, model))
+            _, outputs = compute(run)(model, batch)
+            with torch.no_grad():
+                said = told(**{k: v for k, v in batch.items() if k != "labels"}).logits
+            found = answers(name.teachers[0], state(run, model), batch)
+            torch.testing.assert_close(found[0], said.float(), atol=1e-4, rtol=1e-3)
+            assert torch.isfinite(name.distance(outputs, batch))
+
     def test_a_teacher_of_another_task_is_refused(self, run: Any, teacher: Path) -> None:
         made = state(run, run.fresh())
         made.task = family("tasks").make("text-regression")
@@ -402,11 +421,14 @@ def test_what_makes_no_sense_is_refused_early(run: Any) -> None:
     for name in ("pgd", "freelb", "neftune", "l2_sp", "supcon", "fgm"):
         assert "finished vectors" in str(made_strategies.strategy(name).fits(run.task, head))
         assert made_strategies.strategy(name).fits(run.task, full) is None
-    answers = family("tasks").make("extractive-qa")
+    prompt = family("methods").make("prompt")
+    assert "take pgd" in str(made_strategies.strategy("fgm").fits(run.task, prompt))
+    assert made_strategies.strategy("pgd").fits(run.task, prompt) is None
+    asked = family("tasks").make("extractive-qa")
     vectors = family("tasks").make("text-embedding")
-    assert "no one class" in str(SupCon().fits(answers, full))
+    assert "no one class" in str(SupCon().fits(asked, full))
     assert "does not decide between classes" in str(Focal().fits(vectors, full))
-    assert Focal().fits(answers, full) is None and "how often" in str(Focal(power=0.5).fits(answers, full))
+    assert Focal().fits(asked, full) is None and "how often" in str(Focal(power=0.5).fits(asked, full))
     assert "parts of a mixture" in str(made_strategies.strategy("multi_task").fits(run.task, full))
     assert "path=FILE" in str(Replay().fits(run.task, full)) and "path=FILE" in str(Ewc().fits(run.task, full))
     assert "of which part" in str(Ewc(path="x.csv").fits(family("tasks").make("mixture"), full))

@@ -37,7 +37,9 @@ class Question:
 def from_texts(task: Task, texts: Iterable[str]) -> Iterator[Question]:
     """A question for each text."""
     role = input_columns(task)[0].role
-    return (_question(task, {role: text}, {role: text}) for text in texts)
+    for text in texts:
+        asked = _question(task, {role: text}, {role: text})
+        yield from [asked] if asked.row is None else _asked(task, asked.given, asked.row)
 
 
 def from_lines(task: Task, lines: Iterable[str], columns: Columns) -> Iterator[Question]:
@@ -64,12 +66,10 @@ def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
     """A question for each row of a file, in order; read as it is asked for."""
     from tunesmith.data.roles import roles
 
-    if shape_of(task.name) is not None:
-        for given in rows:
-            yield from _shaped(task, given, cells_of(given, columns))
-        return
-    for given, row in zip(rows, roles(rows, columns), strict=True):
-        yield _question(task, given, row)
+    shaped = shape_of(task.name) is not None
+    cells = (cells_of(given, columns) for given in rows) if shaped else roles(rows, columns)
+    for given, row in zip(rows, cells, strict=True):
+        yield from _asked(task, given, row)
 
 
 def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[str]]:
@@ -128,14 +128,14 @@ def _question(task: Task, given: Row, row: Row) -> Question:
     return Question(given, row)
 
 
-def _shaped(task: Task, given: Row, cells: Row) -> Iterator[Question]:
-    """A question for each of the task's rows that a row holds."""
+def _asked(task: Task, given: Row, cells: Row) -> Iterator[Question]:
+    """A question for each of the task's rows that a row holds; what is no row, or lacks a text, says so."""
     try:
         found = rows_in_shape(task, cells)
     except DataError as error:
         yield Question(given, None, error.problem.removeprefix("Row 1: "))
         return
-    yield from (Question(given, row) for row in found)
+    yield from (_question(task, given, row) for row in found)
 
 
 def _from_object(task: Task, line: str, columns: Columns) -> Question:

@@ -109,6 +109,11 @@ class Task(ABC):
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What was taken for granted of the rows, or is odd about them, in words, for the report."""
+        return []
+
     @abstractmethod
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """What the training rows teach, as JSON values. Sets it on the task, too. Raises DataError if not learnable."""

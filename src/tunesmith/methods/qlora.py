@@ -28,10 +28,7 @@ class QLora(Lora):
 
     name: ClassVar[str] = "qlora"
     summary: ClassVar[str] = "low-rank updates on a base of 4 or 8 bits (Dettmers et al. 2023)"
-    # As lora's.
-    defaults: ClassVar[MethodDefaults] = MethodDefaults(
-        learning_rate=2e-3, epochs=4, weight_decay=0.0, head_learning_rate=2e-3
-    )
+    defaults: ClassVar[MethodDefaults] = Lora.defaults
 
     def __init__(
         self,

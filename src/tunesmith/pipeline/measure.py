@@ -11,12 +11,9 @@ from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock, Recipe
-from tunesmith.data.clean import clean
+from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
-from tunesmith.data.roles import table_of_roles
-from tunesmith.data.schema import guess
-from tunesmith.data.settle import as_read
 from tunesmith.evaluation.report import build_report
 
 
@@ -52,13 +49,13 @@ def _rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     same = {role: c for role, c in trained.items() if c in source.columns} if not block.columns else {}
-    found = guess(source, task=bundle.task.name, columns={**same, **block.columns})
-    shaped, columns = as_read(source, found.task, found.columns, notes, getattr(bundle.task, "labels", []))
-    options = {**cleaning(block, found.task), "duplicates": False, "conflicts": "keep"}
-    rows, cleaned = clean(shaped, columns, **options)
-    notes += [*source.origin.notes, *cleaned.notes()]
-    wanted = [column.role for column in bundle.task.columns if column.required]
-    table: list[Row] = list(table_of_roles(rows, columns, wanted))
+    table = labelled(
+        bundle.task,
+        source,
+        {**same, **block.columns},
+        notes,
+        lambda task: {**cleaning(block, task), "duplicates": False, "conflicts": "keep"},
+    )
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
     return table

@@ -41,7 +41,7 @@ def proven(
         evidences=evidences,
         seconds=seconds,
         history=trained.history,
-        data_notes=[*plan.data.why, *plan.data.notes],
+        data_notes=[*plan.data.why, *plan.data.notes, *plan.task.notes],
         context=_context(plan, trained, parameters, stages),
         checks=checks,
         titles={name: words for name in evidences if name in BASELINES and (words := title(name))},

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.registry import family
+from tunesmith.tasks.head_outputs import head_outputs, starts_and_ends
 from tunesmith.tasks.sequence import padded
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Mixture(Task):
         rows = {name: len(logits) for name, logits in outputs.items()}
         total = sum(rows.values())
         losses = [
-            self.parts[name].loss(_outputs(logits), {"labels": batch["labels"][name]})
+            self.parts[name].loss(head_outputs(logits), {"labels": batch["labels"][name]})
             * (self.weights[name] * rows[name] / total)
             for name, logits in outputs.items()
         ]
@@ -211,7 +211,7 @@ class Mixture(Task):
         rows = {name: len(logits) for name, logits in outputs.items()}
         total = sum(rows.values())
         found = [
-            self.parts[name].divergence(_outputs(logits), _outputs(others[name])) * (rows[name] / total)
+            self.parts[name].divergence(head_outputs(logits), head_outputs(others[name])) * (rows[name] / total)
             for name, logits in outputs.items()
         ]
         return sum(found[1:], found[0])
@@ -331,17 +331,11 @@ class _Given:
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """The logits, under every name that a head's outputs have."""
-        return {"logits": self.logits[None], **_halves(self.logits[None])}
+        return {"logits": self.logits[None], **starts_and_ends(self.logits[None])}
 
     def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
         """No part generates."""
         raise NotImplementedError
-
-
-def _halves(logits: Any) -> dict[str, Any]:
-    """A question's two outputs a token, as its own model names them."""
-    spans = logits.ndim == 3 and logits.shape[-1] == 2
-    return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]} if spans else {}
 
 
 def _widened(batch: Batch, longest: int) -> torch.Tensor:
@@ -353,11 +347,6 @@ def _widened(batch: Batch, longest: int) -> torch.Tensor:
     if labels.ndim < 2 or labels.shape[1] != own:
         return labels
     return pad(labels, (0,) * (2 * labels.ndim - 3) + (longest - own,), value=IGNORED)
-
-
-def _outputs(logits: Any) -> Any:
-    """A head's logits as its own model's outputs."""
-    return SimpleNamespace(logits=logits, **_halves(logits))
 
 
 def _part(name: str, about: str | dict[str, Any]) -> Task:

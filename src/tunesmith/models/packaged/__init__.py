@@ -7,5 +7,6 @@ PACKAGED_MODELS = Registry(
     {
         "minilm": "tunesmith.models.packaged.minilm:MINILM",
         "e5-small": "tunesmith.models.packaged.e5_small:E5_SMALL",
+        "distilbert-cased": "tunesmith.models.packaged.distilbert_cased:DISTILBERT_CASED",
     },
 )

@@ -24,6 +24,7 @@ def attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    position_bias: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Scaled dot-product attention (Vaswani et al. 2017, eq. 1), as transformers calls it.
@@ -31,6 +32,7 @@ def attention(
     Args:
         query, key, value: [batch, heads, length, width].
         attention_mask: additive, broadcastable to [batch, heads, length, length]; None: nothing is masked.
+        position_bias: of T5 and its kin, added to the scores like the mask.
 
     Returns:
         [batch, length, heads, width], and no weights.
@@ -43,9 +45,10 @@ def attention(
         scores = torch.bmm(
             (query * scale).reshape(batch * heads, length, width), key.reshape(batch * heads, keys, width).mT
         )
-        if attention_mask is not None:
-            scores = scores.view(batch, heads, length, keys) + attention_mask.to(scores.dtype)
-            scores = scores.view(batch * heads, length, keys)
+        for added in (position_bias, attention_mask):
+            if added is not None:
+                scores = scores.view(batch, heads, length, keys) + added.to(scores.dtype)
+                scores = scores.view(batch * heads, length, keys)
         weights = torch.softmax(scores, dim=-1)
         if dropout and module.training:
             weights = drop(weights, dropout)

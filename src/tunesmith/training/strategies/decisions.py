@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Batch, Task
 from tunesmith.core.errors import RecipeError
+from tunesmith.tasks.head_outputs import head_outputs
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ def _found(task: Task, outputs: Any, labels: Any, batch: Batch) -> Iterator[Deci
         raise RecipeError(f"{task.name} does not decide between classes.", "Leave out strategies that need them.")
     if parts := getattr(task, "parts", None):
         for name, logits in outputs.items():
-            yield from _found(parts[name], view(logits), labels[name], {**batch, "labels": labels[name]})
+            yield from _found(parts[name], head_outputs(logits), labels[name], {**batch, "labels": labels[name]})
     elif hasattr(task, "scored"):
         for scored, wanted in task.scored(outputs, batch):
             yield _of_classes(scored, wanted)
@@ -114,10 +114,3 @@ def _of_yes_and_no(logits: torch.Tensor, labels: torch.Tensor) -> Decisions:
 
     yes, z = labels.float().reshape(-1), logits.float().reshape(-1)
     return Decisions(torch.stack([torch.zeros_like(z), z], dim=-1), torch.stack([1 - yes, yes], dim=-1))
-
-
-def view(logits: torch.Tensor) -> Any:
-    """A head's logits in a mixture as its own model's outputs: two a token are starts and ends."""
-    if logits.ndim == 3 and logits.shape[-1] == 2:
-        return SimpleNamespace(logits=logits, start_logits=logits[..., 0], end_logits=logits[..., 1])
-    return SimpleNamespace(logits=logits, start_logits=None)

@@ -57,8 +57,8 @@ class Fgm(Strategy):
         self._lookups: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def fits(self, task: Task, method: Method) -> str | None:
-        """Not on vectors that were computed before."""
-        return needs.backbone(method)
+        """Not on vectors that were computed before, nor on embeddings that are computed."""
+        return needs.backbone(method) or needs.own_table(method)
 
     def start(self, run: Any) -> None:
         """Raises RecipeError where there are no embeddings to move: a head on vectors that were computed before."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
+from tunesmith.tasks.head_outputs import head_outputs
 from tunesmith.training.strategies import needs
 from tunesmith.training.strategies.conflicts import with_gradient, without_conflicts
-from tunesmith.training.strategies.decisions import view
 
 if TYPE_CHECKING:
     import torch
@@ -124,7 +124,7 @@ def part_losses(task: Any, outputs: Any, batch: Batch) -> dict[str, PartLoss]:
     total = sum(rows.values())
     return {
         name: PartLoss(
-            task.parts[name].loss(view(logits), {"labels": batch["labels"][name]}),
+            task.parts[name].loss(head_outputs(logits), {"labels": batch["labels"][name]}),
             task.weights[name] * rows[name] / total,
         )
         for name, logits in outputs.items()

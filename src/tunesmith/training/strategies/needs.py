@@ -13,6 +13,13 @@ def backbone(method: Method) -> str | None:
     return f"method={method.name} trains a head on finished vectors, so there is no backbone to change."
 
 
+def own_table(method: Method) -> str | None:
+    """Embeddings that are a table which can be written to."""
+    if method.name not in ("prompt", "p_tuning"):
+        return None
+    return f"method={method.name} computes rows of the embeddings at each look, so they cannot be moved; take pgd."
+
+
 def classes(task: Task) -> str | None:
     """Classes to decide between."""
     return None if decides(task) else f"{task.name} does not decide between classes."

@@ -27,7 +27,10 @@ def protected_rows(
     if why := lacking(task, path, rows):
         raise RecipeError(f'training.strategies: "{who}" cannot be used here: {why}', "Give path=FILE.")
     if rows is None:
-        rows = _read(task, path, columns)
+        from tunesmith.data.labelled import labelled
+        from tunesmith.data.read import read
+
+        rows = labelled(task, read(path), columns, [])
     if not rows:
         raise DataError(f'training.strategies: "{who}" has no rows to protect.', "Give a file with rows.")
     return list(rows)
@@ -40,19 +43,6 @@ def lacking(task: Task, path: str, rows: Sequence[Row] | None) -> str | None:
     if path and task.name == "mixture":
         return "a file does not say of which part of a mixture its rows are; give rows, each with its part."
     return None
-
-
-def _read(task: Task, path: str, columns: Mapping[str, str]) -> list[Row]:
-    from tunesmith.data.read import read
-    from tunesmith.data.roles import table_of_roles
-    from tunesmith.data.schema import guess
-    from tunesmith.data.settle import as_read
-
-    source = read(path)
-    guessed = guess(source, task=task.name, columns=dict(columns))
-    shaped, settled = as_read(source, guessed.task, guessed.columns, [], getattr(task, "labels", []))
-    wanted = [column.role for column in task.columns if column.required]
-    return list(table_of_roles(shaped, settled, wanted))
 
 
 def protected_features(run: Any, rows: Sequence[Row]) -> list[Feature]:

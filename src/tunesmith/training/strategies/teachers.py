@@ -148,8 +148,21 @@ def columns(task: str, own: Sequence[str], others: Sequence[str], wanted: str) -
 
 def answers(teacher: Teacher, run: Any, batch: Batch) -> list[torch.Tensor]:
     """A teacher's logits, one entry a kind of decisions, of the classes that the student has, too."""
-    found = [made.logits for made in decisions(run.task, teacher.answer(run, batch), batch)]
-    return found if teacher.columns is None else [logits[:, teacher.columns[1]] for logits in found]
+    said = teacher.answer(run, batch)
+    if teacher.columns is None:
+        return [made.logits for made in decisions(run.task, said, batch)]
+    own, others = teacher.columns
+    widened = SimpleNamespace(logits=_placed(said.logits, own, others, len(_names(run.model, run.task))))
+    return [made.logits[:, own] for made in decisions(run.task, widened, batch)]
+
+
+def _placed(logits: torch.Tensor, own: list[int], others: list[int], classes: int) -> torch.Tensor:
+    """A teacher's logits [rows, its classes] where the student has them, [rows, classes]: a label may be unknown to
+    the teacher, and its place must be there all the same.
+    """
+    wide = logits.new_zeros(len(logits), classes)
+    wide[:, own] = logits[:, others]
+    return wide
 
 
 def _outputs(run: Any, model: Any, batch: Batch) -> Any:
