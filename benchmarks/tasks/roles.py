@@ -17,6 +17,7 @@ from tuned import about_run, measure, options, tuned
 ENGLISH = {"title": "English", "folder": "up_srl_en", "pattern": "{}.jsonl.gz", "reference": 0.718}
 CHINESE = {"title": "Chinese", "folder": "up_srl_zh", "pattern": "{}.jsonl.gz", "reference": 0.576}
 SETS: dict[str, dict[str, Any]] = {
+    "en-distilbert-cased": {**ENGLISH, "model": "distilbert-cased", "settings": ["training.epochs=6"]},
     "en-minilm": {**ENGLISH, "model": "minilm"},
     "en-e5-small": {**ENGLISH, "model": "e5-small"},
     "zh-e5-small": {**CHINESE, "model": "e5-small", "settings": ["training.epochs=10"]},
