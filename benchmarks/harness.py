@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import gzip
 import json
 import os
 import platform
@@ -144,6 +145,23 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
 def subset(source: Path, target: Path, limit: int | None, seed: int = 13) -> Path:
     """The file itself, or a smaller one made of it."""
     return source if limit is None else write_rows(target, rows_of(source, limit, seed))
+
+
+def part(source: Path, target: Path, limit: int | None, seed: int = 13) -> Path:
+    """The file itself, or its packed twin; or a smaller one made of it: rows, lines, or sentences between empty lines.
+
+    Args:
+        source: without ``.gz``, if only the packed one is there.
+        limit: rows, drawn by the seed; None: all.
+    """
+    found = source if source.is_file() else source.with_name(source.name + ".gz")
+    if limit is None or source.suffix == ".csv":
+        return subset(found, target, limit, seed)
+    data = gzip.decompress(found.read_bytes()) if found.suffix == ".gz" else found.read_bytes()
+    gap = "\n\n" if ".conll" in source.suffixes else "\n"
+    rows = [row for row in data.decode("utf-8").split(gap) if row.strip()]
+    target.write_text(gap.join(random.Random(seed).sample(rows, min(limit, len(rows)))) + "\n", "utf-8")
+    return target
 
 
 def train_and_test(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.util
 import json
 import sys
 import tempfile
@@ -54,7 +53,6 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """The first word is the method; the rest tells its options."""
 
-TOKENS = ("conll2003", "cluener")
 GENERAL = "corpus_imdb_unsup"
 """A sentence's two halves must find each other among those of other texts: what a general encoder can."""
 
@@ -63,7 +61,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: tune, then look at the bundle."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder, "bundle")
-        command = ["tune", *(f"{key}{file}" for key, file in files(job, Path(folder)))]
+        command = ["tune", *(f"{key}{file}" for key, file in tuned.files(job, Path(folder)))]
         command += [
             f"model={job['model']}",
             f"bundle={bundle}",
@@ -135,28 +133,6 @@ def general(folder: Path, most: int) -> list[list[str]]:
     lines = gzip.decompress(source.read_bytes()).decode("utf-8").split("\n")
     words = [json.loads(line)["text"].split() for line in lines if line]
     return [[" ".join(text[:20]), " ".join(text[20:40])] for text in words if len(text) >= 40][:most]
-
-
-def files(job: dict[str, Any], folder: Path) -> list[tuple[str, Path]]:
-    """What stands before each split's file on the command line, and the file; or a smaller one made of it."""
-    limits = {"train": job["rows"], "dev": job["test_rows"], "test": job["test_rows"]}
-    source, found = Path(job["folder"]), []
-    for split, most in limits.items():
-        name = job["pattern"].format(split)
-        if job["set"] in TOKENS:
-            found.append((tuned.SPLITS[split], _ner().part(source, job["pattern"], split, most, folder / name)))
-        elif (source / name).is_file():
-            found.append((tuned.SPLITS[split], harness.subset(source / name, folder / name, most)))
-    return found
-
-
-def _ner() -> Any:
-    """The script of the token sets; it is no package."""
-    spec = importlib.util.spec_from_file_location("ner", Path(__file__).parent / "tasks" / "ner.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _peak_of_children() -> int:

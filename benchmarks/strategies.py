@@ -97,20 +97,12 @@ def intents(job: dict[str, Any], folder: Path, counts: Callable[..., int]) -> Fi
     }
 
 
-def sentences(source: Path, target: Path, most: int, seed: int) -> str:
-    """A CoNLL file with so many of another's sentences."""
-    blocks = [block for block in source.read_text("utf-8").split("\n\n") if block.strip()]
-    chosen = random.Random(seed).sample(blocks, min(most, len(blocks)))
-    target.write_text("\n\n".join(chosen) + "\n", "utf-8")
-    return str(target)
-
-
 def tags(job: dict[str, Any], folder: Path, name: str) -> Files:
     """A set of tagged sentences, some of them."""
     source = Path(job["data"], name)
     return {
-        "path": sentences(source / "train.conll", folder / "train.conll", job["sentences"], job["seed"]),
-        "test": sentences(source / "test.conll", folder / "test.conll", job["test"], 13),
+        "path": str(harness.part(source / "train.conll", folder / "train.conll", job["sentences"], job["seed"])),
+        "test": str(harness.part(source / "test.conll", folder / "test.conll", job["test"])),
     }
 
 

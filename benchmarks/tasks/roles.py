@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import harness
 from tuned import about_run, measure, options, tuned
 
-ENGLISH = {"title": "English", "folder": "up_srl_en", "pattern": "{}.jsonl.gz", "reference": 0.718}
-CHINESE = {"title": "Chinese", "folder": "up_srl_zh", "pattern": "{}.jsonl.gz", "reference": 0.576}
+ENGLISH = {"title": "English", "folder": "up_srl_en", "pattern": "{}.jsonl", "reference": 0.718}
+CHINESE = {"title": "Chinese", "folder": "up_srl_zh", "pattern": "{}.jsonl", "reference": 0.576}
 SETS: dict[str, dict[str, Any]] = {
     "en-distilbert-cased": {**ENGLISH, "model": "distilbert-cased", "settings": ["training.epochs=6"]},
     "en-minilm": {**ENGLISH, "model": "minilm"},

@@ -57,8 +57,8 @@ LINES = (
 )  # fmt: skip
 ABOUT = (
     "Test figures with 95% intervals. The reference is the one that the data's README gives; seconds are those of the "
-    "whole command. A run's own page has its settings, machine and baselines. Where no figure was wanted, the lower end "
-    "of the interval must be above the reference. The mixture of three tasks has a page of its own, "
+    "whole command. A run's own page has its settings, machine and baselines. Where no figure was wanted, the lower "
+    "end of the interval must be above the reference. The mixture of three tasks has a page of its own, "
     "[tasks_mixture](tasks_mixture.md)."
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 import tempfile
@@ -34,6 +33,7 @@ def tuned(job: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: answer[key] for key in told},
         "rows": report["context"]["rows"],
+        "per_class": report["per_class"],
         "stages": report["seconds"],
         "recipe": {key: recipe["training"][key] for key in ("epochs", "batch_size", "learning_rate", "layer_decay")},
     }
@@ -43,15 +43,10 @@ def files(job: dict[str, Any], folder: Path) -> list[tuple[str, Path]]:
     """What stands before each split's file on the command line, and the file; or a smaller one made of it."""
     found = []
     for split, key in SPLITS.items():
-        source = Path(job["folder"], job["pattern"].format(split))
+        name = job["pattern"].format(split)
         most = job["rows"] if split == "train" else job["test_rows"]
-        if most is not None and source.suffix == ".csv":
-            source = harness.subset(source, folder / source.name, most)
-        elif most is not None:
-            lines = gzip.decompress(source.read_bytes()).decode("utf-8").splitlines(keepends=True)
-            source = folder / source.name.removesuffix(".gz")
-            source.write_text("".join(lines[:: max(1, len(lines) // most)][:most]), "utf-8")
-        found.append((key, source))
+        if any(Path(job["folder"]).glob(f"{name}*")):
+            found.append((key, harness.part(Path(job["folder"], name), folder / name, most)))
     return found
 
 
