@@ -273,9 +273,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
 
 
-def interval(figure: Mapping[str, float]) -> str:
+def interval(figure: Mapping[str, float | None]) -> str:
     """``0.901 [0.893, 0.909]``."""
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    low, high = (value({"value": figure[end]}) for end in ("low", "high"))
+    return f"{value(figure)} [{low}, {high}]"
+
+
+def value(figure: Mapping[str, float | None]) -> str:
+    """``0.901``; "-" where it is not defined, a precision of nothing."""
+    found = figure["value"]
+    return "-" if found is None else f"{found:.3f}"
 
 
 def busy_note(runs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -86,7 +86,7 @@ def page(kept: dict[str, Any]) -> list[str]:
         title = SETS[key]["title"]
         sides = {"untuned": one["before"], "names seen in training": one["baselines"]["seen-relations"]}
         for words, side in sides.items():
-            rows.append([f"{title}: {words}", *(f"{side[m]['value']:.3f}" for m in NAMES), ""])
+            rows.append([f"{title}: {words}", *(harness.value(side[m]) for m in NAMES), ""])
         figures = [harness.interval(one["metrics"][m]) for m in NAMES]
         rows.append([f"**{title}: `{one['model']}`, tuned**", *figures, f"{one['seconds']:,.0f}"])
     lines = [ABOUT, "", *harness.table(header, rows)]

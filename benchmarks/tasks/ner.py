@@ -36,9 +36,9 @@ def page(kept: dict[str, Any]) -> list[str]:
     header = ["set", "untuned", "dictionary", "CRF", "**tuned**", "precision", "recall", "wanted", "command s"]
     rows = [
         [
-            SETS[name]["title"], *(f"{side['micro_f1']['value']:.3f}" for side in (one["before"], dictionary(one))),
+            SETS[name]["title"], *(harness.value(side["micro_f1"]) for side in (one["before"], dictionary(one))),
             f"{SETS[name]['crf']:.3f}", harness.interval(one["metrics"]["micro_f1"]),
-            *(f"{one['metrics'][key]['value']:.3f}" for key in ("precision", "recall")),
+            *(harness.value(one["metrics"][key]) for key in ("precision", "recall")),
             f"{SETS[name]['wanted']:.2f}: {reached(name, one)}", f"{one['seconds']:,.0f}",
         ]
         for name, one in kept.items()

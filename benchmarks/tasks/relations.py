@@ -43,7 +43,7 @@ def page(kept: dict[str, Any]) -> list[str]:
         told = SETS[key]
         sides = {"untuned": one["before"], "marked TF-IDF": one["baselines"]["marked-tfidf"]}
         for words, side in sides.items():
-            rows.append([f"{told['title']}: {words}", *(f"{side[m]['value']:.3f}" for m in METRICS), "", ""])
+            rows.append([f"{told['title']}: {words}", *(harness.value(side[m]) for m in METRICS), "", ""])
         value = one["metrics"][told["metric"]]["value"]
         reached = f"{METRICS[told['metric']]} {told['wanted']:.2f}: {'' if value >= told['wanted'] else 'NOT '}reached"
         figures = [harness.interval(one["metrics"][m]) for m in METRICS]

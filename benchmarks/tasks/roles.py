@@ -39,10 +39,10 @@ def page(kept: dict[str, Any]) -> list[str]:
         told = SETS[key]
         sides = {"untuned": one["before"], "words and places, no syntax": one["baselines"]["role-words"]}
         for words, side in sides.items():
-            rows.append([f"{told['title']}: {words}", *(f"{side[m]['value']:.3f}" for m in names), ""])
+            rows.append([f"{told['title']}: {words}", *(harness.value(side[m]) for m in names), ""])
         rows.append([f"{told['title']}: logistic regression on gold syntax", f"{told['reference']:.3f}", *[""] * 4])
         figures = [harness.interval(one["metrics"]["micro_f1"])]
-        figures += [f"{one['metrics'][m]['value']:.3f}" for m in names[1:]]
+        figures += [harness.value(one["metrics"][m]) for m in names[1:]]
         rows.append([f"**{told['title']}: `{one['model']}`, tuned, no syntax**", *figures, f"{one['seconds']:,.0f}"])
     lines = [ABOUT, "", *harness.table(header, rows)]
     for key, one in kept.items():

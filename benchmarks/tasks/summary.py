@@ -70,14 +70,15 @@ def row(line: Line, one: dict[str, Any]) -> list[str]:
         reached, wanted = found["low"] > reference, "above the reference"
     else:
         reached, wanted = found["value"] >= line.wanted, f"{line.wanted:.2f}"
-    own = max((side[line.metric]["value"] for side in one["baselines"].values() if line.metric in side), default=None)
+    sides = (side[line.metric]["value"] for side in one["baselines"].values() if line.metric in side)
+    own = max((value for value in sides if value is not None), default=None)
     return [
         f"[{line.title}]({line.page}.md)",
         one["model"].rpartition("/")[2],
         f"{one['rows']['train']:,}",
         line.metric,
-        f"{one['before'][line.metric]['value']:.3f}",
-        "-" if own is None else f"{own:.3f}",
+        harness.value(one["before"][line.metric]),
+        harness.value({"value": own}),
         f"{reference:.3f} ({how})" if reference else "-",
         harness.interval(found),
         f"{wanted}: {'' if reached else 'NOT '}reached",
