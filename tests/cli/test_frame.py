@@ -52,9 +52,13 @@ def seven(json: Json = False) -> int:
     return 7
 
 
+def asks(bundle: str, json: Json = False) -> None:
+    raise AssertionError(bundle)
+
+
 TABLE = {
     name: Verb(f"{__name__}:{name}", f"{name}!", (f"tunesmith {name} a.csv",), "Run it again to go on.")
-    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven")
+    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven", "asks")
 }
 TABLE["absent"] = Verb("tunesmith.cli.no_such_verb:absent", "absent")
 
@@ -138,6 +142,7 @@ def test_a_verb_may_choose_its_exit_code(capsys: pytest.CaptureFixture[str]) -> 
         (["--versoin"], 'There is no option "--versoin".\nhint: Did you mean "--version"?'),
         (["good", "--jsn"], 'No such option: --jsn.\nhint: Did you mean "--json"? See: tunesmith good --help'),
         (["good", "--text"], "requires an argument"),
+        (["asks"], "Missing argument 'BUNDLE'.\nhint: See: tunesmith asks --help"),
         (["good", "a", "b"], "unexpected extra argument"),
     ],
 )
