@@ -142,7 +142,7 @@ def test_a_verb_may_choose_its_exit_code(capsys: pytest.CaptureFixture[str]) -> 
         (["--versoin"], 'There is no option "--versoin".\nhint: Did you mean "--version"?'),
         (["good", "--jsn"], 'No such option: --jsn.\nhint: Did you mean "--json"? See: tunesmith good --help'),
         (["good", "--text"], "requires an argument"),
-        (["asks"], "Missing argument 'BUNDLE'.\nhint: See: tunesmith asks --help"),
+        (["asks"], "Missing argument 'bundle'.\nhint: See: tunesmith asks --help"),
         (["good", "a", "b"], "unexpected extra argument"),
     ],
 )
