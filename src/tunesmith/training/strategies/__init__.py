@@ -26,5 +26,7 @@ STRATEGIES = Registry(
         "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
         "pseudo_labels": "tunesmith.training.strategies.pseudo_labels:PseudoLabels",
         "uda": "tunesmith.training.strategies.uda:Uda",
+        "coral": "tunesmith.training.strategies.coral:Coral",
+        "dann": "tunesmith.training.strategies.dann:Dann",
     },
 )

@@ -11,6 +11,7 @@ from tunesmith.core.errors import RecipeError
 SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
+DOMAINS = ("coral", "dann")
 OF_ANSWERS = (*SHAPES, "mixup", "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
 """What works on a model's answers or on labels beside the training rows'."""
 
@@ -25,6 +26,7 @@ INNERMOST_FIRST: tuple[str, ...] = (
     "pseudo_labels",
     "uda",
     "r_drop",
+    *DOMAINS,
     "neftune",
     *ADVERSARIES,
     "replay",
@@ -48,6 +50,7 @@ CLASHES: dict[frozenset[str], str] = {
     },
     **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
     **_pairs(AVERAGES, "both put an average in the weights' place."),
+    **_pairs(DOMAINS, "both make the target's texts look like the source's."),
     **{
         frozenset({"contrastive", name}): "contrastive learns from pairs of the training rows and fits its head at the "
         "end; until then the model has no answers to work on."
