@@ -111,7 +111,7 @@ def write(given: argparse.Namespace, kept: dict[str, Any]) -> None:
     """The page and its figures."""
     runs = [run for names in kept["targets"].values() for seeds in names.values() for run in seeds.values()]
     lines = [*harness.context_lines(kept["context"]), *page(kept["targets"]), *harness.busy_note(runs)]
-    harness.write(given.results, "cross_domain", "Nine shopping domains to the tenth", lines, kept)
+    harness.write(given.results, "cross_domain", f"{given.domains - 1} shopping domains to another", lines, kept)
 
 
 def options() -> argparse.Namespace:

@@ -332,7 +332,7 @@ class TestMixup:
         strategy, made = Mixup(), state(run, model)
         strategy.start(made)
         losses = []
-        for made.step, made.indices in ((1, [2]), (1, [2]), (1, [3]), (2, [2])):  # type: ignore[assignment]
+        for made.step, made.indices in ((1, [2]), (1, [2]), (1, [3]), (2, [2])):
             losses.append(float(strategy.loss(values)(model, batch)[0].detach()))
         assert losses[0] == losses[1] and len(set(losses)) == 3
 
