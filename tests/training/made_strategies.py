@@ -13,7 +13,7 @@ from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
 
 APART = ("contrastive", "uda", "pseudo_labels")
-"""Those with unlabelled rows, or a phase of their own: they have their own tests."""
+"""Those with a phase of their own, or that pick among rows without labels: they have their own tests."""
 NAMES = sorted(set(family("strategies")) - set(APART))
 OPTIONS: dict[str, dict[str, Any]] = {
     "ema": {"decay": 0.8},
@@ -26,11 +26,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def strategy(name: str, *, teacher: Path | None = None, rows: list[dict[str, Any]] | None = None) -> Strategy:
-    """One by name; those that read old rows protect ``rows``."""
+    """One by name; those that read other rows get ``rows``: to protect, or as another domain's."""
     options = dict(OPTIONS.get(name, {}))
     if name == "distill":
         options["teacher"] = str(teacher)
-    if name in ("ewc", "replay"):
+    if name in ("ewc", "replay", "coral", "dann"):
         options["rows"] = rows
     made: Strategy = family("strategies").make(name, options)
     return made

@@ -17,6 +17,7 @@ from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.run_state import RunState
+from tunesmith.training.strategies import draws
 from tunesmith.training.strategies.adversary import Adversary
 from tunesmith.training.strategies.distill import Distill, softened
 from tunesmith.training.strategies.ema import Ema, warmed
@@ -26,7 +27,9 @@ from tunesmith.training.strategies.freelb import FreeLb
 from tunesmith.training.strategies.l2_sp import L2Sp
 from tunesmith.training.strategies.label_smoothing import LabelSmoothing
 from tunesmith.training.strategies.lwf import Lwf
+from tunesmith.training.strategies.mixup import Mixup, mixed
 from tunesmith.training.strategies.neftune import NefTune
+from tunesmith.training.strategies.order import ordered
 from tunesmith.training.strategies.pgd import Pgd
 from tunesmith.training.strategies.replay import Replay
 from tunesmith.training.strategies.supcon import SupCon, contrastive
@@ -304,6 +307,64 @@ def test_supcon_reads_what_the_output_layer_reads(run: Any) -> None:
     assert model.bert.encoder.layer[0].output.dense.weight.grad.abs().max() > 0
 
 
+class TestMixup:
+    def drawn(self, made: RunState, rows: int, alpha: float) -> tuple[float, torch.Tensor]:
+        draw = draws.of_batch(made)
+        return float(draw.beta(alpha, alpha)), torch.from_numpy(draw.permutation(rows))
+
+    def test_the_vectors_that_the_output_layer_reads_are_mixed(self, run: Any) -> None:
+        model, batch, values = run.fresh(0.0).train(), batch_of(run), compute(run)
+        strategy, made = Mixup(0.7), state(run, model)
+        made.step, made.indices = 3, [5, 1]
+        strategy.start(made)
+        share, partners = self.drawn(made, 6, 0.7)
+        assert 0 < share < 1 and set(batch["labels"].tolist()) == {0, 1}
+        found, outputs = strategy.loss(values)(model, batch)
+        torch.testing.assert_close(outputs.logits, values(model, batch)[1].logits)
+        handle = model.classifier.register_forward_pre_hook(lambda _, read: (mixed(read[0], partners, share),))
+        one, _ = values(model, batch)
+        other, _ = values(model, {**batch, "labels": batch["labels"][partners]})
+        handle.remove()
+        torch.testing.assert_close(found, share * one + (1 - share) * other)
+
+    def test_each_batch_has_a_share_of_its_own_and_each_pass_over_it_the_same(self, run: Any) -> None:
+        model, batch, values = run.fresh(0.0).train(), batch_of(run), compute(run)
+        strategy, made = Mixup(), state(run, model)
+        strategy.start(made)
+        losses = []
+        for made.step, made.indices in ((1, [2]), (1, [2]), (1, [3]), (2, [2])):
+            losses.append(float(strategy.loss(values)(model, batch)[0].detach()))
+        assert losses[0] == losses[1] and len(set(losses)) == 3
+
+    def test_without_alpha_and_in_an_evaluation_it_is_the_plain_loss(self, run: Any) -> None:
+        model, batch, values = run.fresh(0.0).train(), batch_of(run), compute(run)
+        for strategy in (Mixup(0.0), Mixup(1.0)):
+            strategy.start(state(run, model))
+            assert torch.equal(strategy.loss(values)(model, batch)[0], values(model, batch)[0])
+            model.eval()
+
+    def test_it_learns_and_is_less_sure(self, run: Any) -> None:
+        """Texts that are learned by heart leave more doubt: between them lie others."""
+        doubt = []
+        for i, strategies in enumerate(([], [Mixup()])):
+            settings = run.settings(epochs=14, optimizer=OptimizerSettings(4e-3))
+            run.go(settings, name=f"n{i}", dropout=0.0, fast=True, strategies=strategies)
+            assert run.right() >= 0.9
+            with torch.no_grad():
+                logits = compute(run)(run.model.eval(), batch_of(run, 32))[1].logits
+            doubt.append(1 - float(torch.softmax(logits, -1).amax(-1).mean()))
+        assert doubt[1] > 2 * doubt[0]
+
+    def test_what_has_no_one_vector_is_refused(self) -> None:
+        full, head = family("methods").make("full"), family("methods").make("head")
+        for task in ("token-classification", "text-embedding", "extractive-qa", "multiple-choice", "mixture"):
+            assert "none, or several" in str(Mixup().fits(family("tasks").make(task), full))
+        for task in ("text-classification", "multi-label-classification", "text-regression"):
+            assert Mixup().fits(family("tasks").make(task), head) is None
+        with pytest.raises(RecipeError, match="mixup exclude each other: each takes the loss's place"):
+            ordered([Mixup(), Focal()])
+
+
 class TestTeachers:
     @pytest.fixture
     def teacher(self, run: Any, tmp_path: Path) -> Path:
@@ -414,7 +475,7 @@ class TestTeachers:
 
 
 def test_what_makes_no_sense_is_refused_early(run: Any) -> None:
-    from tunesmith.training.strategies.order import CLASHES, INNERMOST_FIRST, ordered
+    from tunesmith.training.strategies.order import CLASHES, INNERMOST_FIRST
 
     assert set(INNERMOST_FIRST) >= set(made_strategies.NAMES)
     head, full = family("methods").make("head"), family("methods").make("full")

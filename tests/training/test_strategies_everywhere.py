@@ -18,6 +18,7 @@ from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
+from tunesmith.training.optim import OptimizerSettings, adamw
 from tunesmith.training.run_state import RunState
 from tunesmith.training.strategies.multi_task import MultiTask
 from tunesmith.training.strategies.order import ordered
@@ -75,8 +76,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "text-embedding": [{"text": EN, "text_pair": ZH}, {"text": "The room", "text_pair": "房间"}] * 2,
     "mixture": [*({**row, "part": "mood"} for row in CLASSES), *({**row, "part": "things"} for row in SPANS)],
 }
-AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights")
-"""What holds a model where it started, or changes what is measured; or weighs classes that are alike often."""
+AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights", "dann")
+"""What holds a model where it started, or changes what is measured; or weighs classes that are alike often; or grows
+from nothing."""
+
+TEXTS = ("coral", "dann", "mixup")
+"""What works on a text's one vector."""
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +118,9 @@ class Made:
     def step(self, model: Any, strategies: list[Strategy]) -> dict[str, torch.Tensor]:
         """One batch as the loop computes it; its gradients."""
         run = RunState(
-            model, self.task, None, lambda loss: loss.backward(), processor=self.processor, encode=self.encode,
-            features=self.features, rows=self.rows, indices=range(len(self.features)), total_steps=9,
+            model, self.task, adamw(model, OptimizerSettings(1e-3)), lambda loss: loss.backward(),
+            processor=self.processor, encode=self.encode, features=self.features, rows=self.rows,
+            indices=range(len(self.features)), total_steps=9,
         )  # fmt: skip
         for strategy in strategies:
             strategy.prepare(run)
@@ -159,15 +165,17 @@ def test_every_task(home: Path, tmp_path: Path, task: str) -> None:
         changed = any(not torch.allclose(g, plain[key]) for key, g in found.items() if key in plain)
         assert changed or name in AT_FIRST_THE_SAME, name
     left_out = {
-        "text-classification": ["multi_task"],
-        "text-embedding": ["class_weights", "focal", "label_smoothing", "multi_task", "supcon"],
-        "text-regression": ["class_weights", "focal", "label_smoothing", "multi_task", "supcon"],
-        "extractive-qa": ["class_weights", "multi_task", "supcon"],
-        "multiple-choice": ["class_weights", "multi_task", "supcon"],
-        "mixture": ["class_weights", "supcon"],
-        "entities-and-relations": ["class_weights", "multi_task", "supcon"],
+        "text-classification": [],
+        "multi-label-classification": ["supcon"],
+        "text-embedding": [*TEXTS, "class_weights", "focal", "label_smoothing", "supcon"],
+        "text-regression": ["class_weights", "focal", "label_smoothing", "supcon"],
+        "extractive-qa": [*TEXTS, "class_weights", "supcon"],
+        "multiple-choice": [*TEXTS, "class_weights", "supcon"],
+        "mixture": [*TEXTS, "class_weights", "supcon"],
+        "entities-and-relations": [*TEXTS, "class_weights", "supcon"],
     }
-    assert left == left_out.get(task, ["multi_task", "supcon"])
+    alone = [] if task == "mixture" else ["multi_task"]
+    assert left == sorted([*left_out.get(task, [*TEXTS, "supcon"]), *alone])
 
 
 @pytest.mark.parametrize("balance", ["pcgrad", "uncertainty"])
@@ -233,7 +241,8 @@ class KillAt(Strategy):
 @pytest.mark.parametrize(
     "names",
     [["freelb", "ema"], ["pgd", "swa"], ["neftune", "r_drop", "l2_sp"], ["distill", "lwf", "supcon", "focal"],
-     ["ewc", "replay", "label_smoothing"], ["class_weights", "ema"]],
+     ["ewc", "replay", "label_smoothing"], ["class_weights", "ema"], ["mixup", "r_drop", "fgm"],
+     ["coral", "supcon", "pgd"], ["dann", "mixup", "ema"]],
     ids="+".join,
 )  # fmt: skip
 def test_a_resumed_run_ends_as_an_undisturbed_one(

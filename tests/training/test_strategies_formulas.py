@@ -19,6 +19,7 @@ from tunesmith.training.strategies.ema import warmed
 from tunesmith.training.strategies.ewc import penalty, scaled
 from tunesmith.training.strategies.freelb import weighed
 from tunesmith.training.strategies.lookups import in_ball, real_tokens, unit
+from tunesmith.training.strategies.mixup import mixed
 from tunesmith.training.strategies.multi_task import PartLoss, by_uncertainty
 from tunesmith.training.strategies.neftune import noise
 from tunesmith.training.strategies.replay import drawn
@@ -153,6 +154,17 @@ class TestContrastive:
         found = contrastive(vectors, torch.tensor([0, 1, 2]), 0.3)
         found.backward()  # type: ignore[no-untyped-call]
         assert float(found) == 0 and vectors.grad is not None and not vectors.grad.any()
+
+
+class TestMixup:
+    def test_by_hand(self) -> None:
+        values, partners = torch.tensor([[4.0, 0.0], [0.0, 8.0]]), torch.tensor([1, 0])
+        assert mixed(values, partners, 0.75).tolist() == [[3.0, 2.0], [1.0, 6.0]]
+
+    def test_a_linear_layers_answers_to_mixed_vectors_are_its_mixed_answers(self) -> None:
+        torch.manual_seed(4)
+        layer, vectors, partners = torch.nn.Linear(6, 3), torch.randn(5, 6), torch.randperm(5)
+        torch.testing.assert_close(layer(mixed(vectors, partners, 0.3)), mixed(layer(vectors), partners, 0.3))
 
 
 class TestConflicts:

@@ -318,7 +318,10 @@ class Strategy:
         """Before ``data``: ``run`` has the model, the task and how rows are encoded; nothing is made ready yet."""
 
     def start(self, run: Any) -> None:
-        """Before the first step; ``run`` is the loop's RunState (model, task, optimizer, step ...)."""
+        """Before the first step; ``run`` is the loop's RunState (model, task, optimizer, step ...).
+
+        Weights of the strategy's own may join here, by ``run.optimizer.add_param_group``; they are kept by ``state``.
+        """
 
     def data(self, features: list[Feature]) -> list[Feature]:
         """The training features, changed or added to."""

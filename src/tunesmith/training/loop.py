@@ -134,7 +134,7 @@ class _Loop:
         made = adamw(run_state.model, settings.optimizer)
         self.model, optimizer, self.loader = self.accelerator.prepare(run_state.model, made, loader)
         self.optimizer = optimizer
-        self.rates = [group["lr"] for group in optimizer.param_groups]
+        self.rate = max(group["lr"] for group in optimizer.param_groups)
         self.progress, self.watch = Progress(), Watch()
         self.steps_an_epoch = math.ceil(len(self.loader) / settings.accumulate)
         total = math.ceil(settings.epochs * self.steps_an_epoch)
@@ -161,6 +161,7 @@ class _Loop:
     def run(self) -> Trained:
         for strategy in self.strategies:
             strategy.start(self.run_state)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]  # with those that strategies have added
         resumed = self._resume()
         for tracker in self.trackers:
             tracker.steps(resumed, self.total)
@@ -259,7 +260,7 @@ class _Loop:
     def _note(self, share: float) -> None:
         progress = self.progress
         if progress.step % max(1, min(10, self.total // 20)) == 0 or progress.step >= self.total:
-            figures = {"loss": float(np.mean(self.losses)), "learning_rate": max(self.rates) * share}
+            figures = {"loss": float(np.mean(self.losses)), "learning_rate": self.rate * share}
             self.losses.clear()
             progress.history.append({"step": progress.step, **figures})
             self._log({**figures, "samples_per_second": progress.samples / max(progress.seconds, 1e-9)})

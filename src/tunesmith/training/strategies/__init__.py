@@ -16,6 +16,7 @@ STRATEGIES = Registry(
         "focal": "tunesmith.training.strategies.focal:Focal",
         "label_smoothing": "tunesmith.training.strategies.label_smoothing:LabelSmoothing",
         "class_weights": "tunesmith.training.strategies.class_weights:ClassWeights",
+        "mixup": "tunesmith.training.strategies.mixup:Mixup",
         "supcon": "tunesmith.training.strategies.supcon:SupCon",
         "multi_task": "tunesmith.training.strategies.multi_task:MultiTask",
         "distill": "tunesmith.training.strategies.distill:Distill",
@@ -25,5 +26,7 @@ STRATEGIES = Registry(
         "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
         "pseudo_labels": "tunesmith.training.strategies.pseudo_labels:PseudoLabels",
         "uda": "tunesmith.training.strategies.uda:Uda",
+        "coral": "tunesmith.training.strategies.coral:Coral",
+        "dann": "tunesmith.training.strategies.dann:Dann",
     },
 )

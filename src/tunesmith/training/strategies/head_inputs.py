@@ -21,3 +21,18 @@ def head_inputs(model: Any) -> Iterator[list[torch.Tensor]]:
         yield found
     finally:
         handle.remove()
+
+
+def of_texts(vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """One vector a text, fp32 [rows, width]: of all tokens' vectors, that of the last one, as causal models answer.
+
+    Args:
+        vectors: as ``head_inputs`` gives them; a method's own tokens may stand in front.
+        mask: 1 where a token is, padded on the right, [rows, length].
+    """
+    import torch
+
+    if vectors.ndim == 2:
+        return vectors.float()
+    last = mask.sum(-1) - 1 + vectors.shape[1] - mask.shape[1]
+    return vectors[torch.arange(len(vectors), device=vectors.device), last].float()

@@ -32,6 +32,13 @@ def one_class(task: Task) -> str | None:
     return f"it draws texts of one class together, and a text of {task.name} has no one class."
 
 
+def text_vector(task: Task) -> str | None:
+    """One answer a text or pair, read from one vector."""
+    if task.name in ("text-classification", "multi-label-classification", "text-regression"):
+        return None
+    return f"it works on the one vector that a text's answer is read from; {task.name} has none, or several."
+
+
 def counted_classes(task: Task) -> str | None:
     """Classes that are the same in every row."""
     if task.name not in ("extractive-qa", "multiple-choice", "mixture", "entities-and-relations"):

@@ -11,19 +11,22 @@ from tunesmith.core.errors import RecipeError
 SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
-OF_ANSWERS = (*SHAPES, "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
+DOMAINS = ("coral", "dann")
+OF_ANSWERS = (*SHAPES, "mixup", "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
 """What works on a model's answers or on labels beside the training rows'."""
 
 INNERMOST_FIRST: tuple[str, ...] = (
     "contrastive",
     "multi_task",
     *SHAPES,
+    "mixup",
     "supcon",
     "distill",
     "lwf",
     "pseudo_labels",
     "uda",
     "r_drop",
+    *DOMAINS,
     "neftune",
     *ADVERSARIES,
     "replay",
@@ -40,8 +43,14 @@ def _pairs(names: Sequence[str], reason: str) -> dict[frozenset[str], str]:
 
 CLASHES: dict[frozenset[str], str] = {
     **_pairs(SHAPES, "each takes the loss's place; focal and label_smoothing have the others as options."),
+    **{
+        frozenset({"mixup", name}): "each takes the loss's place; mixup has two labels a text, of which the other "
+        "knows one."
+        for name in SHAPES
+    },
     **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
     **_pairs(AVERAGES, "both put an average in the weights' place."),
+    **_pairs(DOMAINS, "both make the target's texts look like the source's."),
     **{
         frozenset({"contrastive", name}): "contrastive learns from pairs of the training rows and fits its head at the "
         "end; until then the model has no answers to work on."

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.contracts import Batch, Feature, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.training.strategies import draws
 
 
 def unlabelled_rows(
@@ -51,8 +50,7 @@ def encoded(run: Any, rows: Sequence[Row], features: Sequence[Feature]) -> list[
 
 def drawn(run: Any, total: int, count: int) -> list[int]:
     """``count`` of ``total`` places, drawn anew for each batch; the same in a run that was resumed."""
-    random = np.random.default_rng([run.seed, run.step, *run.indices[:1]])
-    return [int(i) for i in random.choice(total, size=min(count, total), replace=False)]
+    return [int(i) for i in draws.of_batch(run).choice(total, size=min(count, total), replace=False)]
 
 
 def batch_of(run: Any, features: Sequence[Feature], like: Batch) -> Batch:
