@@ -16,12 +16,17 @@ from tuned import about_run, measure, options, tuned
 
 ENGLISH = {"title": "English", "folder": "up_srl_en", "pattern": "{}.jsonl", "reference": 0.718}
 CHINESE = {"title": "Chinese", "folder": "up_srl_zh", "pattern": "{}.jsonl", "reference": 0.576}
+RATE = ("training.learning_rate=3e-4",)
 SETS: dict[str, dict[str, Any]] = {
     "en-distilbert-cased": {**ENGLISH, "model": "distilbert-cased", "settings": ["training.epochs=6"]},
     "en-minilm": {**ENGLISH, "model": "minilm"},
     "en-e5-small": {**ENGLISH, "model": "e5-small"},
-    "zh-e5-small": {**CHINESE, "model": "e5-small", "settings": ["training.epochs=10"]},
-}
+    "zh-e5-small": {**CHINESE, "model": "e5-small", "settings": ["training.epochs=20", *RATE]},
+    "zh-after-en": {
+        **CHINESE, "title": "Chinese, after English", "model": "e5-small", "settings": ["training.epochs=8", *RATE],
+        "first": {"folder": "up_srl_en", "pattern": "{}.jsonl", "settings": ["training.epochs=4", *RATE]},
+    },
+}  # fmt: skip
 """``reference``: logistic regression on gold syntax (paths, tags, relations), measured for the data's own README."""
 ABOUT = (
     "Micro-F1 of roles on the head word of each argument, predicate by predicate; the predicate and its frame are "

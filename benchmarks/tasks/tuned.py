@@ -20,23 +20,31 @@ def tuned(job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         job: ``folder`` (the set's), ``pattern`` of its files ("{}.csv"), ``rows`` and ``test_rows`` (None: all),
-            ``model``, ``settings`` (overrides).
+            ``model``, ``settings`` (overrides). ``first``: the same of another set, to start from what learned that.
     """
     with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder, "bundle")
-        command = ["tune", *(f"{key}{file}" for key, file in files(job, Path(folder)))]
-        command += [f"model={job['model']}", f"bundle={bundle}", *job["settings"]]
-        answer = harness.verb(*command)
+        before = _tune({**job, **job["first"]}, Path(folder, "first")) if job.get("first") else None
+        model = str(Path(folder, "first", "bundle")) if before else job["model"]
+        answer = _tune({**job, "model": model}, Path(folder, "own"))
+        bundle = Path(folder, "own", "bundle")
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         recipe = json.loads((bundle / "tunesmith.json").read_text("utf-8"))["recipe"]
     told = ("task", "model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
     return {
         **{key: answer[key] for key in told},
+        **({"model": before["model"], "first": {"seconds": before["seconds"]}} if before else {}),
         "rows": report["context"]["rows"],
         "per_class": report["per_class"],
         "stages": report["seconds"],
         "recipe": {key: recipe["training"][key] for key in ("epochs", "batch_size", "learning_rate", "layer_decay")},
     }
+
+
+def _tune(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What the command printed; the bundle is in the folder."""
+    folder.mkdir()
+    command = ["tune", *(f"{key}{file}" for key, file in files(job, folder))]
+    return harness.verb(*command, f"model={job['model']}", f"bundle={folder / 'bundle'}", *job["settings"])
 
 
 def files(job: dict[str, Any], folder: Path) -> list[tuple[str, Path]]:
@@ -81,6 +89,9 @@ def measure(script: str, name: str, title: str, sets: dict[str, Any], given: arg
         job = {"folder": str(given.data / one["folder"]), "pattern": one["pattern"], "model": one["model"]}
         job |= {"rows": given.rows, "test_rows": given.test_rows}
         job["settings"] = [*one.get("settings", []), *given.set]
+        if first := one.get("first"):
+            own = {"folder": str(given.data / first["folder"]), "settings": [*first.get("settings", []), *given.set]}
+            job["first"] = {**first, **own}
         kept[key] = {**harness.child(script, job), **run, "settings": job["settings"]}
         harness.write(given.results, name, title, page({key: kept[key] for key in sets if key in kept}), kept)
 
