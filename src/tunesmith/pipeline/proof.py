@@ -68,5 +68,6 @@ def _context(
             "stopped_early": trained.stopped_early,
             "resumed_at": trained.resumed_at,
         },
+        **({"strategies": trained.facts} if trained.facts else {}),
         "recipe": plan.recipe.model_dump(mode="json"),
     }

@@ -24,6 +24,7 @@ STRATEGIES = Registry(
         "replay": "tunesmith.training.strategies.replay:Replay",
         "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
         "pseudo_labels": "tunesmith.training.strategies.pseudo_labels:PseudoLabels",
+        "fair": "tunesmith.training.strategies.fair:Fair",
         "uda": "tunesmith.training.strategies.uda:Uda",
     },
 )

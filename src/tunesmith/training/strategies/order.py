@@ -11,7 +11,7 @@ from tunesmith.core.errors import RecipeError
 SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
-OF_ANSWERS = (*SHAPES, "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
+OF_ANSWERS = (*SHAPES, "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay", "fair")
 """What works on a model's answers or on labels beside the training rows'."""
 
 INNERMOST_FIRST: tuple[str, ...] = (
@@ -19,6 +19,7 @@ INNERMOST_FIRST: tuple[str, ...] = (
     "multi_task",
     *SHAPES,
     "supcon",
+    "fair",
     "distill",
     "lwf",
     "pseudo_labels",
