@@ -76,8 +76,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "mixture": [*({**row, "part": "mood"} for row in CLASSES), *({**row, "part": "things"} for row in SPANS)],
 }
 AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights", "fair")
-"""What holds a model where it started, or changes what is measured; weighs classes that are alike often; or compares with
-rows that were seen before."""
+"""What holds a model where it started, or changes what is measured; weighs classes that are alike often; or compares
+with rows that were seen before."""
 
 
 @pytest.fixture(scope="module")

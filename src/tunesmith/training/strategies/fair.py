@@ -65,8 +65,8 @@ def compared(
 class Fair(Strategy):
     """``loss + weight * gap``: groups of rows are to get their answers alike. The report shows the gap and its cost.
 
-    A row's group is its role ``group``: ``data.group=COLUMN``. The column is not read by the model, and is not asked for
-    when it answers.
+    A row's group is its role ``group``: ``data.group=COLUMN``. The model does not read it, and it is not asked for when
+    the model answers.
 
     Args:
         criterion: "equalized_odds": rows of one true class get its probability alike, in every class;
