@@ -19,6 +19,7 @@ from tunesmith.models.reference import resolve
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.run_state import RunState
+from tunesmith.training.strategies.dp_sgd import DpSgd
 from tunesmith.training.strategies.multi_task import MultiTask
 from tunesmith.training.strategies.order import ordered
 
@@ -170,7 +171,22 @@ def test_every_task(home: Path, tmp_path: Path, task: str) -> None:
         "entities-and-relations": ["class_weights", "multi_task", "supcon"],
     }
     only_classes = [] if task == "text-classification" else ["fair"]
-    assert left == sorted([*left_out.get(task, ["multi_task", "supcon"]), *only_classes])
+    assert left == sorted([*left_out.get(task, ["multi_task", "supcon"]), *only_classes, "dp_sgd"])
+
+
+@pytest.mark.parametrize("task", [name for name in ROWS if name not in ("mixture", "text-embedding")])
+def test_private_rows_of_every_task(home: Path, task: str) -> None:
+    """Every row's gradient by itself, whatever the shape of its labels."""
+    made = Made(home, task)
+    model = family("methods").make("bitfit").apply(made.model, made.task)
+    strategy = DpSgd(noise=0.0, max_norm=1e9)
+    assert strategy.fits(made.task, family("methods").make("bitfit")) is None
+    plain = {name: g.clone() for name, g in made.step(model, []).items()}
+    model.zero_grad()
+    seed_everything(1)
+    found = made.step(model, [strategy])
+    assert strategy.draws == 1 and set(found) >= set(plain)
+    assert all(torch.isfinite(g).all() for g in found.values()) and any(g.any() for g in found.values())
 
 
 @pytest.mark.parametrize("balance", ["pcgrad", "uncertainty"])
@@ -236,7 +252,7 @@ class KillAt(Strategy):
 @pytest.mark.parametrize(
     "names",
     [["freelb", "ema"], ["pgd", "swa"], ["neftune", "r_drop", "l2_sp"], ["distill", "lwf", "supcon", "focal"],
-     ["ewc", "replay", "label_smoothing"], ["class_weights", "fair", "ema"]],
+     ["ewc", "replay", "label_smoothing"], ["class_weights", "fair", "ema"], ["focal", "dp_sgd", "l2_sp", "ema"]],
     ids="+".join,
 )  # fmt: skip
 def test_a_resumed_run_ends_as_an_undisturbed_one(
@@ -248,11 +264,14 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
     def strategies() -> list[Strategy]:
         return ordered([made_strategies.strategy(name, teacher=teacher, rows=rows) for name in names])
 
+    def model() -> Any:
+        return family("methods").make("bitfit" if "dp_sgd" in names else "full").apply(run.fresh(), run.task)
+
     settings = run.settings(epochs=2, max_steps=10, checkpoint_seconds=0.0, patience=None)
-    run.go(settings, name="whole", fast=True, strategies=strategies())
+    run.go(settings, name="whole", model=model(), fast=True, strategies=strategies())
     wanted = run.weights()
     with pytest.raises(Killed):
-        run.go(settings, name="torn", fast=True, strategies=[*strategies(), KillAt(6)])
+        run.go(settings, name="torn", model=model(), fast=True, strategies=[*strategies(), KillAt(6)])
     torch.rand(99)
-    assert run.go(settings, name="torn", fast=True, strategies=strategies()).resumed_at == 5
+    assert run.go(settings, name="torn", model=model(), fast=True, strategies=strategies()).resumed_at == 5
     assert same(wanted, run.weights())

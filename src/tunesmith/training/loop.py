@@ -119,6 +119,7 @@ class _Loop:
         self.accelerator = accelerator(machine)
         task, processor = run_state.task, run_state.processor
         run_state.batch_size, run_state.seed = settings.batch_size, settings.seed
+        run_state.accumulate = settings.accumulate
         run_state.autocast = self.accelerator.autocast
         for strategy in strategies:
             strategy.prepare(run_state)

@@ -27,6 +27,7 @@ INNERMOST_FIRST: tuple[str, ...] = (
     "r_drop",
     "neftune",
     *ADVERSARIES,
+    "dp_sgd",
     "replay",
     "l2_sp",
     "ewc",
@@ -56,6 +57,13 @@ CLASHES: dict[frozenset[str], str] = {
         frozenset({"multi_task", name}): "gradients without conflicts are of the weights; an adversary needs those of "
         "the embeddings' outputs."
         for name in ADVERSARIES
+    },
+    **{
+        frozenset(
+            {"dp_sgd", name}
+        ): "dp_sgd gives each row a gradient of its own, clipped and with noise; what compares "
+        "rows, brings others or adds a gradient beside it breaks what it promises."
+        for name in ("contrastive", "multi_task", "supcon", "fair", "pseudo_labels", "uda", *ADVERSARIES)
     },
 }
 """Pairs that make no sense together -> the reason, in words."""
