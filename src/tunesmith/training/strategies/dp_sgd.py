@@ -146,8 +146,8 @@ class DpSgd(Strategy):
             raise RecipeError('training.strategies: "dp_sgd" trains in one process.', "Start it on one device.")
         if run.embedding_is_trained():
             raise RecipeError(
-                'training.strategies: "dp_sgd" cannot train the table of embeddings: which rows move tells which tokens '
-                "the training rows have.",
+                'training.strategies: "dp_sgd" cannot train the table of embeddings: which rows move tells which '
+                "tokens the training rows have.",
                 "Take method=head, bitfit, adapter or lora.",
             )
         self._run, self._units = run, units(run.features)
@@ -206,8 +206,8 @@ class DpSgd(Strategy):
         """What a row may have lost, and by what it is counted."""
         epsilon, rows = self.spent(), len(self._units)
         words = (
-            f"dp_sgd: epsilon {epsilon:.3g} at delta {self._delta:.2g} for each of {rows:,} training rows ({self.draws:,} "
-            f"draws at a rate of {self._rate:.2g}, noise {self._sigma:.3g}, gradients up to {self.max_norm:g})."
+            f"dp_sgd: epsilon {epsilon:.3g} at delta {self._delta:.2g} for each of {rows:,} training rows "
+            f"({self.draws:,} draws at a rate of {self._rate:.2g}, noise {self._sigma:.3g}, gradients up to {self.max_norm:g})."
         )
         if not self.secret:
             words += " The noise is of the run's seed: who knows the seed can take it away."

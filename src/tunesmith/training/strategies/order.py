@@ -59,10 +59,8 @@ CLASHES: dict[frozenset[str], str] = {
         for name in ADVERSARIES
     },
     **{
-        frozenset(
-            {"dp_sgd", name}
-        ): "dp_sgd gives each row a gradient of its own, clipped and with noise; what compares "
-        "rows, brings others or adds a gradient beside it breaks what it promises."
+        frozenset({"dp_sgd", name}): "dp_sgd gives each row a gradient of its own, clipped and with noise; what "
+        "compares rows, brings others or adds a gradient beside it breaks what it promises."
         for name in ("contrastive", "multi_task", "supcon", "fair", "pseudo_labels", "uda", *ADVERSARIES)
     },
 }
