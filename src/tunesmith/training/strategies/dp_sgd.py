@@ -207,7 +207,8 @@ class DpSgd(Strategy):
         epsilon, rows = self.spent(), len(self._units)
         words = (
             f"dp_sgd: epsilon {epsilon:.3g} at delta {self._delta:.2g} for each of {rows:,} training rows "
-            f"({self.draws:,} draws at a rate of {self._rate:.2g}, noise {self._sigma:.3g}, gradients up to {self.max_norm:g})."
+            f"({self.draws:,} draws at a rate of {self._rate:.2g}, noise {self._sigma:.3g}, "
+            f"gradients up to {self.max_norm:g})."
         )
         if not self.secret:
             words += " The noise is of the run's seed: who knows the seed can take it away."
