@@ -15,7 +15,8 @@ def single_label(n: int = 300, k: int = 4, seed: int = 0, skill: float = 2.0) ->
     logits[np.arange(n), truth] += skill
     p = np.exp(logits)
     p /= p.sum(axis=1, keepdims=True)
-    return {"label": truth, "predicted": p.argmax(axis=1), "probabilities": p}
+    groups = np.random.default_rng(98).integers(-1, 3, n)
+    return {"label": truth, "predicted": p.argmax(axis=1), "probabilities": p, "group": groups}
 
 
 def multi_label(n: int = 300, k: int = 5, seed: int = 0) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 ROWS = toy_rows("en", 40) + [
     {**row, "label": {"消极": "negative", "积极": "positive"}[row["label"]]} for row in toy_rows("zh", 24)
 ]
+ROWS = [{**row, "group": "ab"[i % 3 == 0]} for i, row in enumerate(ROWS)]
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +78,7 @@ class Run:
         machine = Machine("cpu", self.precision, 1)
         arguments = (self.model, self.task, self.processor, self.features, settings or self.settings(), machine)
         (self.home / name).mkdir(exist_ok=True)
+        options.setdefault("rows", ROWS)
         if not fast:
             return train(*arguments, self.home / name, **options)
         with fast_training(self.model, used, "cpu"):

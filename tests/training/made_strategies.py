@@ -22,6 +22,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "l2_sp": {"alpha": 0.5},
     "ewc": {"strength": 5.0, "examples": 4},
     "fgm": {"epsilon": 0.1},
+    "dp_sgd": {"noise": 0.5, "secret": False},
+    "fair": {"criterion": "demographic_parity"},
 }
 
 

@@ -20,6 +20,7 @@ from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.optim import OptimizerSettings, adamw
 from tunesmith.training.run_state import RunState
+from tunesmith.training.strategies.dp_sgd import DpSgd
 from tunesmith.training.strategies.multi_task import MultiTask
 from tunesmith.training.strategies.order import ordered
 
@@ -46,9 +47,9 @@ def toy_words(*words: str) -> dict[str, Any]:
 
 
 SPANS = [{"text": EN, "spans": places(EN, "room", "staff")}, {"text": ZH, "spans": places(ZH, "房间", "服务")}] * 2
-CLASSES = toy_rows("en", 4)
+CLASSES = [{**row, "group": "aabb"[i]} for i, row in enumerate(toy_rows("en", 4))]
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "text-classification": CLASSES,
+    "text-classification": CLASSES * 6,
     "multi-label-classification": [{"text": EN, "labels": ["a", "b"]}, {"text": ZH, "labels": []}] * 2,
     "text-regression": [{"text": EN, "label": 1.5}, {"text": ZH, "label": 4}] * 2,
     "token-classification": SPANS,
@@ -76,9 +77,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "text-embedding": [{"text": EN, "text_pair": ZH}, {"text": "The room", "text_pair": "房间"}] * 2,
     "mixture": [*({**row, "part": "mood"} for row in CLASSES), *({**row, "part": "things"} for row in SPANS)],
 }
-AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights", "dann")
-"""What holds a model where it started, or changes what is measured; or weighs classes that are alike often; or grows
-from nothing."""
+AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights", "dann", "fair")
+"""What holds a model where it started, or changes what is measured; weighs classes that are alike often; grows from
+nothing; or compares with rows that were seen before."""
 
 TEXTS = ("coral", "dann", "mixup")
 """What works on a text's one vector."""
@@ -164,18 +165,34 @@ def test_every_task(home: Path, tmp_path: Path, task: str) -> None:
         assert all(torch.isfinite(g).all() for g in found.values()), name
         changed = any(not torch.allclose(g, plain[key]) for key, g in found.items() if key in plain)
         assert changed or name in AT_FIRST_THE_SAME, name
+    no_class = ["class_weights", "focal", "label_smoothing", "multi_task", "supcon"]
     left_out = {
-        "text-classification": [],
-        "multi-label-classification": ["supcon"],
-        "text-embedding": [*TEXTS, "class_weights", "focal", "label_smoothing", "supcon"],
-        "text-regression": ["class_weights", "focal", "label_smoothing", "supcon"],
-        "extractive-qa": [*TEXTS, "class_weights", "supcon"],
-        "multiple-choice": [*TEXTS, "class_weights", "supcon"],
+        "text-classification": ["multi_task"],
+        "multi-label-classification": ["multi_task", "supcon"],
+        "text-embedding": [*TEXTS, *no_class],
+        "text-regression": no_class,
+        "extractive-qa": [*TEXTS, "class_weights", "multi_task", "supcon"],
+        "multiple-choice": [*TEXTS, "class_weights", "multi_task", "supcon"],
         "mixture": [*TEXTS, "class_weights", "supcon"],
-        "entities-and-relations": [*TEXTS, "class_weights", "supcon"],
+        "entities-and-relations": [*TEXTS, "class_weights", "multi_task", "supcon"],
     }
-    alone = [] if task == "mixture" else ["multi_task"]
-    assert left == sorted([*left_out.get(task, [*TEXTS, "supcon"]), *alone])
+    only_classes = [] if task == "text-classification" else ["fair"]
+    assert left == sorted([*left_out.get(task, [*TEXTS, "multi_task", "supcon"]), *only_classes, "dp_sgd"])
+
+
+@pytest.mark.parametrize("task", [name for name in ROWS if name not in ("mixture", "text-embedding")])
+def test_private_rows_of_every_task(home: Path, task: str) -> None:
+    """Every row's gradient by itself, whatever the shape of its labels."""
+    made = Made(home, task)
+    model = family("methods").make("bitfit").apply(made.model, made.task)
+    strategy = DpSgd(noise=0.0, max_norm=1e9)
+    assert strategy.fits(made.task, family("methods").make("bitfit")) is None
+    plain = {name: g.clone() for name, g in made.step(model, []).items()}
+    model.zero_grad()
+    seed_everything(1)
+    found = made.step(model, [strategy])
+    assert strategy.draws == 1 and set(found) >= set(plain)
+    assert all(torch.isfinite(g).all() for g in found.values()) and any(g.any() for g in found.values())
 
 
 @pytest.mark.parametrize("balance", ["pcgrad", "uncertainty"])
@@ -241,8 +258,8 @@ class KillAt(Strategy):
 @pytest.mark.parametrize(
     "names",
     [["freelb", "ema"], ["pgd", "swa"], ["neftune", "r_drop", "l2_sp"], ["distill", "lwf", "supcon", "focal"],
-     ["ewc", "replay", "label_smoothing"], ["class_weights", "ema"], ["mixup", "r_drop", "fgm"],
-     ["coral", "supcon", "pgd"], ["dann", "mixup", "ema"]],
+     ["ewc", "replay", "label_smoothing"], ["class_weights", "fair", "ema"], ["mixup", "r_drop", "fgm"],
+     ["coral", "supcon", "pgd"], ["dann", "mixup", "ema"], ["focal", "dp_sgd", "l2_sp", "ema"]],
     ids="+".join,
 )  # fmt: skip
 def test_a_resumed_run_ends_as_an_undisturbed_one(
@@ -254,11 +271,14 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
     def strategies() -> list[Strategy]:
         return ordered([made_strategies.strategy(name, teacher=teacher, rows=rows) for name in names])
 
+    def model() -> Any:
+        return family("methods").make("bitfit" if "dp_sgd" in names else "full").apply(run.fresh(), run.task)
+
     settings = run.settings(epochs=2, max_steps=10, checkpoint_seconds=0.0, patience=None)
-    run.go(settings, name="whole", fast=True, strategies=strategies())
+    run.go(settings, name="whole", model=model(), fast=True, strategies=strategies())
     wanted = run.weights()
     with pytest.raises(Killed):
-        run.go(settings, name="torn", fast=True, strategies=[*strategies(), KillAt(6)])
+        run.go(settings, name="torn", model=model(), fast=True, strategies=[*strategies(), KillAt(6)])
     torch.rand(99)
-    assert run.go(settings, name="torn", fast=True, strategies=strategies()).resumed_at == 5
+    assert run.go(settings, name="torn", model=model(), fast=True, strategies=strategies()).resumed_at == 5
     assert same(wanted, run.weights())

@@ -62,6 +62,11 @@ VERBS: dict[str, Verb] = {
         ),
         RESUMES,
     ),
+    "soup": Verb(
+        "tunesmith.cli.soup:soup",
+        "average the weights of several bundles into one",
+        ("tunesmith soup out/seed-1 out/seed-2 out/seed-3 bundle=out/soup", "tunesmith soup out/a out/b --how uniform"),
+    ),
     "evaluate": Verb(
         "tunesmith.cli.evaluate:evaluate",
         "measure a bundle on a data file",

@@ -57,6 +57,7 @@ def outcome(bundle: Any, seconds: float) -> dict[str, Any]:
         "model": report["context"]["model"],
         "method": report["context"]["method"],
         "training": report["context"]["training"],
+        **{key: report["context"][key] for key in ("strategies",) if key in report["context"]},
         "notes": report["data_notes"],
     }
 
@@ -82,7 +83,8 @@ def _page(result: dict[str, Any]) -> Any:
         f'next    tunesmith predict {path} "..."',
     ]
     closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
-    return Group(table, "", str(result["verdict"]), "", *closing)
+    told = [facts["words"] for facts in result.get("strategies", {}).values() if "words" in facts]
+    return Group(table, "", str(result["verdict"]), "", *told, *[""][: len(told)], *closing)
 
 
 def _value(figure: dict[str, Any] | None) -> str:

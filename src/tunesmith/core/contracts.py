@@ -309,6 +309,8 @@ class Strategy:
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults. A recipe's
     own value always wins."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
@@ -350,6 +352,10 @@ class Strategy:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned."""
+
+    def facts(self) -> dict[str, Any]:
+        """After training, what the report says of it: JSON values. ``words``, a sentence, is printed, too."""
+        return {}
 
 
 class Metric(ABC):

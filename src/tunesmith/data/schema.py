@@ -25,6 +25,10 @@ TARGETS = {
 }
 
 
+BESIDE = ("group",)
+"""Roles that are never guessed and that no task reads: what rows are compared by."""
+
+
 @dataclass
 class Guess:
     """A task, the columns it reads, and the reasons in words."""
@@ -65,7 +69,8 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
     texts = _texts(found, given, rows, why)
     left = {n: t for n, t in found.items() if n not in _used(texts)}
     task, target = _target(left, given, task, rows, why)
-    return Guess(task, {**texts, **target}, why)
+    beside = {role: given[role] for role in BESIDE if role in given}
+    return Guess(task, {**texts, **target, **beside}, why)
 
 
 def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:

@@ -1,6 +1,7 @@
 """What metrics read: arrays whose first axis is rows. Four kinds are known here.
 
-- single-label: ``label`` int[n], ``predicted`` int[n], ``probabilities`` float[n, k]
+- single-label: ``label`` int[n], ``predicted`` int[n], ``probabilities`` float[n, k]; where rows are of groups
+  ``group`` int[n], -1 for a row of none
 - multi-label: ``labels`` bool[n, k], ``predicted_labels`` bool[n, k], ``probabilities`` float[n, k]
 - regression: ``value`` float[n], ``predicted_value`` float[n]
 - structured: ``hit`` bool[n] (the whole row is right), ``confidence`` float[n] in [0, 1], ``true`` and ``predicted_as``

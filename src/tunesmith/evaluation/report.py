@@ -16,6 +16,7 @@ from tunesmith.evaluation.bootstrap import Measured, figures, measure
 from tunesmith.evaluation.compare import Comparison, compare_measured
 from tunesmith.evaluation.evidence import kind_of
 from tunesmith.evaluation.examples import flips, worst_errors
+from tunesmith.evaluation.groups import GAPS, group_codes, per_group, with_groups
 from tunesmith.evaluation.ladder import ladder, ladder_words
 from tunesmith.evaluation.verdict import verdict
 
@@ -73,7 +74,11 @@ def build_report(
     """
     if "after" not in evidences:
         raise RecipeError(f'A report needs the evidence "after"; it has {", ".join(evidences) or "none"}.')
+    codes, group_names, group_notes = group_codes(rows)
+    evidences = with_groups(evidences, codes)
     after = evidences["after"]
+    grouped = "group" in after
+    metric_names = [*metric_names, *(GAPS if grouped else ())]
     evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
     seconds = seconds or {}
     names = {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})}
@@ -102,6 +107,7 @@ def build_report(
         },
         "comparisons": {key: {m: c.to_json() for m, c in found.items()} for key, found in compared.items()},
         "per_class": tables.per_class(after, class_names, confidence=confidence, **boot) if by_class else None,
+        **({"groups": per_group(after, group_names, class_names)} if grouped else {}),
         "confusion": tables.confusion(after, class_names),
         "calibration": calibration,
         "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
@@ -112,7 +118,7 @@ def build_report(
             "words": ladder_words(primaries, seconds, names),
         },
         "history": [dict(entry) for entry in history],
-        "data_notes": list(data_notes),
+        "data_notes": [*data_notes, *group_notes],
         "checks": list(checks),
         "parity": list(parity),
         "context": dict(context or {}),

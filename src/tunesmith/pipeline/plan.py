@@ -16,6 +16,7 @@ from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.evaluation.gate import parse_gate
+from tunesmith.evaluation.groups import GAPS
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.augmented import check_augmentations
@@ -97,9 +98,9 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
     task.learn(data.train)
-    _figures_exist(recipe, task)
+    _figures_exist(recipe, task, data)
     _fits(method, task)
-    _strategies_fit(strategies, method, task)
+    _strategies_fit(strategies, method, task, data)
     check_augmentations(recipe.data, data)
     training = decided(recipe.training, method, task, strategies)
     model = recipe.model
@@ -177,15 +178,22 @@ def _fits_model(method: Method, task: Task, reference: ModelReference) -> None:
         )
 
 
-def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task) -> None:
+def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, data: Prepared) -> None:
     for strategy in strategies:
         if why := strategy.fits(task, method):
             raise RecipeError(f'training.strategies: "{strategy.name}" cannot be used here: {why}', "Leave it out.")
+        for role in strategy.reads:
+            if role not in data.columns:
+                raise RecipeError(
+                    f'training.strategies: "{strategy.name}" reads the {role} of each row, and no column is named.',
+                    f"Name it: data.{role}=COLUMN",
+                )
 
 
-def _figures_exist(recipe: Recipe, task: Task) -> None:
+def _figures_exist(recipe: Recipe, task: Task, data: Prepared) -> None:
     """A gate on a figure that no report will have would fail only after training."""
-    known = [*task.metrics, *(block.name for block in recipe.evaluation.checks)]
+    gaps = GAPS if "group" in data.columns else ()
+    known = [*task.metrics, *gaps, *(block.name for block in recipe.evaluation.checks)]
     for name in recipe.evaluation.gate:
         if name not in known:
             raise RecipeError(

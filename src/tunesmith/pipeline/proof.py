@@ -23,6 +23,7 @@ def proven(
     parameters: Mapping[str, int],
     stages: Mapping[str, float],
     checks: Sequence[CheckResult],
+    titles: Mapping[str, str],
 ) -> dict[str, Any]:
     """``report.json``: after, before and baselines on the same test rows, and how the run went.
 
@@ -31,6 +32,7 @@ def proven(
         seconds: by the same keys, "fit" and "predict".
         parameters: "all" and "trained".
         stages: name -> seconds.
+        titles: what sentences call a side, by the same keys as evidences.
     """
     options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
     return build_report(
@@ -44,7 +46,7 @@ def proven(
         data_notes=[*plan.data.why, *plan.data.notes, *plan.task.notes],
         context=_context(plan, trained, parameters, stages),
         checks=checks,
-        titles={name: words for name in evidences if name in BASELINES and (words := title(name))},
+        titles={**{name: words for name in evidences if name in BASELINES and (words := title(name))}, **titles},
         **options,
     )
 
@@ -68,5 +70,6 @@ def _context(
             "stopped_early": trained.stopped_early,
             "resumed_at": trained.resumed_at,
         },
+        **({"strategies": trained.facts} if trained.facts else {}),
         "recipe": plan.recipe.model_dump(mode="json"),
     }

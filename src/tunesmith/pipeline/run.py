@@ -64,20 +64,28 @@ def tried(plan: Plan, folder: Path, *, measure: bool, addition: Addition | None 
         measure: whether to answer the plan's test rows. Without it no test row is looked at.
     """
     begun = time.monotonic()
-    made = _Run(plan, folder, addition or Addition())
+    made = Run(plan, folder, addition or Addition())
     built = time.monotonic() - begun
     parameters, trained, _ = made.tuned()
     evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
     return Tried(trained, parameters, evidence, {"build": built, "fit": trained.seconds, **predicting})
 
 
-def run(plan: Plan, *, replace: bool = False, fresh: bool = False, addition: Addition | None = None) -> Bundle:
+def run(
+    plan: Plan,
+    *,
+    replace: bool = False,
+    fresh: bool = False,
+    addition: Addition | None = None,
+    kind: Callable[[Plan, Path, Addition], Run] | None = None,
+) -> Bundle:
     """Tune as planned; a run that died goes on where it was.
 
     Args:
         replace: write over a bundle of the same name.
         fresh: forget what an unfinished run of this plan left.
         addition: what the verb adds.
+        kind: makes the run; None: one that trains.
 
     Raises:
         TunesmithError: what failed; the run's folder stays, so that the same command goes on from it.
@@ -87,7 +95,7 @@ def run(plan: Plan, *, replace: bool = False, fresh: bool = False, addition: Add
         for tracker in plan.trackers:
             tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
         try:
-            return _Run(plan, folder, addition or Addition()).go(replace)
+            return (kind or Run)(plan, folder, addition or Addition()).go(replace)
         finally:
             for tracker in plan.trackers:
                 tracker.finish()
@@ -115,8 +123,11 @@ class Stages:
             tracker.progress(done, total)
 
 
-class _Run:
+class Run:
     """One run; what its stages share."""
+
+    titles: Mapping[str, str] = {}
+    """What sentences call the sides of its report, where they are not what they always are."""
 
     def __init__(self, plan: Plan, folder: Path, addition: Addition) -> None:
         import torch
@@ -136,6 +147,7 @@ class _Run:
         self.task, self.computing = self._view()
 
     def go(self, replace: bool) -> Bundle:
+        """All stages, from the baselines to the bundle."""
         plan = self.plan
         evidences: dict[str, Evidence] = {}
         seconds: dict[str, dict[str, float]] = {}
@@ -147,7 +159,7 @@ class _Run:
         counts, trained, adapter = self.tuned()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
-        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked())
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked(), self.titles)
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
         with mean.shortened(self.model):

@@ -20,7 +20,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,8 @@ class Trained:
     samples_per_second: float
     stopped_early: bool = False
     resumed_at: int = 0
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What strategies say of themselves, by name."""
 
 
 def train(
@@ -117,6 +119,7 @@ class _Loop:
         self.accelerator = accelerator(machine)
         task, processor = run_state.task, run_state.processor
         run_state.batch_size, run_state.seed = settings.batch_size, settings.seed
+        run_state.accumulate = settings.accumulate
         run_state.autocast = self.accelerator.autocast
         for strategy in strategies:
             strategy.prepare(run_state)
@@ -174,8 +177,9 @@ class _Loop:
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         rate = progress.samples / progress.seconds if progress.seconds else 0.0
         return Trained(
-            progress.history, progress.best_step, progress.step, progress.seconds, rate, progress.stopped_early, resumed
-        )
+            progress.history, progress.best_step, progress.step, progress.seconds, rate, progress.stopped_early,
+            resumed, {strategy.name: facts for strategy in self.strategies if (facts := strategy.facts())},
+        )  # fmt: skip
 
     def _epoch(self) -> None:
         progress, settings = self.progress, self.settings

@@ -29,6 +29,7 @@ class RunState:
         rows: what the first of the features were encoded of; ``row`` of a feature is an index, or -1.
         indices: of the batch that is computed, into ``features``.
         autocast: the run's precision, for a forward pass that is not the model's own.
+        accumulate: batches of a step.
         seed: of the run.
     """
 
@@ -46,6 +47,7 @@ class RunState:
     indices: Sequence[int] = ()
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     batch_size: int = 16
+    accumulate: int = 1
     seed: int = 13
 
     def embedding(self) -> Any:
@@ -53,6 +55,13 @@ class RunState:
         model: Any = self.model
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         return inner.get_input_embeddings()
+
+    def embedding_is_trained(self) -> bool:
+        """Whether training moves the table of embeddings, as a whole or the rows that are seen."""
+        model: Any = getattr(self.model, "module", self.model)
+        if not hasattr(model, "get_input_embeddings"):
+            return False  # a head on finished vectors
+        return bool(self.embedding().weight.requires_grad)
 
     def trained(self) -> dict[str, nn.Parameter]:
         """The weights that training moves, by name."""

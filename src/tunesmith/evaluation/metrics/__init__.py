@@ -56,6 +56,8 @@ METRICS = Metrics(
         "mrr": f"{_HERE}.mrr:Mrr",
         "recall_at_1": f"{_HERE}.recall_at_1:RecallAt1",
         "recall_at_10": f"{_HERE}.recall_at_10:RecallAt10",
+        "parity_gap": f"{_HERE}.parity_gap:ParityGap",
+        "odds_gap": f"{_HERE}.odds_gap:OddsGap",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )

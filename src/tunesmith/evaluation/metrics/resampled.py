@@ -99,6 +99,7 @@ def divide(above: Array, below: Array) -> Array:
 
 SINGLE = ("label", "predicted")
 MULTI = ("labels", "predicted_labels")
+GROUPED = (*SINGLE, "group")
 SINGLE_WITH_PROBABILITIES = (*SINGLE, "probabilities")
 MULTI_WITH_PROBABILITIES = (*MULTI, "probabilities")
 REGRESSION = ("value", "predicted_value")

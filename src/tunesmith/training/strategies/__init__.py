@@ -25,6 +25,8 @@ STRATEGIES = Registry(
         "replay": "tunesmith.training.strategies.replay:Replay",
         "contrastive": "tunesmith.training.strategies.contrastive:Contrastive",
         "pseudo_labels": "tunesmith.training.strategies.pseudo_labels:PseudoLabels",
+        "dp_sgd": "tunesmith.training.strategies.dp_sgd:DpSgd",
+        "fair": "tunesmith.training.strategies.fair:Fair",
         "uda": "tunesmith.training.strategies.uda:Uda",
         "coral": "tunesmith.training.strategies.coral:Coral",
         "dann": "tunesmith.training.strategies.dann:Dann",

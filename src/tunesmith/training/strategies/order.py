@@ -12,7 +12,9 @@ SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
 DOMAINS = ("coral", "dann")
-OF_ANSWERS = (*SHAPES, "mixup", "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay")
+OF_ANSWERS = (
+    *SHAPES, "mixup", "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay", "fair",
+)  # fmt: skip
 """What works on a model's answers or on labels beside the training rows'."""
 
 INNERMOST_FIRST: tuple[str, ...] = (
@@ -21,6 +23,7 @@ INNERMOST_FIRST: tuple[str, ...] = (
     *SHAPES,
     "mixup",
     "supcon",
+    "fair",
     "distill",
     "lwf",
     "pseudo_labels",
@@ -29,6 +32,7 @@ INNERMOST_FIRST: tuple[str, ...] = (
     *DOMAINS,
     "neftune",
     *ADVERSARIES,
+    "dp_sgd",
     "replay",
     "l2_sp",
     "ewc",
@@ -64,6 +68,21 @@ CLASHES: dict[frozenset[str], str] = {
         frozenset({"multi_task", name}): "gradients without conflicts are of the weights; an adversary needs those of "
         "the embeddings' outputs."
         for name in ADVERSARIES
+    },
+    **{
+        frozenset({"dp_sgd", name}): "dp_sgd gives each row a gradient of its own, clipped and with noise; what "
+        "compares rows, brings others or adds a gradient beside it breaks what it promises."
+        for name in (
+            "contrastive",
+            "multi_task",
+            "mixup",
+            "supcon",
+            "fair",
+            "pseudo_labels",
+            "uda",
+            *DOMAINS,
+            *ADVERSARIES,
+        )
     },
 }
 """Pairs that make no sense together -> the reason, in words."""

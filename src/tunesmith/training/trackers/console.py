@@ -15,6 +15,7 @@ STAGES = {
     "before": "the model before tuning",
     "features": "features of the frozen backbone",
     "train": "training",
+    "soup": "averaging the weights",
     "evaluate": "evaluating on the test rows",
     "save": "writing the bundle",
     "reload": "reloading it in a fresh process",
