@@ -81,6 +81,8 @@ class SemanticRoles(Task):
     pipeline_tag: ClassVar[str] = "token-classification"
     metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "precision", "recall", "accuracy")
     pooled: ClassVar[bool] = False
+    # Most words play no role, and a new head says so of all of them for an epoch or two.
+    training: ClassVar[Mapping[str, Any]] = {"full": {"epochs": 8}}
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}
