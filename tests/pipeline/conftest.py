@@ -14,6 +14,7 @@ from toy_files import LEARNS, QUICK, write_csv  # noqa: E402
 
 from tunesmith.bundle.parity import RELOAD, compare
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.core.artefacts import Parity
 from tunesmith.testing import tiny_bert, tiny_distilbert, toy_rows
 
 
@@ -68,3 +69,24 @@ def tuned(models: dict[str, str], tmp_path: Path, near_reload: None) -> Callable
         return tune(str(file), *given, **options)
 
     return go
+
+
+@pytest.fixture(scope="session")
+def members(files: dict[str, Path], models: dict[str, str], tmp_path_factory: Any) -> Iterator[dict[str, Path]]:
+    """Three of one data file, of which one hardly learned; and one of other rows."""
+    from tunesmith import tune
+
+    with pytest.MonkeyPatch.context() as patch:
+        trusted = Parity("save and reload", 1, 0.0, 1.0, 1e-4, True)
+        patch.setattr("tunesmith.pipeline.save.prove_reload", lambda *args: trusted)
+        place = tmp_path_factory.mktemp("members")
+        made = {
+            "one": ("zh", "training.seed=1"),
+            "short": ("zh", "training.epochs=1", "training.learning_rate=1e-5", "training.head_learning_rate=1e-5"),
+            "lora": ("zh", "method=lora", "training.epochs=6"),
+            "other": ("en",),
+        }
+        for name, (language, *more) in made.items():
+            base = (f"model={models['bert']}", f"bundle={place / name}", "evaluation.baselines=false")
+            tune(str(files[language]), *base, *LEARNS, *more)
+        yield {name: place / name for name in made}

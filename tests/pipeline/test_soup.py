@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_files import LEARNS
 
 from tunesmith.bundle.read import read_bundle
 from tunesmith.cli import main
-from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.pipeline.soup import averaged, greedily, soup
 
@@ -39,27 +37,6 @@ def test_greedy_takes_what_does_no_harm() -> None:
 
     assert greedily(5, score) == [0, 2, 3]
     assert asked == [(0,), (0, 1), (0, 2), (0, 2, 3), (0, 2, 3, 4)]
-
-
-@pytest.fixture(scope="module")
-def members(files: dict[str, Path], models: dict[str, str], tmp_path_factory: Any) -> Iterator[dict[str, Path]]:
-    """Three of one data file, of which one hardly learned; and one of other rows."""
-    from tunesmith import tune
-
-    with pytest.MonkeyPatch.context() as patch:
-        trusted = Parity("save and reload", 1, 0.0, 1.0, 1e-4, True)
-        patch.setattr("tunesmith.pipeline.save.prove_reload", lambda *args: trusted)
-        place = tmp_path_factory.mktemp("members")
-        made = {
-            "one": ("zh", "training.seed=1"),
-            "short": ("zh", "training.epochs=1", "training.learning_rate=1e-5", "training.head_learning_rate=1e-5"),
-            "lora": ("zh", "method=lora", "training.epochs=6"),
-            "other": ("en",),
-        }
-        for name, (language, *more) in made.items():
-            base = (f"model={models['bert']}", f"bundle={place / name}", "evaluation.baselines=false")
-            tune(str(files[language]), *base, *LEARNS, *more)
-        yield {name: place / name for name in made}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
     adapter/                                           what peft reads, when a method trained an adapter
     base/                                              instead of the first line, where the method's parts cannot be
                                                        merged: the plain model, to which adapter/ must be added
+    members/0 members/1 ... members/weights.json       instead of the first line, of an ensemble: a plain model each
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
@@ -32,6 +33,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 ADAPTER = "adapter"
 BASE = "base"
+MEMBERS = "members"
+MEMBER_WEIGHTS = "weights.json"
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 REPORT = "report.json"

@@ -15,7 +15,7 @@ from typing import Any
 
 from tunesmith.bundle.atomic import part_folder, put_in_place
 from tunesmith.bundle.integrity import files_in, records_of
-from tunesmith.bundle.layout import BASE, MANIFEST, Manifest
+from tunesmith.bundle.layout import BASE, MANIFEST, MEMBER_WEIGHTS, MEMBERS, Manifest
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, TunesmithError
 
@@ -151,6 +151,24 @@ def write_model(folder: Path, model: Any, processor: Any, base: Mapping[str, Any
         else:
             model.save_pretrained(folder / BASE, state_dict=dict(base))
         processor.save_pretrained(folder)
+
+
+def write_members(folder: Path, model: Any, processor: Any) -> None:
+    """An ensemble: its members as plain Hugging Face folders, their weights, and the tokenizer's files.
+
+    Args:
+        folder: what ``fill`` of ``write_bundle`` is given.
+        model: a ``models.together.Together``.
+    """
+    from tunesmith.models.heads import mean
+    from tunesmith.models.load import quiet
+
+    with quiet():
+        for i, member in enumerate(model.members):
+            mean.restore(member)
+            member.save_pretrained(folder / MEMBERS / str(i))
+        processor.save_pretrained(folder)
+    (folder / MEMBERS / MEMBER_WEIGHTS).write_text(json.dumps(model.shares), "utf-8")
 
 
 def _check_free(place: Path, replace: bool) -> None:

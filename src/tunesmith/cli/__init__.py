@@ -67,6 +67,14 @@ VERBS: dict[str, Verb] = {
         "average the weights of several bundles into one",
         ("tunesmith soup out/seed-1 out/seed-2 out/seed-3 bundle=out/soup", "tunesmith soup out/a out/b --how uniform"),
     ),
+    "ensemble": Verb(
+        "tunesmith.cli.ensemble:ensemble",
+        "let several bundles answer together, as one",
+        (
+            "tunesmith ensemble out/seed-1 out/seed-2 out/seed-3 bundle=out/all",
+            "tunesmith ensemble out/small out/large --weights 1,2",
+        ),
+    ),
     "evaluate": Verb(
         "tunesmith.cli.evaluate:evaluate",
         "measure a bundle on a data file",

@@ -30,12 +30,13 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.bundle.write import write_bundle, write_model
+from tunesmith.bundle.write import write_bundle, write_members, write_model
 from tunesmith.core.artefacts import Figure, Parity
 from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.html import render
 from tunesmith.methods.apart import of_base
 from tunesmith.models.heads import mean
+from tunesmith.models.together import Together
 
 if TYPE_CHECKING:
     from tunesmith.pipeline.plan import Plan
@@ -57,7 +58,7 @@ def save(
     """Write the bundle, reload it in a fresh process, and only then put it in its place.
 
     Args:
-        model: a plain transformers model, as it was measured.
+        model: a plain transformers model or several together, as measured.
         folder: the run's own; its log and what could not be read go along.
         adapter: whether ``folder/adapter`` holds one.
 
@@ -71,9 +72,12 @@ def save(
     predictions = plan.task.decode(arrays, features)
 
     def fill(part: Path) -> None:
-        plain = plan.method.plain
-        write_model(part, model, processor, base=None if plain else of_base(model))
-        if plain:
+        together, plain = isinstance(model, Together), plan.method.plain
+        if together:
+            write_members(part, model, processor)
+        else:
+            write_model(part, model, processor, base=None if plain else of_base(model))
+        if plain and not together:
             plan.task.accompany(str(part), model.config, plan.max_length)
         if adapter:
             shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))

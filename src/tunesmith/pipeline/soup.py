@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.bundle.layout import WEIGHTS
 from tunesmith.bundle.predictor import Predictor
-from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.core.errors import BundleError, RecipeError
-from tunesmith.core.recipe import PluginBlock, Recipe
-from tunesmith.evaluation.metrics import METRICS
+from tunesmith.bundle.read import Bundle
+from tunesmith.core.errors import BundleError
 from tunesmith.models.heads import mean
-from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.members import as_figure, members_of, planned, task_of, tokenizer_of, told
+from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.training.loop import Trained
 
@@ -67,45 +66,11 @@ def soup(
     Raises:
         TunesmithError: they do not belong together, or their data cannot be read again.
     """
-    members = [read_bundle(path) for path in bundles]
-    _belong_together(members)
-    first = members[0]
-    values = {**first.manifest.recipe, "model": {**first.manifest.recipe["model"], "name": str(first.path)}}
-    recipe = Recipe.parse({**values, "bundle": str(_free_soup(first.path))}, overrides)
-    training = recipe.training.model_copy(update={"strategies": []})
-    recipe = recipe.model_copy(update={"method": PluginBlock(name="full"), "training": training})
-    planned = plan(recipe, replace=overwrite)
-    _of_the_same_rows(members, planned, how)
-    planned.parent = str(first.manifest.to_json()["seal"])
+    same = {"task": task_of, "shape of the weights": _shapes, "tokenizer": tokenizer_of}
+    members = members_of(bundles, "soup", same, AGAIN)
+    made = planned(members, overrides, "soup", AGAIN, chosen=how == "greedy", replace=overwrite)
     stirred = _Stirred(members, how)
-    return run(planned, replace=overwrite, fresh=True, addition=stirred, kind=stirred.run)
-
-
-def _free_soup(path: Path) -> Path:
-    names = ["soup", *(f"soup-{i}" for i in range(2, 10_000))]
-    return next(place for name in names if not (place := path.with_name(name)).exists())
-
-
-def _belong_together(members: Sequence[Bundle]) -> None:
-    if len(members) < 2:
-        raise RecipeError("A soup is of two bundles or more.", "tunesmith soup out/a out/b bundle=out/soup")
-    first = members[0]
-    if first.manifest.task.name == "mixture":
-        raise RecipeError("A soup of mixtures is not made: their parts have heads of their own.", AGAIN)
-    for member in members:
-        if not (member.path / WEIGHTS).is_file():
-            raise BundleError(
-                f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",
-                "Average bundles whose method is merged: full, freeze, head, lora ...",
-            )
-        for what, of in (("task", _task), ("shape of the weights", _shapes), ("tokenizer", _tokenizer)):
-            if of(member) != of(first):
-                raise BundleError(f"{member.path} and {first.path} differ in their {what}.", AGAIN)
-
-
-def _task(bundle: Bundle) -> Any:
-    record = bundle.manifest.task
-    return record.name, record.state.get("labels"), bundle.manifest.max_length, bundle.manifest.pooling
+    return run(made, replace=overwrite, fresh=True, addition=stirred, kind=stirred.run)
 
 
 def _shapes(bundle: Bundle) -> dict[str, Any]:
@@ -113,23 +78,6 @@ def _shapes(bundle: Bundle) -> dict[str, Any]:
 
     with safe_open(bundle.path / WEIGHTS, "pt") as weights:
         return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
-
-
-def _tokenizer(bundle: Bundle) -> Any:
-    return bundle.processor.get_vocab()
-
-
-def _of_the_same_rows(members: Sequence[Bundle], planned: Plan, how: How) -> None:
-    """Rows that one member learned from must be no other's test rows."""
-    for member in members:
-        for part in ("train", "validation", "test"):
-            then, now = member.manifest.data.get(part), planned.data.fingerprints[part]
-            if then is None or then["sha256"] != now["sha256"]:
-                raise BundleError(
-                    f"{member.path} was not tuned on the {part} rows that {planned.recipe.data.path} gives now.", AGAIN
-                )
-    if how == "greedy" and not planned.data.validation:
-        raise RecipeError("A greedy soup is chosen on validation rows, and there are none.", "Take --how uniform.")
 
 
 @dataclass
@@ -154,14 +102,11 @@ class _Stirred(Addition):
             "how": self.how,
             "metric": metric,
             "members": [
-                {
-                    "path": str(member.path), "seal": member.manifest.to_json()["seal"], "validation": score,
-                    "taken": i in run.taken,
-                }
+                {**told(member), "validation": score, "taken": i in run.taken}
                 for i, (member, score) in enumerate(zip(run.members, run.scores, strict=True))
             ],
             "words": words,
-        }  # fmt: skip
+        }
 
 
 class _SoupRun(Run):
@@ -179,8 +124,7 @@ class _SoupRun(Run):
         scores = [self._score([member]) for member in weights]
         order = sorted(range(len(members)), key=lambda i: -scores[i] if scores[i] == scores[i] else float("inf"))
         self.members, self.weights = [members[i] for i in order], [weights[i] for i in order]
-        sign = 1 if METRICS.load(plan.task.metrics[0]).higher_is_better else -1
-        self.scores = [sign * scores[i] for i in order]
+        self.scores = [as_figure(plan.task, scores[i]) for i in order]
         self._put(self.weights[:1])
 
     def tuned(self) -> tuple[dict[str, int], Trained, bool]:
@@ -207,9 +151,7 @@ class _SoupRun(Run):
         if measure is None:
             return 0.0
         with mean.shortened(self.model):
-            metric = self.plan.task.metrics[0]
-            found = float(measure()[metric])
-        return found if METRICS.load(metric).higher_is_better else -found
+            return as_figure(self.plan.task, float(measure()[self.plan.task.metrics[0]]))
 
     def _put(self, members: Sequence[Weights]) -> None:
         missing, odd = self.model.load_state_dict(averaged(members), strict=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.bundle.layout import ADAPTER, BASE
+from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -87,12 +89,28 @@ def load_model(bundle: Bundle) -> Any:
     Raises:
         BundleError: transformers cannot make a model of the folder, or its weights do not fit.
     """
+    if (bundle.path / MEMBERS).is_dir():
+        return _together(bundle)
+    if not (bundle.path / BASE).is_dir():
+        return _plain(bundle, bundle.path)
+    record = bundle.manifest.method
+    method = family("methods").make(record.name, record.options)
+    return method.restore(_plain(bundle, bundle.path / BASE), bundle.task, str(bundle.path / ADAPTER))
+
+
+def _together(bundle: Bundle) -> Any:
+    from tunesmith.models.together import Together
+
+    weights = json.loads((bundle.path / MEMBERS / MEMBER_WEIGHTS).read_text("utf-8"))
+    return Together([_plain(bundle, bundle.path / MEMBERS / str(i)) for i in range(len(weights))], weights)
+
+
+def _plain(bundle: Bundle, folder: Path) -> Any:
+    """The plain model of a folder of the bundle."""
     import torch
     import transformers
 
     auto = auto_class(bundle.task.auto_model)
-    apart = (bundle.path / BASE).is_dir()
-    folder = bundle.path / BASE if apart else bundle.path
     local = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         with quiet():
@@ -106,10 +124,6 @@ def load_model(bundle: Bundle) -> Any:
     if found["missing_keys"]:
         names = ", ".join(sorted(found["missing_keys"])[:3])
         raise BundleError(f"The weights of {bundle.path} lack {names}: they would be random.", "Tune it anew.")
-    if apart:
-        record = bundle.manifest.method
-        method = family("methods").make(record.name, record.options)
-        model = method.restore(model, bundle.task, str(bundle.path / ADAPTER))
     return model
 
 

@@ -1,0 +1,116 @@
+"""Bundles that become one: what they must have in common, and the run that proves what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.layout import WEIGHTS
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.core.contracts import Evidence, Task
+from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.recipe import PluginBlock, Recipe
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.pipeline.plan import Plan, plan
+
+Same = Mapping[str, Callable[[Bundle], Any]]
+"""What members must have in common, in words -> how it is read."""
+
+
+def task_of(bundle: Bundle) -> Any:
+    """What a bundle answers, and of how much text at once."""
+    record = bundle.manifest.task
+    return record.name, record.state.get("labels"), bundle.manifest.max_length, bundle.manifest.pooling
+
+
+def tokenizer_of(bundle: Bundle) -> Any:
+    """Its pieces."""
+    return bundle.processor.get_vocab()
+
+
+def members_of(bundles: Sequence[str | Path], what: str, same: Same, hint: str) -> list[Bundle]:
+    """Read bundles that belong together.
+
+    Args:
+        what: is made of them: "soup", "ensemble".
+        hint: what to do where they do not belong together.
+
+    Raises:
+        TunesmithError: fewer than two, one that keeps its base apart, or they differ.
+    """
+    members = [read_bundle(path) for path in bundles]
+    if len(members) < 2:
+        raise RecipeError(
+            f"{what.capitalize()}s are of two bundles or more.", f"tunesmith {what} out/a out/b bundle=out/{what}"
+        )
+    first = members[0]
+    if first.manifest.task.name == "mixture":
+        raise RecipeError(f"No {what} is made of mixtures: their parts have heads of their own.", hint)
+    for member in members:
+        if not (member.path / WEIGHTS).is_file():
+            raise BundleError(
+                f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",
+                "Take bundles whose method is merged: full, freeze, head, lora ...",
+            )
+        for words, of in same.items():
+            if of(member) != of(first):
+                raise BundleError(f"{member.path} and {first.path} differ in their {words}.", hint)
+    return members
+
+
+def planned(
+    members: Sequence[Bundle], overrides: Sequence[str], what: str, hint: str, *, chosen: bool, replace: bool
+) -> Plan:
+    """The first member's plan for what is made of all, where nothing is trained.
+
+    Args:
+        overrides: of the recipe: ``bundle=out/soup``, ``data.path=FILE`` where the file has moved.
+        chosen: whether validation rows are needed, to choose on.
+
+    Raises:
+        TunesmithError: the data cannot be read again, or are not what the members were tuned on.
+    """
+    first = members[0]
+    values = {**first.manifest.recipe, "model": {**first.manifest.recipe["model"], "name": str(first.path)}}
+    recipe = Recipe.parse({**values, "bundle": str(_free(first.path, what))}, overrides)
+    training = recipe.training.model_copy(update={"strategies": []})
+    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": training}), replace=replace)
+    _of_the_same_rows(members, made, hint)
+    if chosen and not made.data.validation:
+        raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")
+    made.parent = str(first.manifest.to_json()["seal"])
+    return made
+
+
+def worth(task: Task, evidence: Evidence) -> float:
+    """The task's first metric, higher being better."""
+    metric = METRICS.load(task.metrics[0])
+    found = float(metric()(evidence))
+    return found if metric.higher_is_better else -found
+
+
+def as_figure(task: Task, found: float) -> float:
+    """A worth as the metric itself."""
+    return found if METRICS.load(task.metrics[0]).higher_is_better else -found
+
+
+def told(member: Bundle) -> dict[str, Any]:
+    """Which one it is, for a report."""
+    return {"path": str(member.path), "seal": member.manifest.to_json()["seal"]}
+
+
+def _free(path: Path, what: str) -> Path:
+    names = [what, *(f"{what}-{i}" for i in range(2, 10_000))]
+    return next(place for name in names if not (place := path.with_name(name)).exists())
+
+
+def _of_the_same_rows(members: Sequence[Bundle], made: Plan, hint: str) -> None:
+    """Rows that one member learned from must be no other's test rows."""
+    for member in members:
+        for part in ("train", "validation", "test"):
+            then, now = member.manifest.data.get(part), made.data.fingerprints[part]
+            if then is None or then["sha256"] != now["sha256"]:
+                raise BundleError(
+                    f"{member.path} was not tuned on the {part} rows that {made.recipe.data.path} gives now.", hint
+                )
