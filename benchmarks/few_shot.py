@@ -3,9 +3,9 @@
     python benchmarks/few_shot.py --data FOLDER
     python benchmarks/few_shot.py --data FOLDER --setfit-python OTHER_VENV/bin/python
 
-Both take turns, each in a process of its own. ``setfit`` needs an older transformers than ours: give the interpreter of
-a virtual environment that has it; without, it is left out. Seconds are those of training, head included, and not of
-loading, measuring or saving.
+Both take turns, each in a process of its own. setfit asks for packages that we do not: give the interpreter of a
+virtual environment that has it (1.2.0 runs beside our transformers); without, it is left out. Seconds are those of
+training, head included, and not of loading, measuring or saving.
 """
 
 from __future__ import annotations
@@ -93,8 +93,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--contenders", nargs="+", default=[*METHODS, "setfit"], choices=[*METHODS, "setfit"])
     parser.add_argument("--setfit-python", default=sys.executable, help="an interpreter that has setfit")
+    parser.add_argument("--test-rows", type=int, help="drawn by the seed 13, the same for all (default: all)")
     given = harness.parse(parser)
-    base: dict[str, Any] = {"data": str(given.data), "each": given.each, "classes": None, "test_rows": None}
+    base: dict[str, Any] = {"data": str(given.data), "each": given.each, "classes": None, "test_rows": given.test_rows}
     base |= {"overrides": [], "setfit": {"num_iterations": 20}}
     if given.quick:
         given.seeds, given.sets = [1], given.sets[:1]
