@@ -230,7 +230,7 @@ def test_a_grown_bundle_is_not_reproduced(
 ) -> None:
     assert learn("en", news["en"], files["en"], "--strategy", "none", "training.epochs=1")[0] == 0
     assert main(["reproduce", str(tmp_path / "grown")]) == 2
-    assert "was learned on from another bundle" in capsys.readouterr().err
+    assert "was made from other bundles" in capsys.readouterr().err
 
 
 def test_mistakes_in_two_lines(

@@ -33,8 +33,8 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
     first = read_bundle(path)
     if first.manifest.lineage.parent is not None:
         raise BundleError(
-            f"{first.path} was learned on from another bundle, which a recipe alone does not make again.",
-            "Run the same tunesmith learn command again, from the same bundle.",
+            f"{first.path} was made from other bundles, which a recipe alone does not make again.",
+            "Run the command that made it again, from the same bundles: tunesmith learn, soup or ensemble.",
         )
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
         target = output or str(Path(scratch, first.path.name))

@@ -16,6 +16,7 @@ STAGES = {
     "features": "features of the frozen backbone",
     "train": "training",
     "soup": "averaging the weights",
+    "select": "choosing the members' weights",
     "evaluate": "evaluating on the test rows",
     "save": "writing the bundle",
     "reload": "reloading it in a fresh process",
