@@ -24,8 +24,8 @@ NAMES = {
     "majority": "majority class",
     "tfidf": "TF-IDF + logistic regression",
     "cnn-lstm": "CNN-LSTM from nothing",
-    "minilm": "`minilm`, defaults",
-    "e5-small": "`e5-small`, defaults",
+    "minilm": "`minilm`",
+    "e5-small": "`e5-small`",
     "best": "best recipe",
 }
 METRICS = ("accuracy", "macro_f1")
