@@ -16,7 +16,7 @@ from tunesmith.core.contracts import Prediction, Task
 from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
-from tunesmith.models.load import quiet
+from tunesmith.models.load import quiet, take_whole_texts
 
 
 class Bundle:
@@ -47,9 +47,7 @@ class Bundle:
         with quiet():
             processor = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
         if processor.is_fast:
-            # Windows are cut by the task: a text must arrive whole.
-            processor.backend_tokenizer.no_truncation()
-            processor.backend_tokenizer.no_padding()
+            take_whole_texts(processor)
         return processor
 
     @cached_property

@@ -57,12 +57,16 @@ def load_processor(reference: ModelReference) -> PreTrainedTokenizerBase:
             f'The tokenizer of the model "{reference.name}" has no tokenizer.json.',
             "Convert it: AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER), or take another model.",
         )
+    processor.model_max_length = reference.max_length
+    take_whole_texts(processor)
+    return processor
+
+
+def take_whole_texts(processor: Any) -> None:
+    """Windows are cut after tokenising: texts arrive whole, and a warning about long ones would be noise."""
     processor.backend_tokenizer.no_truncation()
     processor.backend_tokenizer.no_padding()
-    processor.model_max_length = reference.max_length
-    # Long texts become windows after tokenising, so that its warning about them would be noise.
     processor.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    return processor
 
 
 def load_config(reference: ModelReference, **changes: Any) -> PretrainedConfig:

@@ -39,9 +39,7 @@ def places_of(texts: Sequence[str], processor: PreTrainedTokenizerBase) -> list[
     """Where each text's tokens stand in it, special tokens left out."""
     if not texts:
         return []
-    found = processor(
-        list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False
-    )
+    found = processor(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
     return list(found["offset_mapping"])
 
 

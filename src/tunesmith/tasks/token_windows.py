@@ -48,9 +48,7 @@ def pieces_of(
     """
     for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
         part = list(texts[start : start + 1024])
-        found = processor(
-            part, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False
-        )
+        found = processor(part, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
         for i, text in enumerate(part):
             ids = np.asarray(found["input_ids"][i], dtype=np.int32)
             places = _trimmed(text, found["offset_mapping"][i])

@@ -66,9 +66,7 @@ def _tokens(texts: list[str], processor: PreTrainedTokenizerBase) -> list[tuple[
     """Each text with where its tokens stand in it."""
     if not texts:
         return []
-    found = processor(
-        texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False
-    )
+    found = processor(texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
     return list(zip(texts, found["offset_mapping"], strict=True))
 
 
