@@ -77,7 +77,8 @@ def page(kept: dict[str, Any]) -> list[str]:
     alone_seconds = sum(kept[name]["seconds"] for name in PARTS)
     words = (
         f"`{both['model']}`, up to {both['asked']:,} training rows of each set drawn by the seed (SemEval whole), "
-        f"{both['epochs']:g} epochs in all runs; wanted: no part more than {100 * LARGEST_LOSS:g} points under its own run. The mixture "
+        f"{both['epochs']:g} epochs in all runs; wanted: no part more than {100 * LARGEST_LOSS:g} points under its own "
+        f"run. The mixture "
         f"took {both['seconds']:,.0f} s and {both['megabytes']:.0f} MiB, the three runs {alone_seconds:,.0f} s and "
         f"{alone_size:.0f} MiB."
     )
