@@ -306,3 +306,20 @@ def test_a_bundle_is_not_written_over_unless_asked(tuned: Tuned, files: dict[str
 def test_no_strategy_is_left_out_in_silence(tuned: Tuned, files: dict[str, Path]) -> None:
     with pytest.raises(RecipeError, match="finished vectors"):
         tuned(files["en"], "method=head", "training.strategies=[fgm]")
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_an_unknown_label_is_told_before_training(
+    name: str, files: dict[str, Path], models: dict[str, str], tmp_path: Path
+) -> None:
+    """Not after hours of it, when the test rows are measured."""
+    from tunesmith import tune
+
+    held = write_csv(tmp_path / "held.csv", [*toy_rows("en", 20, seed=5), {"text": "what is this", "label": "odd"}])
+    with pytest.raises(DataError, match=f'In the {name} rows: The label "odd" is in no training row'):
+        tune(
+            str(files["en"]), f"data.{name}={held}", f"model={models['bert']}", f"bundle={tmp_path / 'b'}", *QUICK,
+            "evaluation.baselines=false",
+        )  # fmt: skip
+    (log,) = tmp_path.glob(".b.run-*/log.jsonl")
+    assert '"loss"' not in log.read_text("utf-8")

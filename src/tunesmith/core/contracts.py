@@ -122,6 +122,9 @@ class Task(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``learn`` returned (from a bundle)."""
 
+    def check(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most tasks can measure whatever they read
+        """Before anything heavy: raise DataError where rows have a target that no training row taught."""
+
     def start_from(self, reference: Any, pooling: str) -> None:  # noqa: B027 - few tasks want to know
         """The model that will be tuned, before it is built.
 

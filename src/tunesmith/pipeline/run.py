@@ -15,7 +15,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
-from tunesmith.core.errors import TrainingError
+from tunesmith.core.errors import DataError, TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import FOR
@@ -149,6 +149,7 @@ class Run:
     def go(self, replace: bool) -> Bundle:
         """All stages, from the baselines to the bundle."""
         plan = self.plan
+        self._refuse_strangers()
         evidences: dict[str, Evidence] = {}
         seconds: dict[str, dict[str, float]] = {}
         if plan.recipe.evaluation.baselines:
@@ -170,6 +171,14 @@ class Run:
             "save",
             lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
         )
+
+    def _refuse_strangers(self) -> None:
+        """A label that cannot be measured must not come to light after hours of training."""
+        for name in ("validation", "test"):
+            try:
+                self.plan.task.check(getattr(self.plan.data, name))
+            except DataError as error:
+                raise DataError(f"In the {name} rows: {error.problem}", error.hint) from error
 
     def tuned(self) -> tuple[dict[str, int], Trained, bool]:
         """Train: counts of weights, how it went, and whether an adapter lies in the run's folder."""

@@ -108,6 +108,11 @@ class Mixture(Task):
         self.state = {name: part.state for name, part in self.parts.items()}
         return self.state
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """Each part its own."""
+        for name, part in self.parts.items():
+            part.check([row for i, row in enumerate(rows) if self._part_of(row, i) == name])
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``learn`` returned."""
         for name, part in self.parts.items():

@@ -57,6 +57,11 @@ class MultiLabelClassification(SequenceTask):
         self.restore({"labels": labels, "counts": [counts[label] for label in labels]})
         return self.state
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """All labels must be known."""
+        for row in rows:
+            self.target(row)
+
     def configure(self, config: PretrainedConfig) -> None:
         """Label names into the config."""
         config.num_labels = len(self.labels)

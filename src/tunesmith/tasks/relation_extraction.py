@@ -131,6 +131,11 @@ class RelationExtraction(Task):
             )
         return self.none_label
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """All relations must be known."""
+        for i, row in enumerate(rows):
+            self._class(row, i)
+
     def configure(self, config: PretrainedConfig) -> None:
         """Two outputs a relation."""
         names = [f"{side}: {label}" for side in SIDES for label in self.labels]

@@ -77,6 +77,11 @@ class TextClassification(SequenceTask):
         self._index = {label: i for i, label in enumerate(self.labels)}
         self._weights = None
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """All labels must be known."""
+        for row in rows:
+            self.target(row)
+
     def configure(self, config: PretrainedConfig) -> None:
         """Class names into the config."""
         config.num_labels = len(self.labels)
