@@ -89,6 +89,31 @@ def test_transformers_reads_the_backbone(mixed: tuple[str, Bundle]) -> None:
     assert all((p == ours[f"bert.{name}"]).all() for name, p in model.named_parameters() if "pooler" not in name)
 
 
+def test_relations_and_questions_are_parts_too(models: dict[str, str], near_reload: None, tmp_path: Path) -> None:
+    """Their heads read tokens at places that only their own batch tells."""
+    names = ["Acme", "Zenith", "Orion", "华为"]
+    related, asked = [], []
+    for i in range(60):
+        one, other = names[i % 4], names[(i + 1 + i // 4 % 3) % 4]
+        text = f"{one} {['bought', 'sold'][i % 2]} {other} in {i}."
+        related.append({"text": text, "head": one, "tail": other, "relation": ["buys", "sells"][i % 2]})
+        answer = {"text": one, "answer_start": text.index(one)}
+        asked.append({"question": "Who did it?", "context": text, "answers": [answer]})
+    own = {"mood": parts(tmp_path, "en")["mood"]}
+    for name, task, rows in (("deals", "relation-extraction", related), ("who", "extractive-qa", asked)):
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        own[name] = {"path": str(file), "task": task}
+    bundle = tune(
+        {"data": {"parts": own}}, f"model={models['bert']}", f"bundle={tmp_path}/bundle", *QUICK, "training.max_steps=2"
+    )
+    assert {"deals/relation_macro_f1", "who/answer_f1", "mood/macro_f1"} <= set(bundle.report["metrics"])
+    found = bundle.predict([{"text": "Orion bought Acme in 9.", "head": "Orion", "tail": "Acme", "part": "deals"}])
+    assert found[0]["answers"]["deals"]["relation"] in ("buys", "sells")
+    told = bundle.predict([{"question": "Who?", "context": "Orion bought Acme.", "part": "who"}])[0]["answers"]["who"]
+    assert told["answer"] is None or told["answer"] in "Orion bought Acme."
+
+
 def test_small_parts_are_repeated_by_temperature() -> None:
     def drawn(temperature: float) -> list[int]:
         task = Mixture({"a": "text-classification", "b": "text-classification"}, temperature=temperature)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -63,7 +64,8 @@ class Mixture(Task):
         temperature: Annotated[float, Field(ge=1)] = 1.0,
         weights: dict[str, Annotated[float, Field(gt=0)]] | None = None,
     ) -> None:
-        self.parts: dict[str, Task] = {name: _part(name, about) for name, about in (parts or {}).items()}
+        # By name, as transformers writes a config's keys: a reloaded model has its heads in this order.
+        self.parts: dict[str, Task] = {name: _part(name, about) for name, about in sorted((parts or {}).items())}
         self.temperature = temperature
         self.weights = {**dict.fromkeys(self.parts, 1.0), **(weights or {})}
         for name in self.weights:
@@ -263,7 +265,7 @@ class Mixture(Task):
         return {
             name: (
                 list(dict.fromkeys(feature["row"] for feature, _ in own)),
-                [self.parts[name].infer(_Given(array), {})[0] for _, array in own],
+                [_alone(self.parts[name], feature["parts"][name], array) for feature, array in own],
                 [feature["parts"][name] for feature, _ in own],
             )
             for name, own in found.items()
@@ -324,6 +326,12 @@ class Mixture(Task):
             self.parts[name].configure(config)
             self._widths[name] = int(config.num_labels)
         return self._widths[name]
+
+
+def _alone(part: Task, feature: Feature, logits: np.ndarray) -> np.ndarray:
+    """What a part makes of its head's logits for one feature, which has nothing to be padded to."""
+    no_padding: Any = SimpleNamespace(pad_token_id=0, eos_token_id=0)
+    return part.infer(_Given(logits), part.collate([feature], no_padding))[0]
 
 
 class _Given:
