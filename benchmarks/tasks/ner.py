@@ -21,7 +21,8 @@ SETS: dict[str, dict[str, Any]] = {
     },
     "cluener": {
         "title": "CLUENER", "folder": "cluener", "pattern": "{}.jsonl", "model": "e5-small",
-        "settings": ["training.epochs=3", "training.learning_rate=2e-4", "training.layer_decay=0.95"], "crf": 0.695, "wanted": 0.72,
+        "settings": ["training.epochs=3", "training.learning_rate=2e-4", "training.layer_decay=0.95"], "crf": 0.695,
+        "wanted": 0.72,
     },
     "resume_ner": {
         "title": "Chinese resumes", "folder": "resume_ner", "pattern": "{}.conll", "model": "e5-small", "crf": 0.916,
