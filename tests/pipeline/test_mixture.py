@@ -114,6 +114,13 @@ def test_relations_and_questions_are_parts_too(models: dict[str, str], near_relo
     assert told["answer"] is None or told["answer"] in "Orion bought Acme."
 
 
+def test_what_a_part_takes_for_granted_is_told() -> None:
+    task = Mixture({"deals": "relation-extraction", "mood": "text-classification"})
+    task.parts["deals"].state = {"labels": ["Other", "buys"], "none": "Other"}
+    (note,) = task.notes
+    assert note.startswith('deals: "Other" is taken to mean')
+
+
 def test_small_parts_are_repeated_by_temperature() -> None:
     def drawn(temperature: float) -> list[int]:
         task = Mixture({"a": "text-classification", "b": "text-classification"}, temperature=temperature)

@@ -44,15 +44,6 @@ def ensemble(
 
 
 def _page(result: dict[str, Any]) -> Any:
-    from rich.console import Group
-    from rich.table import Table
+    from tunesmith.cli.members import page
 
-    from tunesmith.cli.tune import _page as tuned
-
-    found = result["ensemble"]
-    table = Table(box=None, pad_edge=False)
-    for heading in ("member", f"{found['metric']} on the validation rows", "weight"):
-        table.add_column(heading)
-    for member in found["members"]:
-        table.add_row(member["path"], f"{member['validation']:.4f}", f"{member['weight']:.0%}")
-    return Group(table, "", found["words"], "", tuned(result))
+    return page(result, "ensemble", "weight", lambda member: f"{member['weight']:.0%}")

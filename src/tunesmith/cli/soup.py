@@ -39,15 +39,6 @@ def soup(
 
 
 def _page(result: dict[str, Any]) -> Any:
-    from rich.console import Group
-    from rich.table import Table
+    from tunesmith.cli.members import page
 
-    from tunesmith.cli.tune import _page as tuned
-
-    found = result["soup"]
-    table = Table(box=None, pad_edge=False)
-    for heading in ("member", f"{found['metric']} on the validation rows", ""):
-        table.add_column(heading)
-    for member in found["members"]:
-        table.add_row(member["path"], f"{member['validation']:.4f}", "taken" if member["taken"] else "left out")
-    return Group(table, "", found["words"], "", tuned(result))
+    return page(result, "soup", "", lambda member: "taken" if member["taken"] else "left out")

@@ -129,7 +129,7 @@ class _EnsembleRun(Run):
         self._outputs = [self._of(model) for model in self.models]
         worths = [self._worth([i]) for i in range(len(members))]
         self.scores: list[float] = [as_figure(plan.task, found) for found in worths]
-        self.model = self.computing = self.models[int(np.nanargmax([*worths, -np.inf]))]
+        self.model = self.computing = self.models[int(np.argmax(worths))]
 
     def tuned(self) -> tuple[dict[str, int], Trained, bool]:
         """Choose the weights; nothing is trained."""

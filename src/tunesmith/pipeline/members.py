@@ -84,14 +84,13 @@ def planned(
 
 
 def worth(task: Task, evidence: Evidence) -> float:
-    """The task's first metric, higher being better."""
-    metric = METRICS.load(task.metrics[0])
-    found = float(metric()(evidence))
-    return found if metric.higher_is_better else -found
+    """The task's first metric, higher being better; what is not defined is worst."""
+    found = as_figure(task, float(METRICS.load(task.metrics[0])()(evidence)))
+    return found if found == found else float("-inf")
 
 
 def as_figure(task: Task, found: float) -> float:
-    """A worth as the metric itself."""
+    """A worth as the metric itself, and back."""
     return found if METRICS.load(task.metrics[0]).higher_is_better else -found
 
 

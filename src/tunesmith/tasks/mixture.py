@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.registry import family
-from tunesmith.tasks.head_outputs import head_outputs, starts_and_ends
+from tunesmith.tasks.head_outputs import alone, head_outputs
 from tunesmith.tasks.sequence import padded
 
 if TYPE_CHECKING:
@@ -94,6 +93,11 @@ class Mixture(Task):
     def window(self) -> int:  # type: ignore[override]
         """The longest of the parts'."""
         return max(part.window for part in self.parts.values())
+
+    @property
+    def notes(self) -> list[str]:
+        """Those of the parts."""
+        return [f"{name}: {note}" for name, part in self.parts.items() for note in part.notes]
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """What each part learns from its rows."""
@@ -265,7 +269,7 @@ class Mixture(Task):
         return {
             name: (
                 list(dict.fromkeys(feature["row"] for feature, _ in own)),
-                [_alone(self.parts[name], feature["parts"][name], array) for feature, array in own],
+                [alone(self.parts[name], feature["parts"][name], array) for feature, array in own],
                 [feature["parts"][name] for feature, _ in own],
             )
             for name, own in found.items()
@@ -326,29 +330,6 @@ class Mixture(Task):
             self.parts[name].configure(config)
             self._widths[name] = int(config.num_labels)
         return self._widths[name]
-
-
-def _alone(part: Task, feature: Feature, logits: np.ndarray) -> np.ndarray:
-    """What a part makes of its head's logits for one feature, which has nothing to be padded to."""
-    no_padding: Any = SimpleNamespace(pad_token_id=0, eos_token_id=0)
-    return part.infer(_Given(logits), part.collate([feature], no_padding))[0]
-
-
-class _Given:
-    """A runtime that has computed already: one feature's logits."""
-
-    name: ClassVar[str] = "given"
-
-    def __init__(self, logits: np.ndarray) -> None:
-        self.logits = logits
-
-    def forward(self, batch: Batch) -> dict[str, np.ndarray]:
-        """The logits, under every name that a head's outputs have."""
-        return {"logits": self.logits[None], **starts_and_ends(self.logits[None])}
-
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
-        """No part generates."""
-        raise NotImplementedError
 
 
 def _widened(batch: Batch, longest: int) -> torch.Tensor:

@@ -99,10 +99,14 @@ def load_model(bundle: Bundle) -> Any:
 
 
 def _together(bundle: Bundle) -> Any:
+    from tunesmith.models.heads import mean
     from tunesmith.models.together import Together
 
     weights = json.loads((bundle.path / MEMBERS / MEMBER_WEIGHTS).read_text("utf-8"))
-    return Together([_plain(bundle, bundle.path / MEMBERS / str(i)) for i in range(len(weights))], weights)
+    members = [_plain(bundle, bundle.path / MEMBERS / str(i)) for i in range(len(weights))]
+    for member in members:
+        mean.shorten(member)
+    return Together(members, weights)
 
 
 def _plain(bundle: Bundle, folder: Path) -> Any:
