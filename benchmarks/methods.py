@@ -156,7 +156,7 @@ def main() -> None:
     for name in given.only:
         one = SETS[name]
         shared = {"set": name, "model": one["model"], "folder": str(given.data / name), "pattern": one["pattern"]}
-        shared |= {"rows": 600 if given.quick else one["rows"], "test_rows": 60 if given.quick else one["test"]}
+        shared |= {"rows": given.rows or one["rows"], "test_rows": given.test_rows or one["test"]}
         of_set = kept.setdefault(name, {})
         if "before" not in of_set:
             of_set["before"] = harness.child(__file__, {**shared, "before": True, "general": halves})
@@ -175,9 +175,12 @@ def options() -> argparse.Namespace:
     parser = harness.parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--rows", type=int, help="training rows (default: as in SETS)")
+    parser.add_argument("--test-rows", type=int, help="test rows, and as many of validation (default: as in SETS)")
     parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
     given = harness.parse(parser)
     if given.quick:
+        given.rows, given.test_rows = 600, 60
         given.set = ["training.max_steps=2", "model.max_length=64", *given.set]
     return given
 
