@@ -23,8 +23,11 @@ from tunesmith.bundle.parity import compare
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import read_bundle
 from tunesmith.bundle.rows import as_rows, inputs_only
+from tunesmith.bundle.runtimes.onnx import OnnxRuntime
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_bundle, write_model
+from tunesmith.compression.export import to_onnx
+from tunesmith.compression.record import asked_of
 from tunesmith.core.contracts import Task
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, seed_everything
@@ -222,3 +225,20 @@ def test_a_generated_answer_is_learned(folder: Callable[[str], Path], tmp_path: 
     predictions = life.predictor().predict(inputs_only(life.task, life.rows))
     evidence = life.task.evidence(life.rows, predictions)
     assert float(life.task.own_metrics["exact"](evidence)) > 0.9  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(family("tasks")))
+def test_a_graph_answers_as_its_model(name: str, folder: Callable[[str], Path], tmp_path: Path) -> None:
+    """In batches of other shapes than it was made with."""
+    life = Life(name, "en", folder)
+    life.model.eval()
+    rows = inputs_only(life.task, life.rows)
+    recorder = asked_of(TorchRuntime(life.model), life.task, life.processor, rows[:8], MAX_LENGTH, batch_size=4)
+    to_onnx(life.model, recorder.asked, recorder.outputs, tmp_path / "model.onnx")
+    features, wanted = life.predictor().outputs(rows)
+    runtime = OnnxRuntime(tmp_path / "model.onnx")
+    graph = Predictor(life.task, life.processor, runtime, max_length=MAX_LENGTH, batch_size=5)
+    found = graph.infer(features)
+    decoded = [life.task.decode(arrays, features) for arrays in (wanted, found)]
+    parity = compare("onnx", wanted, found, *decoded, tolerance=1e-3)
+    assert parity.passed, parity

@@ -7,6 +7,8 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
     base/                                              instead of the first line, where the method's parts cannot be
                                                        merged: the plain model, to which adapter/ must be added
     members/0 members/1 ... members/weights.json       instead of the first line, of an ensemble: a plain model each
+    onnx/model.onnx openvino/model.xml ...             instead of the weights above, of a shrunk bundle: the graph
+                                                       that its runtime reads
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
@@ -35,6 +37,8 @@ ADAPTER = "adapter"
 BASE = "base"
 MEMBERS = "members"
 MEMBER_WEIGHTS = "weights.json"
+GRAPH = "onnx/model.onnx"
+OPENVINO_GRAPH = "openvino/model.xml"
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 REPORT = "report.json"
@@ -75,6 +79,18 @@ class MethodRecord:
 
 
 @dataclass(frozen=True)
+class RuntimeRecord:
+    """What computes a bundle unless it is told otherwise, by its registered name."""
+
+    name: str = "torch"
+    file: str = ""
+    """The graph that it reads, relative to the bundle; empty where it reads the model folder."""
+    precision: str = "fp32"
+    form: str = ""
+    """What the model was shrunk to, by the form's registered name; empty where it was not."""
+
+
+@dataclass(frozen=True)
 class Lineage:
     """Where the weights come from."""
 
@@ -100,6 +116,7 @@ class Manifest:
         pooling: how tokens become one vector.
         max_length: tokens a window may have.
         processor: notes on the tokenizer, for example a prefix.
+        runtime: what computes it.
         metrics: headline figures on the test rows.
         files: relative name -> what the file must be. Filled in by the writer.
     """
@@ -112,6 +129,7 @@ class Manifest:
     pooling: str | None = None
     max_length: int = 512
     processor: dict[str, Any] = field(default_factory=dict)
+    runtime: RuntimeRecord = field(default_factory=RuntimeRecord)
     parity: tuple[Parity, ...] = ()
     metrics: dict[str, Figure] = field(default_factory=dict)
     files: dict[str, FileRecord] = field(default_factory=dict)
@@ -149,6 +167,7 @@ def _from_plain(cls: type[Manifest], plain: Mapping[str, Any]) -> Manifest:
     made: dict[str, Any] = {key: value for key, value in plain.items() if key in known}
     made["task"] = TaskRecord(**plain["task"])
     made["method"] = MethodRecord(**plain["method"])
+    made["runtime"] = RuntimeRecord(**plain.get("runtime", {}))
     made["lineage"] = Lineage(**plain.get("lineage", {}))
     made["parity"] = tuple(Parity(**p) for p in plain.get("parity", ()))
     made["metrics"] = {name: Figure(**_numbers(figure)) for name, figure in plain.get("metrics", {}).items()}

@@ -82,6 +82,18 @@ def same(one: Any, other: Any, tolerance: float) -> bool:
     return bool(one == other)
 
 
+def same_answer(one: Any, other: Any) -> bool:
+    """Whether two predictions say the same: labels, spans and texts; scores and other fractions may differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        keys = (one.keys() | other.keys()) - {"scores"}
+        return all(same_answer(one.get(key), other.get(key)) for key in keys)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same_answer, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return True
+    return bool(one == other)
+
+
 def _gap(one: Any, other: Any) -> Any:
     return np.abs(np.subtract(one, other)) / np.maximum(1, np.abs(one) / LARGE)
 

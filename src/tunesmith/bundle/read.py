@@ -63,14 +63,22 @@ class Bundle:
         return report
 
     def predictor(
-        self, runtime: str = "torch", device: str = "auto", *, precision: str = "fp32", batch_size: int = 32
+        self, runtime: str = "auto", device: str = "auto", *, precision: str = "auto", batch_size: int = 32
     ) -> Predictor:
         """What answers, computed by a named runtime.
+
+        Args:
+            runtime: "auto" is the one that the bundle was proven with.
+            precision: "auto" is the one that the bundle was proven with: fp32 unless it was shrunk.
 
         Raises:
             RecipeError: there is no such runtime or device.
             BundleError: the model cannot be loaded.
         """
+        record = self.manifest.runtime
+        runtime = record.name if runtime == "auto" else runtime
+        if precision == "auto":
+            precision = record.precision if runtime == record.name else "fp32"
         computes = family("runtimes").load(runtime).open(self, device=device, precision=precision)
         length = self.manifest.max_length
         return Predictor(self.task, self.processor, computes, max_length=length, batch_size=batch_size)

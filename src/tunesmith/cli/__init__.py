@@ -75,6 +75,15 @@ VERBS: dict[str, Verb] = {
             "tunesmith ensemble out/small out/large --weights 1,2",
         ),
     ),
+    "shrink": Verb(
+        "tunesmith.cli.shrink:shrink",
+        "make a bundle small and fast, and prove that it answers alike",
+        (
+            "tunesmith shrink out/reviews",
+            "tunesmith shrink out/reviews --to int8 --max-loss 0.01 bundle=out/reviews-int8",
+            "tunesmith shrink out/reviews --target size --json",
+        ),
+    ),
     "evaluate": Verb(
         "tunesmith.cli.evaluate:evaluate",
         "measure a bundle on a data file",

@@ -35,7 +35,9 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", help="Write here: .jsonl, .json, .csv or .tsv.")] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help="ROLE=COLUMN of the file: text=review")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts computed together.")] = 32,
-    runtime: Annotated[str, typer.Option("--runtime", help="What computes: see tunesmith plugins runtimes.")] = "torch",
+    runtime: Annotated[
+        str, typer.Option("--runtime", help="What computes; auto: what the bundle was proven with.")
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Ask a bundle about texts, a file, or standard input (a text a line, or a JSON object a line)."""

@@ -32,6 +32,13 @@ class Parity:
     """Share of rows with the same decoded prediction."""
     tolerance: float
     passed: bool
+    metric: str = ""
+    """The task's first metric, where labelled rows were measured on both sides."""
+    loss: float | None = None
+    """How much of the metric was lost: above 0 is worse."""
+    loss_low: float | None = None
+    loss_high: float | None = None
+    allowed_loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""

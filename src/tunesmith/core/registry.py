@@ -27,6 +27,7 @@ FAMILIES: dict[str, str] = {
     "checks": "tunesmith.evaluation.checks:CHECKS",
     "baselines": "tunesmith.evaluation.baselines:BASELINES",
     "runtimes": "tunesmith.bundle.runtimes:RUNTIMES",
+    "forms": "tunesmith.compression:FORMS",
     "sources": "tunesmith.data.sources:SOURCES",
     "shapes": "tunesmith.data.shapes:SHAPES",
     "formats": "tunesmith.data.formats:FORMATS",

@@ -232,6 +232,10 @@ class Mixture(Task):
         inputs = {key: value for key, value in batch.items() if key != "labels"}
         found = runtime.forward(inputs)
         wanted, lengths = batch["wanted"].numpy(), batch["attention_mask"].sum(1).tolist()
+        # A model answers the rows that want a head, a graph all of them.
+        for i, name in enumerate(self.parts):
+            if len(found.get(name, ())) == len(wanted):
+                found[name] = found[name][wanted[:, i]]
         rest: dict[str, Iterator[np.ndarray]] = {name: iter(found[name]) for name in found}
         arrays = []
         for row, length in zip(wanted, lengths, strict=True):

@@ -2,4 +2,11 @@
 
 from tunesmith.core.registry import Registry
 
-RUNTIMES = Registry("runtime", {"torch": "tunesmith.bundle.runtimes.torch:TorchRuntime"})
+RUNTIMES = Registry(
+    "runtime",
+    {
+        "torch": "tunesmith.bundle.runtimes.torch:TorchRuntime",
+        "onnx": "tunesmith.bundle.runtimes.onnx:OnnxRuntime",
+        "openvino": "tunesmith.bundle.runtimes.openvino:OpenVinoRuntime",
+    },
+)

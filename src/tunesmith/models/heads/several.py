@@ -99,6 +99,9 @@ def _class_on(config_class: type) -> Any:
     base: Any = backbone_class.__mro__[1]
 
     class ModelWithHeads(base):  # type: ignore[misc]
+        spared = ("wanted",)
+        """Inputs that a graph does without: it gives all rows to all heads, and the task takes its own."""
+
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             setattr(self, self.base_model_prefix, backbone_class(config))

@@ -1,0 +1,69 @@
+"""Compute with OpenVINO: the fastest for bf16 on CPUs that have its instructions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunesmith.bundle.runtimes.graph import fed, floats, graph_of, threads
+from tunesmith.core.contracts import Batch
+from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.extras import need
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tunesmith.bundle.read import Bundle
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+class OpenVinoRuntime:
+    """A graph as a runtime: batches in, arrays out.
+
+    Args:
+        graph: an .onnx or .xml file.
+        precision: "fp32", or "bf16" where the processor has it (else OpenVINO computes in fp32).
+
+    Raises:
+        ExtraMissing: openvino is not installed.
+        BundleError: it cannot read the graph.
+    """
+
+    name: ClassVar[str] = "openvino"
+    summary: ClassVar[str] = "OpenVINO: bf16 and int8 on Intel and AMD CPUs"
+
+    def __init__(self, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
+        openvino: Any = need("openvino", extra="openvino", purpose="the runtime openvino")
+        if device.startswith(("cuda", "mps")):
+            raise RecipeError(f"The runtime openvino does not compute on {device}.", "Take --device cpu.")
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads(),
+            "INFERENCE_PRECISION_HINT": PRECISIONS.get(precision, "f32"),
+        }
+        try:
+            model = openvino.Core().read_model(str(graph))
+            compiled = openvino.Core().compile_model(model, "CPU", options)
+        except Exception as error:
+            raise BundleError(
+                f"OpenVINO {openvino.__version__} cannot read {graph}: {' '.join(str(error).split()):.300}",
+                "environment.txt in the bundle names the versions that it was made with.",
+            ) from error
+        self.request = compiled.create_infer_request()
+        self.inputs = [one.get_any_name() for one in compiled.inputs]
+        self.outputs = {one.get_any_name(): one for one in compiled.outputs}
+
+    @classmethod
+    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> OpenVinoRuntime:
+        """The graph of a bundle."""
+        return cls(graph_of(bundle, cls.name), precision, device)
+
+    def forward(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Every output by name, float32; ``logits`` is [features, ...]."""
+        found = self.request.infer(fed(batch, self.inputs))
+        return floats({name: found[port].copy() for name, port in self.outputs.items()})
+
+    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+        """Not yet."""
+        raise RecipeError("The runtime openvino does not generate text.", "Use --runtime torch.")

@@ -1,0 +1,89 @@
+"""``tunesmith shrink``: a bundle becomes small and fast, and provably the same."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json, Overrides
+
+
+def shrink(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The folder that tune wrote.")],
+    overrides: Overrides = None,
+    to: Annotated[str, typer.Option("--to", help="A form (tunesmith plugins forms); auto tries all.")] = "auto",
+    max_loss: Annotated[
+        float, typer.Option("--max-loss", min=0, help="Of the first metric; more does not ship.")
+    ] = 0.01,
+    target: Annotated[
+        str, typer.Option("--target", help="What auto makes small: latency, throughput or size.")
+    ] = "latency",
+    min_agreement: Annotated[
+        float, typer.Option("--min-agreement", min=0, max=1, help="Share of rows that must be answered as before.")
+    ] = 0.9,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the model folder beside the graph, for transformers.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a bundle of the same name.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a smaller, faster bundle beside BUNDLE, and prove that it answers alike.
+
+    The data file of the bundle is read again. Validation rows choose among the forms; the pick is then held to its
+    parent on the test rows: the metric may lose --max-loss at most. What does not hold is not written.
+    """
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
+    from tunesmith.pipeline.shrink import ShrinkOptions
+    from tunesmith.pipeline.shrink import shrink as shrunk
+
+    begun = time.monotonic()
+    options = ShrinkOptions(to, max_loss, target, min_agreement, keep_weights)  # type: ignore[arg-type]
+    made = shrunk(bundle, overrides or [], options, overwrite=replace)
+    report = made.report
+    emit(
+        {
+            "bundle": str(made.path),
+            "task": made.manifest.task.name,
+            "seconds": round(time.monotonic() - begun, 3),
+            "metrics": report["metrics"],
+            "before": report["before"]["metrics"],
+            "parity": report["parity"],
+            "shrink": report["shrink"],
+            "notes": report["data_notes"],
+        },
+        json,
+        _page,
+    )
+
+
+def _page(result: dict[str, Any]) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    told = result["shrink"]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", told["metric"], "lost", "same answers", "1 row, ms", "32 rows, ms", "MiB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for one in told["candidates"]:
+        mark = " <- picked" if one["name"] == told["picked"] else ""
+        table.add_row(
+            one["name"] + mark, f"{one['metric']:.4f}", f"{one['loss']:+.4f}", f"{one['agreement']:.1%}",
+            f"{1e3 * one['one']:.2f}", f"{1e3 * one['many']:.1f}", f"{one['bytes'] / 2**20:.1f}",
+        )  # fmt: skip
+    parity = told["parity"]
+    proof = (
+        f"On {parity['rows']:,} test rows {parity['metric']} loses {parity['loss']:+.4f} "
+        f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), "
+        f"{parity['agreement']:.1%} of the answers are the same."
+    )
+    path = result["bundle"]
+    lines = [f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)"]
+    lines += [f"report  {path}/report.html", f'next    tunesmith predict {path} "..."']
+    closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
+    return Group(table, "", *result["notes"], "", proof, "", *closing)

@@ -1,0 +1,173 @@
+"""What a model's ONNX graph can be turned into: one small class a form, each for one runtime.
+
+A form is made of the graph in fp32 and, where it is calibrated, of real batches. What comes out is held to parity with
+the model that went in by whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tunesmith.bundle.layout import GRAPH, OPENVINO_GRAPH, RuntimeRecord
+from tunesmith.core.contracts import Batch
+from tunesmith.core.extras import need
+from tunesmith.core.runtime import cpu_flags
+
+
+class Form(ABC):
+    """How a graph is written for a runtime."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    runtime: ClassVar[str]
+    precision: ClassVar[str]
+    file: ClassVar[str] = GRAPH
+    exact: ClassVar[bool] = False
+    """Whether it must give the same numbers up to rounding in fp32."""
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+
+    def check(self) -> None:
+        """Raise ExtraMissing where what it needs is not installed."""
+        for package in self.packages:
+            need(package, extra="shrink", purpose=f"shrinking to {self.name}")
+
+    def helps(self) -> bool:
+        """Whether this processor gains by it: a search leaves it out where not."""
+        return True
+
+    @abstractmethod
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Write ``folder / file``.
+
+        Args:
+            graph: the .onnx file in fp32; is not changed.
+            folder: of the bundle to be.
+            batches: what the model is asked, for calibration.
+        """
+
+    def record(self) -> RuntimeRecord:
+        """What the bundle's manifest says."""
+        return RuntimeRecord(self.runtime, self.file, self.precision, self.name)
+
+
+class Onnx(Form):
+    """The graph as it is."""
+
+    name = "onnx"
+    summary = "ONNX Runtime in fp32: the same numbers, quicker"
+    runtime = "onnx"
+    precision = "fp32"
+    exact = True
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Copy."""
+        _copied(graph, folder / self.file)
+
+
+class Int8(Form):
+    """Products and tables in int8, activations brought to int8 as they come."""
+
+    name = "int8"
+    summary = "ONNX Runtime, weights a scale a column, activations as they come: the quickest on most CPUs"
+    runtime = "onnx"
+    precision = "int8"
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Quantize."""
+        from tunesmith.compression.onnx_int8 import dynamic
+        from tunesmith.compression.onnx_rows import shrink_tables
+
+        target = _made(folder / self.file)
+        dynamic(graph, target)
+        shrink_tables(target, target)
+
+
+class Int8Block(Form):
+    """Products and tables in int8 with a scale for each few numbers."""
+
+    name = "int8-block"
+    summary = "ONNX Runtime, a scale for each 32 weights: truer than int8, slower in large batches"
+    runtime = "onnx"
+    precision = "int8"
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Quantize."""
+        from tunesmith.compression.onnx_int8 import blocks
+        from tunesmith.compression.onnx_rows import shrink_tables
+
+        target = _made(folder / self.file)
+        blocks(graph, target)
+        shrink_tables(target, target)
+
+
+class OpenVino(Form):
+    """The graph as it is, by another runtime."""
+
+    name = "openvino"
+    summary = "OpenVINO in fp32: the same numbers, quicker"
+    runtime = "openvino"
+    precision = "fp32"
+    exact = True
+    packages = ("openvino",)
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Copy."""
+        _copied(graph, folder / self.file)
+
+
+class OpenVinoBf16(Form):
+    """The graph in bf16, computed in it."""
+
+    name = "openvino-bf16"
+    summary = "OpenVINO in bf16, weights in fp16: half the size; quick where the processor has bf16"
+    runtime = "openvino"
+    precision = "bf16"
+    file = OPENVINO_GRAPH
+    packages = ("openvino",)
+
+    def helps(self) -> bool:
+        """Without the instructions it is fp32 by a detour."""
+        return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Convert; weights are kept in fp16, which holds all that bf16 does in their range."""
+        import openvino
+
+        openvino.save_model(openvino.Core().read_model(str(graph)), _made(folder / self.file), compress_to_fp16=True)
+
+
+class OpenVinoInt8(Form):
+    """Products in int8, activations by scales that real rows gave."""
+
+    name = "openvino-int8"
+    summary = "OpenVINO, calibrated on real rows: the quickest where it holds"
+    runtime = "openvino"
+    precision = "int8"
+    file = OPENVINO_GRAPH
+    packages = ("openvino", "nncf")
+
+    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
+        """Calibrate on ``batches``."""
+        import openvino
+
+        from tunesmith.compression.openvino_int8 import calibrated
+
+        openvino.save_model(calibrated(graph, batches), _made(folder / self.file), compress_to_fp16=False)
+
+
+def _copied(graph: Path, target: Path) -> None:
+    _made(target)
+    try:
+        os.link(graph, target)  # on one disk, a second name costs nothing
+    except OSError:
+        shutil.copyfile(graph, target)
+
+
+def _made(target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target

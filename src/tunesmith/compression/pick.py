@@ -1,0 +1,70 @@
+"""Which candidate ships: the best by the target among those that lose no more than is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Target = Literal["latency", "throughput", "size"]
+TARGETS: dict[str, tuple[str, str]] = {
+    "latency": ("one", "the quickest for one row at a time"),
+    "throughput": ("many", "the quickest for 32 rows at a time"),
+    "size": ("bytes", "the smallest"),
+}
+"""Target -> the field that it makes small, and its words."""
+NEAR = 1.03
+"""Two that are this near to each other are alike; the truer one is taken."""
+
+
+@dataclass
+class Candidate:
+    """A form of a model, measured beside its parent on the same rows."""
+
+    name: str
+    metric: float
+    """The task's first metric on the rows that choose."""
+    loss: float
+    """What it lost against the parent, above 0 where it is worse."""
+    agreement: float
+    """Share of rows with the parent's answer."""
+    gap: float
+    """The largest difference of any number of the outputs."""
+    bytes: int
+    """Of the files that the runtime reads."""
+    one: float
+    """Seconds for a batch of one row."""
+    many: float
+    """Seconds for a batch of 32 rows."""
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What it is made of."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return dict(vars(self))
+
+
+def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) -> list[Candidate]:
+    """Those that may ship, the best first.
+
+    Args:
+        max_loss: of the metric.
+        target: what is to be small.
+    """
+    field_name = TARGETS[target][0]
+    fit = sorted((c for c in candidates if c.loss <= max_loss), key=lambda c: getattr(c, field_name))
+    if not fit:
+        return []
+    best = getattr(fit[0], field_name)
+    near = sorted((c for c in fit if getattr(c, field_name) <= NEAR * best), key=lambda c: (-c.agreement, c.loss))
+    return [*near, *(c for c in fit if c not in near)]
+
+
+def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target) -> str:
+    """The pick and the reason, in a sentence or two."""
+    faster = [parent.one / picked.one, parent.many / picked.many]
+    return (
+        f"{picked.name} is {TARGETS[target][1]} among those that lose at most {max_loss:g}: "
+        f"{faster[0]:.1f} and {faster[1]:.1f} times as fast as the parent for 1 and for 32 rows, "
+        f"{picked.bytes / max(1, parent.bytes):.0%} of its size, {picked.agreement:.1%} of the answers the same."
+    )

@@ -1,0 +1,48 @@
+"""What a task asks of its model: the batches that reach a runtime, whatever the task does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tunesmith.core.contracts import Batch, Row, Runtime, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Recorder:
+    """A runtime that keeps what it is asked.
+
+    Args:
+        runtime: what computes.
+    """
+
+    name: ClassVar[str] = "recorder"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.asked: list[Batch] = []
+        self.outputs: list[str] = []
+
+    def forward(self, batch: Batch) -> dict[str, np.ndarray]:
+        """As the runtime does."""
+        found = self.runtime.forward(batch)
+        self.asked.append(dict(batch))
+        self.outputs = list(found)
+        return found
+
+    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+        """As the runtime does; not kept."""
+        return self.runtime.generate(batch, **options)
+
+
+def asked_of(
+    runtime: Runtime, task: Task, processor: Any, rows: Sequence[Row], max_length: int, batch_size: int = 8
+) -> Recorder:
+    """The batches that ``rows`` become on their way to the model, and the names of its outputs."""
+    from tunesmith.bundle.predictor import Predictor
+
+    recorder = Recorder(runtime)
+    Predictor(task, processor, recorder, max_length=max_length, batch_size=batch_size).outputs(rows)
+    return recorder
