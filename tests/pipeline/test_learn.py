@@ -102,13 +102,13 @@ def test_the_old_head_is_where_it_starts(
     """Before a step is taken, the answers over the old classes are the old bundle's own."""
     from tunesmith.models.build import build
     from tunesmith.models.heads.grow import keep_rows
-    from tunesmith.pipeline.learn import _continue
+    from tunesmith.pipeline.learn import go_on_from
     from tunesmith.pipeline.plan import plan
     from tunesmith.pipeline.protected import as_recipe, protected
 
     parent = read_bundle(parents["en"])
     planned = plan(as_recipe(parent, str(news["en"]), [], str(tmp_path / "none")))
-    _continue(planned, parent, protected(parent, str(files["en"])))
+    go_on_from(planned, parent, protected(parent, str(files["en"])))
     model: Any = build(planned.reference, planned.task)
     assert keep_rows(model, parent.path) == 1
     old = weights(parent)
@@ -128,13 +128,13 @@ def test_replay_is_the_default_and_sees_no_measured_row(
     from tunesmith.pipeline import learn as module
 
     seen: dict[str, Any] = {}
-    real = module._continue
+    real = module.go_on_from
 
     def spied(planned: Any, parent: Any, old: Any) -> None:
         real(planned, parent, old)
         seen.update(rows=planned.strategies[0].rows, measured=old.measured, recipe=planned.recipe)
 
-    monkeypatch.setattr(module, "_continue", spied)
+    monkeypatch.setattr(module, "go_on_from", spied)
     code, told, err = learn("en", news["en"], files["en"])
     assert code == 0, err
     assert told["forgetting"]["strategies"] == ["replay"]

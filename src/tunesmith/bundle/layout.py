@@ -7,6 +7,9 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
     base/                                              instead of the first line, where the method's parts cannot be
                                                        merged: the plain model, to which adapter/ must be added
     members/0 members/1 ... members/weights.json       instead of the first line, of an ensemble: a plain model each
+    base/ routes/1 routes/2 ... routes/router.safetensors
+                                                       instead of the first line, of a bundle that learned apart: the
+                                                       first model, an adapter for each later task, and the router
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
@@ -35,6 +38,8 @@ ADAPTER = "adapter"
 BASE = "base"
 MEMBERS = "members"
 MEMBER_WEIGHTS = "weights.json"
+ROUTES = "routes"
+ROUTER = "router.safetensors"
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 REPORT = "report.json"
