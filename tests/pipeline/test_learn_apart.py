@@ -20,14 +20,16 @@ from tunesmith.core.errors import BundleError
 from tunesmith.pipeline.learn import LearnOptions, learn
 from tunesmith.testing import toy_rows
 
-APART = ("training.learning_rate=1e-2", "training.head_learning_rate=1e-2", *LEARNS[2:], "evaluation.baselines=false")
+APART = (*LEARNS, "evaluation.baselines=false")
 QUICK = (*APART, "training.epochs=1")
 
 
 def chinese(n: int, seed: int = 5) -> list[dict[str, Any]]:
     """Chinese rows of one class that the English bundle has, and one that it has not."""
-    names = {"积极": "positive", "消极": "抱怨"}
-    return [{**row, "label": names[row["label"]]} for row in toy_rows("zh", n, seed=seed)]
+    things = ["房间", "手机", "快递"]
+    asked = [f"请问{seed * 1000 + i}号的{things[i % 3]}在哪里呢？" for i in range(n // 2)]
+    told = [{**row, "label": "positive"} for row in toy_rows("zh", n - n // 2, seed=seed)]
+    return [row for text, other in zip(asked, told, strict=True) for row in ({"text": text, "label": "疑问"}, other)]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,15 @@ def place(files: dict[str, Path], models: dict[str, str], tmp_path_factory: Any)
         trusted = Parity("save and reload", 1, 0.0, 1.0, 1e-4, True)
         patch.setattr("tunesmith.pipeline.save.prove_reload", lambda *args: trusted)
         folder = tmp_path_factory.mktemp("apart")
-        tune(str(files["en"]), f"model={models['bert']}", f"bundle={folder / 'en'}", *LEARNS)
+        # A tiny model whose backbone is tuned has nothing left but its own classes.
+        tune(
+            str(files["en"]),
+            f"model={models['bert']}",
+            f"bundle={folder / 'en'}",
+            "method=head",
+            *LEARNS,
+            "training.epochs=30",
+        )
         new = write_csv(folder / "new.csv", chinese(160))
         options = LearnOptions(str(files["en"]), apart=True)
         learn(folder / "en", str(new), [f"bundle={folder / 'both'}", *APART], options)
@@ -55,7 +65,7 @@ def routes(bundle: Bundle, texts: list[str]) -> list[int]:
 
 def test_nothing_is_forgotten(place: dict[str, Path]) -> None:
     parent, both = read_bundle(place["en"]), read_bundle(place["both"])
-    assert both.task.labels == [*parent.task.labels, "抱怨"] and both.manifest.method.name == "lora"
+    assert both.task.labels == [*parent.task.labels, "疑问"] and both.manifest.method.name == "lora"
     found = both.report["forgetting"]
     assert found["routing"]["adapters"] == 2 and found["strategies"] == []
     assert found["routing"]["protected"]["right"] == 1.0 and found["routing"]["new"]["right"] == 1.0
@@ -64,7 +74,7 @@ def test_nothing_is_forgotten(place: dict[str, Path]) -> None:
     texts = [row["text"] for row in toy_rows("en", 30, seed=77)]
     assert set(routes(both, texts)) == {0}
     for was, now in zip(parent.predict(texts), both.predict(texts), strict=True):
-        assert was["label"] == now["label"] and now["scores"]["抱怨"] == 0.0
+        assert was["label"] == now["label"] and now["scores"]["疑问"] == 0.0
         assert all(now["scores"][label] == score for label, score in was["scores"].items()), "to the last bit"
     held = chinese(30, seed=78)
     assert set(routes(both, [row["text"] for row in held])) == {1}

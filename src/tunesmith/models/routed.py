@@ -32,7 +32,9 @@ class RoutedOutput(ModelOutput):
 class Looking(nn.Module):
     """A tuned model's backbone as the router sees it, beside the model's own answer.
 
-    The vector is the mean over tokens of the last hidden states; where the model has a mean layer, its output.
+    The vector is two: the mean over tokens of the embeddings, and that of the last hidden states (where the model has a
+    mean layer, its output). Lee et al. 2018, 2.2, take features of low and of upper layers, too: the upper ones of a
+    tuned model may tell its classes and little else.
 
     Args:
         base: a transformers model with a head; it may be shortened later.
@@ -43,8 +45,9 @@ class Looking(nn.Module):
         self.base = base
         mean.restore(base)
         self.first = mean.has_mean(base)
-        if _keep not in base.base_model._forward_hooks.values():
-            base.base_model.register_forward_hook(_keep)
+        for module in (base.get_input_embeddings(), base.base_model):
+            if _keep not in module._forward_hooks.values():
+                module.register_forward_hook(_keep)
 
     @property
     def base_model(self) -> Any:
@@ -57,21 +60,18 @@ class Looking(nn.Module):
         return self.base.config
 
     def both(self, inputs: dict[str, Any]) -> tuple[torch.Tensor, Any]:
-        """(vectors [texts, width], the base's output), of one pass."""
+        """(vectors [texts, twice the width], the base's output), of one pass."""
         kept: list[torch.Tensor] = []
         token = _KEPT.set(kept)  # of this thread alone: a service answers in several
         try:
             output = self.base(**inputs)
         finally:
             _KEPT.reset(token)
-        hidden = kept[0].float()
+        low, high = kept[0].float(), kept[-1].float()
         mask = inputs.get("attention_mask")
-        if self.first:
-            return hidden[:, 0], output
-        if mask is None:
-            return hidden.mean(1), output
-        weights = mask.to(hidden.dtype)[..., None]
-        return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1), output
+        weights = torch.ones(low.shape[:2]) if mask is None else mask
+        upper = high[:, 0] if self.first else _mean(high, weights)
+        return torch.cat([_mean(low, weights), upper], dim=-1), output
 
     def forward(self, **inputs: Any) -> Any:
         """The vectors, in the place of logits."""
@@ -80,7 +80,13 @@ class Looking(nn.Module):
 
 def _keep(module: Any, inputs: Any, output: Any) -> None:
     if (kept := _KEPT.get()) is not None:
-        kept.append(output[0])
+        kept.append(output if isinstance(output, torch.Tensor) else output[0])
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Over the tokens that are there: [texts, length, width] and [texts, length] -> [texts, width]."""
+    weights = mask.to(hidden)[..., None]
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 class Routed(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 SHRINKAGE = 0.1
-"""Share of a round covariance in the one that is used: there are often fewer rows than numbers in a vector."""
+"""Share of the variances alone in the covariance that is used: there are often fewer rows than numbers in a vector."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,21 @@ def also(first: Seen, second: Seen) -> Seen:
 
 
 def whitening(scatter: torch.Tensor, rows: float, shrinkage: float = SHRINKAGE) -> torch.Tensor:
-    """``W`` with ``|W^T (x - m)|^2 = (x - m)^T S^-1 (x - m)``, where S is the covariance, drawn towards a round one.
+    """``W`` with ``|W^T (x - m)|^2 = (x - m)^T S^-1 (x - m)``, where S is the covariance, drawn towards its diagonal.
+
+    Towards the diagonal, and not a round one: embeddings and hidden states are of different sizes.
 
     Args:
         scatter: [width, width].
         rows: of which it is the sum (N; eq. 1: ``S = scatter / N``).
-        shrinkage: ``S <- (1 - shrinkage) S + shrinkage trace(S) / width I``.
+        shrinkage: ``S <- (1 - shrinkage) S + shrinkage diag(S)``.
     """
-    width = len(scatter)
     covariance = scatter.double() / rows
-    round_ = torch.eye(width, dtype=torch.float64) * (covariance.trace() / width).clamp(min=1e-12)
-    lower = torch.linalg.cholesky((1 - shrinkage) * covariance + shrinkage * round_)
-    return torch.linalg.solve_triangular(lower, torch.eye(width, dtype=torch.float64), upper=False).T
+    variances = covariance.diagonal()
+    least = (1e-6 * variances.mean()).clamp(min=1e-12)
+    drawn = (1 - shrinkage) * covariance + torch.diag(shrinkage * variances + least)
+    lower = torch.linalg.cholesky(drawn)
+    return torch.linalg.solve_triangular(lower, torch.eye(len(drawn), dtype=torch.float64), upper=False).T
 
 
 class Router(nn.Module):
