@@ -158,8 +158,8 @@ def page(found: dict[str, list[dict[str, Any]]]) -> list[str]:
     routed = [run["routing"] for runs in found.values() for run in runs if run.get("routing")]
     if routed:
         shares = [spread([one[side]["right"] for one in routed]) for side in ("protected", "new")]
-        lines += ["", f"The router, after the last domain: {shares[0]} of protected rows as before it, {shares[1]} of its "
-                  "own test rows to the new adapter."]  # fmt: skip
+        told = f"The router, after the last domain: {shares[0]} of protected rows go where they went before it, "
+        lines += ["", f"{told}{shares[1]} of its own test rows to the new adapter."]
     return lines
 
 

@@ -192,6 +192,40 @@ def test_a_frozen_backbone_learns_too(
     assert set(told["forgetting"]["protected"]["compared"]) >= {"macro_f1", "accuracy"}
 
 
+@pytest.mark.parametrize(
+    "method", ["prefix", "{name: adapter, placement: pfeiffer}", "{name: adapter, placement: houlsby}"]
+)
+def test_what_stands_beside_a_base_learns_on(
+    files: dict[str, Path],
+    models: dict[str, str],
+    news: dict[str, Path],
+    tmp_path: Path,
+    near_reload: None,
+    capsys: Any,
+    method: str,
+) -> None:
+    from tunesmith import tune
+
+    given = (f"model={models['bert']}", f"bundle={tmp_path / 'p'}", f"method={method}", *LEARNS, "training.epochs=3")
+    parent = tune(str(files["zh"]), *given)
+    capsys.readouterr()
+    words = [str(parent.path), str(news["zh"]), "--protect", str(files["zh"]), "--strategy", "none", "--json"]
+    still = ("training.learning_rate=1e-12", "training.head_learning_rate=1e-12", "training.epochs=1")
+    assert main(["learn", *words, *still, f"bundle={tmp_path / 'still'}"]) == 0
+    found = json.loads(capsys.readouterr().out)["forgetting"]
+    assert found["new_classes"] == [NEW["zh"]]
+    texts = [row["text"] for row in toy_rows("zh", 12, seed=31)]
+    old, grown = parent.predict(texts), read_bundle(tmp_path / "still").predict(texts)
+    for was, now in zip(old, grown, strict=True):  # among the old classes it answers as before
+        known = sum(now["scores"][label] for label in was["scores"])
+        assert all(now["scores"][k] / known == pytest.approx(v, abs=1e-4) for k, v in was["scores"].items())
+    assert main(["learn", *words, "evaluation.baselines=false", "training.epochs=6", f"bundle={tmp_path / 'q'}"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "q" / "base").is_dir() and told["forgetting"]["new_classes"] == [NEW["zh"]]
+    assert main(["learn", *words, "method=lora", f"bundle={tmp_path / 'r'}"]) == 2
+    assert "would begin without it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_new_kinds_of_spans(
     models: dict[str, str], tmp_path: Path, near_reload: None, capsys: Any, language: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.layout import REPORT, ROUTES, WEIGHTS
+from tunesmith.bundle.layout import ADAPTER, MEMBERS, REPORT, ROUTES
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
@@ -18,10 +18,11 @@ from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.core.registry import family, options_of
 from tunesmith.evaluation.forgetting import before_and_after, forgetting_words, forgotten, over_known
 from tunesmith.evaluation.words import number
+from tunesmith.methods.apart import put_back
 from tunesmith.models.heads.grow import class_names, keep_rows
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
-from tunesmith.pipeline.run import Addition, run
+from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.tasks.grown import grown
 
 DEFAULT = "replay"
@@ -78,8 +79,11 @@ def learn(
     old = protected(parent, options.protect)
     planned = plan(recipe, replace=overwrite)
     go_on_from(planned, parent, old)
-    addition = Learned(planned, parent, old, options.max_forgetting)
-    return run(planned, replace=overwrite, fresh=fresh, addition=addition)
+    addition, kind = Learned(planned, parent, old, options.max_forgetting), Run
+    if weights_of(parent) != parent.path:
+        _same_method(planned, parent)
+        kind = addition.beside_base
+    return run(planned, replace=overwrite, fresh=fresh, addition=addition, kind=kind)
 
 
 def free_sibling(path: Path) -> Path:
@@ -101,10 +105,18 @@ def _can_learn(parent: Bundle) -> None:
             f"{parent.path} has an adapter for each task that it learned; they learn on apart.",
             f"Run: tunesmith learn {parent.path} FILE --protect OLD --apart",
         )
-    if not (parent.path / WEIGHTS).is_file():
-        raise BundleError(
-            f"{parent.path} has no {WEIGHTS}: its method ({parent.manifest.method.name}) keeps the base apart.",
-            "Learn on from a bundle whose method is merged: full, freeze, head, lora ...",
+    if (parent.path / MEMBERS).is_dir():
+        raise BundleError(f"{parent.path} is an ensemble: it has no weights of its own.", "Learn from its members.")
+
+
+def _same_method(planned: Plan, parent: Bundle) -> None:
+    """What was trained beside a base goes on being trained; another method would begin without it."""
+    record = parent.manifest.method
+    if (planned.method.name, planned.recipe.method.options) != (record.name, record.options):
+        raise RecipeError(
+            f"{parent.path} keeps what method={record.name} trained apart from its base, and method="
+            f"{planned.method.name} would begin without it.",
+            "Learn on by the bundle's own method and options: leave method out.",
         )
 
 
@@ -148,6 +160,10 @@ class Learned(Addition):
 
     def __init__(self, planned: Plan, parent: Bundle, old: Protected, most: float | None) -> None:
         self.plan, self.parent, self.old, self.most = planned, parent, old, most
+
+    def beside_base(self, planned: Plan, folder: Path, addition: Addition) -> Run:
+        """A run that goes on with what the parent's method trained beside its base."""
+        return _BesideBase(planned, folder, addition, str(self.parent.path / ADAPTER))
 
     def built(self, model: Any) -> None:
         """Keep the head's rows of the old classes."""
@@ -197,6 +213,18 @@ class Learned(Addition):
             "note": self.old.note,
             "words": words,
         }
+
+
+class _BesideBase(Run):
+    """A run whose model has the parent's prefix or adapter from the start, so that "before" has it, too."""
+
+    def __init__(self, planned: Plan, folder: Path, addition: Addition, adapter: str) -> None:
+        super().__init__(planned, folder, addition)
+        self._adapted = put_back(super().adapted(), adapter)
+
+    def adapted(self) -> Any:
+        """As it was put back."""
+        return self._adapted
 
 
 def padded(answer: Prediction, task: Task) -> Prediction:
