@@ -16,7 +16,7 @@ import argparse
 import json
 import random
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def moved(bundle: Any) -> dict[str, float]:
     begun: Any = build(resolve(recipe.model.name), bundle.task, pooling=recipe.model.pooling)
     ended = dict(load_model(bundle).named_parameters())
     heads = tuple(f"{name}." for name in head_names(begun))
-    squares: Counter[str] = Counter()
+    squares: defaultdict[str, float] = defaultdict(float)
     for name, weight in begun.named_parameters():
         before, after = weight.detach().double(), ended[name].detach().double()
         part = "head" if any(head in f"{name}." for head in heads) else "backbone"

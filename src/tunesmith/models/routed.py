@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from tunesmith.models.heads import head_parameters, mean, output_layer
 from tunesmith.models.router import Router
@@ -75,7 +75,7 @@ class Looking(nn.Module):
 
     def forward(self, **inputs: Any) -> Any:
         """The vectors, in the place of logits."""
-        return ModelOutput(logits=self.both(inputs)[0])
+        return RoutedOutput(logits=self.both(inputs)[0])
 
 
 def _keep(module: Any, inputs: Any, output: Any) -> None:

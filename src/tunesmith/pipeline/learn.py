@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ def learn(
     old = protected(parent, options.protect)
     planned = plan(recipe, replace=overwrite)
     go_on_from(planned, parent, old)
-    addition, kind = Learned(planned, parent, old, options.max_forgetting), Run
+    addition = Learned(planned, parent, old, options.max_forgetting)
+    kind: Callable[[Plan, Path, Addition], Run] = Run
     if weights_of(parent) != parent.path:
         _same_method(planned, parent)
         kind = addition.beside_base

@@ -128,7 +128,7 @@ class _ApartRun(Run):
         place = self.folder / ROUTES
         shutil.rmtree(place, ignore_errors=True)
         record = {"name": plan.method.name, "options": plan.recipe.method.options}
-        write_adapter(adapted, place, record, task.labels)
+        write_adapter(adapted, place, record, task.state["labels"])
         self.task = task
         self.model = self.computing = self.stage("route", lambda: self._routed(place))
         return counts, trained, False

@@ -187,7 +187,7 @@ class Run:
         adapted = self.adapted()
         counts = _counts(adapted)
         trained = self.stage("train", lambda: self._train(adapted))
-        plan.task.finish(adapted)  # type: ignore[arg-type]
+        plan.task.finish(adapted)
         base = plan.reference.hub_id or plan.reference.path
         adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
         self.model = plan.method.merge(adapted)
