@@ -169,3 +169,33 @@ def test_from_the_command_line(place: dict[str, Path], files: dict[str, Path], t
     assert told["method"] == "lora" and told["forgetting"]["routing"]["new"]["right"] == 1.0
     assert main(["predict", told["bundle"], "房间很干净", "the room is clean", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 2
+
+
+def test_several_labels_and_another_family(models: dict[str, str], tmp_path: Path, near_reload: None) -> None:
+    """DistilBERT has no mean layer; long texts have windows; rows of several labels have no one class."""
+    from tunesmith import tune
+
+    def file(name: str, rows: list[dict[str, Any]], more: str) -> Path:
+        told = [
+            {"text": r["text"], "labels": [r["label"], more] if i % 3 else [r["label"]]} for i, r in enumerate(rows)
+        ]
+        path = tmp_path / name
+        path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in told), "utf-8")
+        return path
+
+    old = file("old.jsonl", toy_rows("zh", 120), "长")
+    new = file("new.jsonl", toy_rows("en", 120), "long")
+    base = (f"model={models['distilbert']}", f"bundle={tmp_path / 'zh'}", "task=multi-label-classification")
+    parent = tune(str(old), *base, *QUICK)
+    given = [f"bundle={tmp_path / 'both'}", *QUICK]
+    both = learn(parent.path, str(new), given, LearnOptions(str(old), apart=True))
+    assert both.task.labels[:3] == parent.task.labels and len(both.task.labels) == 6
+    long = "。".join(row["text"] for row in toy_rows("zh", 60, seed=41))
+    texts = [long, *(row["text"] for row in toy_rows("zh", 10, seed=42))]
+    right = [i for i, route in enumerate(routes(both, texts[1:]), 1) if not route]
+    assert len(right) > 8
+    for was, now in zip(parent.predict(texts), both.predict(texts), strict=True):
+        assert set(now["scores"]) == set(both.task.labels) and set(was["scores"]) == set(parent.task.labels)
+    for i in right:
+        was, now = parent.predict(texts)[i], both.predict(texts)[i]
+        assert was["labels"] == now["labels"] and all(now["scores"][k] == v for k, v in was["scores"].items())
