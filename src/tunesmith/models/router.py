@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-SHRINKAGE = 0.1
+SHRINKAGE = 0.3
 """Share of the variances alone in the covariance that is used: there are often fewer rows than numbers in a vector."""
 
 
