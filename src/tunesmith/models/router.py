@@ -78,7 +78,9 @@ def whitening(scatter: torch.Tensor, rows: float, shrinkage: float = SHRINKAGE) 
     least = (1e-6 * variances.mean()).clamp(min=1e-12)
     drawn = (1 - shrinkage) * covariance + torch.diag(shrinkage * variances + least)
     lower = torch.linalg.cholesky(drawn)
-    return torch.linalg.solve_triangular(lower, torch.eye(len(drawn), dtype=torch.float64), upper=False).T
+    unit = torch.eye(len(drawn), dtype=torch.float64)
+    inverse: torch.Tensor = torch.linalg.solve_triangular(lower, unit, upper=False)
+    return inverse.T
 
 
 class Router(nn.Module):
