@@ -9,7 +9,8 @@ protecting the training rows of all that it has seen. After each domain it answe
 - forgetting: for each domain but the last, its best accuracy on the way minus that at the end; the mean
   (Chaudhry et al. 2018, eq. 3).
 
-Joint training sees all rows at once: the ceiling.
+Joint training sees all rows at once: the ceiling. "adapters" learns apart (``--apart``): an adapter for each domain on
+the first bundle's weights, and a router, whose share of right choices after the last domain is told below the table.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ CONTENDERS: dict[str, list[str]] = {
     "ewc": ["ewc"],
     "lwf": ["lwf"],
     "replay + ewc": ["replay", "ewc"],
+    "adapters": [],
 }
+APART = ("adapters",)
+"""Contenders that learn apart."""
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -57,16 +61,17 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             f"method={job['method']}",
             *settings(names[0], place),
         )
-        found = [accuracies(place, files, names[:1])]
+        found, routing = [accuracies(place, files, names[:1])], {}
         for i, name in enumerate(names[1:], 1):
             old = joined(Path(folder, "old.csv"), [files[seen]["train"] for seen in names[:i]])
             following = Path(folder, str(i))
-            options = LearnOptions(str(old), job["strategies"])
-            learn(place, str(files[name]["train"]), settings(name, following), options)
+            options = LearnOptions(str(old), job["strategies"], apart=job["apart"])
+            made = learn(place, str(files[name]["train"]), settings(name, following), options)
+            routing = made.report["forgetting"].get("routing", {})
             shutil.rmtree(place)
             place = following
             found.append(accuracies(place, files, names[: i + 1]))
-        return {"domains": names, "accuracy": found}
+        return {"domains": names, "accuracy": found, "routing": routing}
 
 
 def domain_files(source: Path, folder: Path, job: dict[str, Any]) -> dict[str, dict[str, Path]]:
@@ -131,7 +136,7 @@ def main() -> None:
             job = {
                 "data": str(given.data), "rows": given.rows, "test_rows": given.test_rows, "domains": given.domains,
                 "seed": int(seed), "model": given.model, "method": given.method, "strategies": strategies,
-                "overrides": overrides,
+                "overrides": overrides, "apart": name in APART,
             }  # fmt: skip
             found.setdefault(name, []).append(harness.child(__file__, job))
     lines = [*harness.context_lines(run), "", *page(found)]
@@ -149,7 +154,13 @@ def page(found: dict[str, list[dict[str, Any]]]) -> list[str]:
         walls = sum(run["wall"] for run in runs) / len(runs)
         rows.append([name, spread(last), spread(lost) if lost else "-", f"{walls:.0f}"])
     table = harness.table(["contender", "average accuracy", "forgetting", "seconds"], rows)
-    return [*table, "", "Means over seeds, the least and the largest in brackets. Not here: an adapter for each task."]
+    lines = [*table, "", "Means over seeds, the least and the largest in brackets."]
+    routed = [run["routing"] for runs in found.values() for run in runs if run.get("routing")]
+    if routed:
+        shares = [spread([one[side]["right"] for one in routed]) for side in ("protected", "new")]
+        told = f"The router, after the last domain: {shares[0]} of protected rows go where they went before it, "
+        lines += ["", f"{told}{shares[1]} of its own test rows to the new adapter."]
+    return lines
 
 
 def spread(values: Sequence[float]) -> str:

@@ -102,13 +102,13 @@ def test_the_old_head_is_where_it_starts(
     """Before a step is taken, the answers over the old classes are the old bundle's own."""
     from tunesmith.models.build import build
     from tunesmith.models.heads.grow import keep_rows
-    from tunesmith.pipeline.learn import _continue
+    from tunesmith.pipeline.learn import go_on_from
     from tunesmith.pipeline.plan import plan
     from tunesmith.pipeline.protected import as_recipe, protected
 
     parent = read_bundle(parents["en"])
     planned = plan(as_recipe(parent, str(news["en"]), [], str(tmp_path / "none")))
-    _continue(planned, parent, protected(parent, str(files["en"])))
+    go_on_from(planned, parent, protected(parent, str(files["en"])))
     model: Any = build(planned.reference, planned.task)
     assert keep_rows(model, parent.path) == 1
     old = weights(parent)
@@ -128,13 +128,13 @@ def test_replay_is_the_default_and_sees_no_measured_row(
     from tunesmith.pipeline import learn as module
 
     seen: dict[str, Any] = {}
-    real = module._continue
+    real = module.go_on_from
 
     def spied(planned: Any, parent: Any, old: Any) -> None:
         real(planned, parent, old)
         seen.update(rows=planned.strategies[0].rows, measured=old.measured, recipe=planned.recipe)
 
-    monkeypatch.setattr(module, "_continue", spied)
+    monkeypatch.setattr(module, "go_on_from", spied)
     code, told, err = learn("en", news["en"], files["en"])
     assert code == 0, err
     assert told["forgetting"]["strategies"] == ["replay"]
@@ -190,6 +190,40 @@ def test_a_frozen_backbone_learns_too(
     told = json.loads(capsys.readouterr().out)
     assert told["bundle"] == str(tmp_path / "head-2") and told["method"] == "head"
     assert set(told["forgetting"]["protected"]["compared"]) >= {"macro_f1", "accuracy"}
+
+
+@pytest.mark.parametrize(
+    "method", ["prefix", "{name: adapter, placement: pfeiffer}", "{name: adapter, placement: houlsby}"]
+)
+def test_what_stands_beside_a_base_learns_on(
+    files: dict[str, Path],
+    models: dict[str, str],
+    news: dict[str, Path],
+    tmp_path: Path,
+    near_reload: None,
+    capsys: Any,
+    method: str,
+) -> None:
+    from tunesmith import tune
+
+    given = (f"model={models['bert']}", f"bundle={tmp_path / 'p'}", f"method={method}", *LEARNS, "training.epochs=3")
+    parent = tune(str(files["zh"]), *given)
+    capsys.readouterr()
+    words = [str(parent.path), str(news["zh"]), "--protect", str(files["zh"]), "--strategy", "none", "--json"]
+    still = ("training.learning_rate=1e-12", "training.head_learning_rate=1e-12", "training.epochs=1")
+    assert main(["learn", *words, *still, f"bundle={tmp_path / 'still'}"]) == 0
+    found = json.loads(capsys.readouterr().out)["forgetting"]
+    assert found["new_classes"] == [NEW["zh"]]
+    texts = [row["text"] for row in toy_rows("zh", 12, seed=31)]
+    old, grown = parent.predict(texts), read_bundle(tmp_path / "still").predict(texts)
+    for was, now in zip(old, grown, strict=True):  # among the old classes it answers as before
+        known = sum(now["scores"][label] for label in was["scores"])
+        assert all(now["scores"][k] / known == pytest.approx(v, abs=1e-4) for k, v in was["scores"].items())
+    assert main(["learn", *words, "evaluation.baselines=false", "training.epochs=6", f"bundle={tmp_path / 'q'}"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "q" / "base").is_dir() and told["forgetting"]["new_classes"] == [NEW["zh"]]
+    assert main(["learn", *words, "method=lora", f"bundle={tmp_path / 'r'}"]) == 2
+    assert "would begin without it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

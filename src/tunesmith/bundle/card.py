@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tunesmith.bundle.layout import RECIPE, REPORT_PAGE
+from tunesmith.bundle.layout import RECIPE, REPORT_PAGE, ROUTES
 from tunesmith.bundle.markdown import block, code, escaped, items, table
 from tunesmith.core.registry import family
 
@@ -128,7 +128,14 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
-    if not _plain(manifest):
+    if any(file.startswith(f"{ROUTES}/") for file in manifest.get("files", {})):
+        lines = [
+            f"{code('base/')} is the model that was there first, as transformers reads it. {code('routes/')} has an "
+            "adapter for each task that was learned later, and what gives each text to one of them; transformers has "
+            "no place for these, and finds no model in this folder. Tunesmith puts all together.",
+            "",
+        ]
+    elif not _plain(manifest):
         lines = [
             f"{code('base/')} is the model without what was trained: alone it gives other answers. transformers has "
             f"no place for the parts in {code('adapter/')}, and finds no model in this folder; Tunesmith puts both "

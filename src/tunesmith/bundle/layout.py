@@ -9,6 +9,9 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
     members/0 members/1 ... members/weights.json       instead of the first line, of an ensemble: a plain model each
     onnx/model.onnx openvino/model.xml ...             instead of the weights above, of a shrunk bundle: the graph
                                                        that its runtime reads
+    base/ routes/1 routes/2 ... routes/router.safetensors
+                                                       instead of the first line, of a bundle that learned apart: the
+                                                       first model, an adapter for each later task, and the router
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
@@ -39,6 +42,8 @@ MEMBERS = "members"
 MEMBER_WEIGHTS = "weights.json"
 GRAPH = "onnx/model.onnx"
 OPENVINO_GRAPH = "openvino/model.xml"
+ROUTES = "routes"
+ROUTER = "router.safetensors"
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 REPORT = "report.json"

@@ -15,7 +15,7 @@ from typing import Any
 
 from tunesmith.bundle.atomic import part_folder, put_in_place
 from tunesmith.bundle.integrity import files_in, records_of
-from tunesmith.bundle.layout import BASE, MANIFEST, MEMBER_WEIGHTS, MEMBERS, Manifest
+from tunesmith.bundle.layout import BASE, MANIFEST, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, Manifest
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import BundleError, TunesmithError
 
@@ -169,6 +169,28 @@ def write_members(folder: Path, model: Any, processor: Any) -> None:
             member.save_pretrained(folder / MEMBERS / str(i))
         processor.save_pretrained(folder)
     (folder / MEMBERS / MEMBER_WEIGHTS).write_text(json.dumps(model.shares), "utf-8")
+
+
+def write_routes(folder: Path, model: Any, processor: Any) -> None:
+    """A model with an adapter a task: the base once, as a plain Hugging Face folder, each adapter, and the router.
+
+    Args:
+        folder: what ``fill`` of ``write_bundle`` is given.
+        model: a ``models.routed.Routed``, its adapters read by ``methods.beside``.
+    """
+    from safetensors.torch import save_file
+
+    from tunesmith.methods.beside import write
+    from tunesmith.models.heads import mean
+    from tunesmith.models.load import quiet
+
+    mean.restore(model)
+    with quiet():
+        model.looking.base.save_pretrained(folder / BASE)
+        processor.save_pretrained(folder)
+    for number, adapter in enumerate(model.adapters, 1):
+        write(adapter, folder / ROUTES / str(number), adapter.record, adapter.classes)
+    save_file(model.router.known.tensors(), folder / ROUTES / ROUTER)
 
 
 def _check_free(place: Path, replace: bool) -> None:

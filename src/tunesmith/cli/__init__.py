@@ -59,6 +59,7 @@ VERBS: dict[str, Verb] = {
         (
             "tunesmith learn out/reviews new.csv --protect reviews.csv bundle=out/reviews-2",
             "tunesmith learn out/reviews new.csv --protect old.csv --strategy replay --max-forgetting 0.02 --json",
+            "tunesmith learn out/reviews new.csv --protect old.csv --apart",
         ),
         RESUMES,
     ),

@@ -19,6 +19,9 @@ def learn(
     strategy: Annotated[
         list[str] | None, typer.Option("--strategy", help="replay, ewc, lwf, none; may stand several times.")
     ] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Leave its weights alone: an adapter for the new rows, and a router.")
+    ] = False,
     max_forgetting: Annotated[
         float | None,
         typer.Option("--max-forgetting", help="Most that the primary metric may fall on the protected rows."),
@@ -32,6 +35,9 @@ def learn(
     Labels that it does not know become new classes beside the old ones, which keep their part of the head. The
     protected rows are divided: from some the strategy learns (replay, the default, trains on them among the new ones),
     on the others the old bundle and the new one are compared. With --max-forgetting, what forgets more does not ship.
+
+    With --apart the old weights do not move at all: the new rows get an adapter of their own (method=lora), and a
+    router gives each text to the old model or to an adapter.
     """
     from tunesmith.core.errors import RecipeError
     from tunesmith.core.runtime import calm_threads
@@ -49,7 +55,7 @@ def learn(
 
     begun = time.monotonic()
     names = None if not strategy else [name for name in strategy if name != "none"]
-    options = LearnOptions(protect, names, max_forgetting)
+    options = LearnOptions(protect, names, max_forgetting, apart)
     made = learned(bundle, file, overrides or [], options, overwrite=replace, fresh=fresh)
     from tunesmith.cli.tune import outcome
 

@@ -61,3 +61,23 @@ def read(model: Model, folder: str) -> Model:
         for name, parameter in here.items():
             parameter.copy_(tensors[name])
     return model
+
+
+def put_back(model: Model, folder: str) -> Model:
+    """Put only what no plain model has back into a model that the same method was applied to; its head may have grown.
+
+    Raises:
+        BundleError: the weights do not fit it.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    tensors = load_file(Path(folder, WEIGHTS))
+    here = {name: p for name, p in model.named_parameters() if any(part in name for part in PARTS)}
+    odd = sorted(name for name, p in here.items() if name not in tensors or tensors[name].shape != p.shape)
+    if odd or not here:
+        raise BundleError(f"The adapter in {folder} does not fit its base: {(odd or [WEIGHTS])[0]}.", "Tune it anew.")
+    with torch.no_grad():
+        for name, parameter in here.items():
+            parameter.copy_(tensors[name])
+    return model

@@ -48,7 +48,10 @@ def load_processor(reference: ModelReference) -> PreTrainedTokenizerBase:
     try:
         with quiet():
             processor: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                reference.path, use_fast=True, trust_remote_code=reference.trust_remote_code, local_files_only=True
+                reference.tokenizer or reference.path,
+                use_fast=True,
+                trust_remote_code=reference.trust_remote_code,
+                local_files_only=True,
             )
     except Exception as error:  # a broken tokenizer raises whatever its parser does
         raise _unreadable(reference, "tokenizer", error) from error

@@ -13,7 +13,7 @@ so that nothing is asked of the network that is here already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from tunesmith.core.errors import ModelError, did_you_mean
 from tunesmith.models import hub
 from tunesmith.models.cache import content_hash
 from tunesmith.models.folder import (
+    TOKENIZER_FILES,
     card_of,
     files_of,
     max_length_of,
@@ -62,6 +63,8 @@ class ModelReference:
     content_hash: str
     """BLAKE2b-256 over the names and bytes of its weights, configuration and tokenizer, in hex."""
     trust_remote_code: bool = False
+    tokenizer: str = ""
+    """The tokenizer's folder, where it is another than ``path``."""
 
 
 def resolve(
@@ -133,7 +136,14 @@ def _from_folder(name: str, folder: Path, trust: bool) -> ModelReference:
             f'model.name is "{name}", a folder without config.json.', f"Give a model's folder. {what_can_be_had()}"
         )
     refuse_unsafe(f'The folder "{name}"', names)
-    return _reference(name, folder.resolve(), "folder", None, None, trust)
+    found = _reference(name, folder.resolve(), "folder", None, None, trust)
+    if not _has_tokenizer(folder) and _has_tokenizer(folder.resolve().parent):  # a bundle's base/
+        return replace(found, tokenizer=str(folder.resolve().parent))
+    return found
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
 
 
 def _downloaded(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.layout import REPORT, WEIGHTS
+from tunesmith.bundle.layout import ADAPTER, MEMBERS, REPORT, ROUTES
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
@@ -18,10 +18,11 @@ from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.core.registry import family, options_of
 from tunesmith.evaluation.forgetting import before_and_after, forgetting_words, forgotten, over_known
 from tunesmith.evaluation.words import number
+from tunesmith.methods.apart import put_back
 from tunesmith.models.heads.grow import class_names, keep_rows
 from tunesmith.pipeline.plan import Plan, plan
-from tunesmith.pipeline.protected import Protected, as_recipe, protected
-from tunesmith.pipeline.run import Addition, run
+from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
+from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.tasks.grown import grown
 
 DEFAULT = "replay"
@@ -42,11 +43,13 @@ class LearnOptions:
         protect: file of rows that must not be forgotten.
         strategies: names; None: replay.
         max_forgetting: of the primary metric on the protected rows; more does not ship. None: measured only.
+        apart: leave the bundle's weights alone: the new rows get an adapter of their own, and a router chooses.
     """
 
     protect: str
     strategies: Sequence[str] | None = None
     max_forgetting: float | None = None
+    apart: bool = False
 
 
 def learn(
@@ -65,13 +68,23 @@ def learn(
         TunesmithError: something does not fit, before anything heavy; or more is forgotten than is allowed.
     """
     parent = read_bundle(bundle)
+    refuse_task(parent)
+    if options.apart:
+        from tunesmith.pipeline.learn_apart import learn_apart
+
+        return learn_apart(parent, file, overrides, options, overwrite=overwrite, fresh=fresh)
     _can_learn(parent)
     recipe = as_recipe(parent, file, list(overrides), str(free_sibling(parent.path)))
     recipe = _with_strategies(recipe, parent, options)
     old = protected(parent, options.protect)
     planned = plan(recipe, replace=overwrite)
-    _continue(planned, parent, old)
-    return run(planned, replace=overwrite, fresh=fresh, addition=_Learned(planned, parent, old, options.max_forgetting))
+    go_on_from(planned, parent, old)
+    addition = Learned(planned, parent, old, options.max_forgetting)
+    kind: Callable[[Plan, Path, Addition], Run] = Run
+    if weights_of(parent) != parent.path:
+        _same_method(planned, parent)
+        kind = addition.beside_base
+    return run(planned, replace=overwrite, fresh=fresh, addition=addition, kind=kind)
 
 
 def free_sibling(path: Path) -> Path:
@@ -80,14 +93,31 @@ def free_sibling(path: Path) -> Path:
     return next(choice for choice in choices if not choice.exists())
 
 
-def _can_learn(parent: Bundle) -> None:
+def refuse_task(parent: Bundle) -> None:
+    """Raise RecipeError where the bundle's task cannot learn on."""
     name = parent.manifest.task.name
     if name in REFUSED:
         raise RecipeError(f"A bundle of {name} cannot learn on: {REFUSED[name]}.", "See docs/continual.md.")
-    if not (parent.path / WEIGHTS).is_file():
+
+
+def _can_learn(parent: Bundle) -> None:
+    if (parent.path / ROUTES).is_dir():
         raise BundleError(
-            f"{parent.path} has no {WEIGHTS}: its method ({parent.manifest.method.name}) keeps the base apart.",
-            "Learn on from a bundle whose method is merged: full, freeze, head, lora ...",
+            f"{parent.path} has an adapter for each task that it learned; they learn on apart.",
+            f"Run: tunesmith learn {parent.path} FILE --protect OLD --apart",
+        )
+    if (parent.path / MEMBERS).is_dir():
+        raise BundleError(f"{parent.path} is an ensemble: it has no weights of its own.", "Learn from its members.")
+
+
+def _same_method(planned: Plan, parent: Bundle) -> None:
+    """What was trained beside a base goes on being trained; another method would begin without it."""
+    record = parent.manifest.method
+    if (planned.method.name, planned.recipe.method.options) != (record.name, record.options):
+        raise RecipeError(
+            f"{parent.path} keeps what method={record.name} trained apart from its base, and method="
+            f"{planned.method.name} would begin without it.",
+            "Learn on by the bundle's own method and options: leave method out.",
         )
 
 
@@ -108,12 +138,16 @@ def _with_strategies(recipe: Recipe, parent: Bundle, options: LearnOptions) -> R
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"strategies": blocks})})
 
 
-def _continue(planned: Plan, parent: Bundle, old: Protected) -> None:
-    """Make a plan one that goes on from the bundle."""
+def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = True) -> None:
+    """Make a plan one that goes on from the bundle.
+
+    Args:
+        mixed: whether old rows stand beside the new ones where the best weights are chosen.
+    """
     planned.parent = str(parent.manifest.to_json()["seal"])
     planned.task.restore(grown(parent.task.state, planned.task.state))
     data = planned.data
-    data.validation = [*data.validation, *old.validation]
+    data.validation = [*data.validation, *(old.validation if mixed else [])]
     data.fingerprints = {**data.fingerprints, "protected": old.fingerprints}
     data.notes.append(old.note)
     for strategy in planned.strategies:
@@ -122,18 +156,24 @@ def _continue(planned: Plan, parent: Bundle, old: Protected) -> None:
             vars(strategy).update(path="", rows=[dict(row) for row in old.memory])
 
 
-class _Learned(Addition):
+class Learned(Addition):
     """The parent's head at the start; at the end, what was forgotten."""
 
     def __init__(self, planned: Plan, parent: Bundle, old: Protected, most: float | None) -> None:
         self.plan, self.parent, self.old, self.most = planned, parent, old, most
 
+    def beside_base(self, planned: Plan, folder: Path, addition: Addition) -> Run:
+        """A run that goes on with what the parent's method trained beside its base."""
+        return _BesideBase(planned, folder, addition, str(self.parent.path / ADAPTER))
+
     def built(self, model: Any) -> None:
-        if hasattr(model.config, "id2label") and class_names(self.parent.path):
-            keep_rows(model, self.parent.path)
+        """Keep the head's rows of the old classes."""
+        if hasattr(model.config, "id2label") and class_names(weights_of(self.parent)):
+            keep_rows(model, weights_of(self.parent))
 
     def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
-        report["forgetting"] = self._measured(predictor)
+        """Measure what was forgotten; too much does not ship."""
+        report["forgetting"] = self.measured(predictor)
         if self.most is not None and report["forgetting"]["forgetting"]["value"] > self.most:
             (folder / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
             raise TrainingError(
@@ -142,7 +182,8 @@ class _Learned(Addition):
                 f"The report is {folder / REPORT}. Try --strategy replay --strategy ewc, fewer epochs, a smaller rate.",
             )
 
-    def _measured(self, predictor: Predictor) -> dict[str, Any]:
+    def measured(self, predictor: Predictor) -> dict[str, Any]:
+        """The old bundle and the new one on protected rows, and on new ones."""
         task, known = self.plan.task, len(getattr(self.parent.task, "labels", []))
         earlier = self.parent.predictor(device=self.plan.machine.device)
         options = self.plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
@@ -173,6 +214,18 @@ class _Learned(Addition):
             "note": self.old.note,
             "words": words,
         }
+
+
+class _BesideBase(Run):
+    """A run whose model has the parent's prefix or adapter from the start, so that "before" has it, too."""
+
+    def __init__(self, planned: Plan, folder: Path, addition: Addition, adapter: str) -> None:
+        super().__init__(planned, folder, addition)
+        self._adapted = put_back(super().adapted(), adapter)
+
+    def adapted(self) -> Any:
+        """As it was put back."""
+        return self._adapted
 
 
 def padded(answer: Prediction, task: Task) -> Prediction:

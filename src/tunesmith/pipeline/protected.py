@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.layout import BASE
 from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, did_you_mean
@@ -92,17 +94,26 @@ def _of(found: Any, note: str) -> Protected:
     return Protected(found.train, found.validation, found.test, found.columns, found.fingerprints, note)
 
 
-def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str) -> Recipe:
-    """How a bundle learns from a file: its own task, method and training settings, its own weights to start from."""
+def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str, **blocks: Any) -> Recipe:
+    """How a bundle learns from a file: its own task, method and training settings, its own weights to start from.
+
+    Args:
+        blocks: of the recipe, in the place of what the bundle's own would be.
+    """
     manifest = parent.manifest
     given = Recipe.parse({"data": {"path": file}}, [o for o in overrides if o.startswith("data.")]).data
     training = parent.recipe.training.model_dump(exclude_none=True, exclude={"strategies", "max_steps"})
     values = {
         "data": {**given.model_dump(exclude_unset=True), "columns": columns_in(parent, file, given)},
-        "model": {"name": str(parent.path), "max_length": manifest.max_length},
+        "model": {"name": str(weights_of(parent)), "max_length": manifest.max_length},
         "task": {"name": manifest.task.name, **manifest.task.options},
         "method": {"name": manifest.method.name, **manifest.method.options},
         "training": training,
         "bundle": bundle,
     }
-    return Recipe.parse(values, [o for o in overrides if not o.startswith("data.")])
+    return Recipe.parse({**values, **blocks}, [o for o in overrides if not o.startswith("data.")])
+
+
+def weights_of(parent: Bundle) -> Path:
+    """The folder of a bundle's plain model: its own, or its base's."""
+    return parent.path / BASE if (parent.path / BASE).is_dir() else parent.path

@@ -184,10 +184,10 @@ class Run:
         """Train: counts of weights, how it went, and whether an adapter lies in the run's folder."""
         plan = self.plan
         self.processor = plan.method.adapt(self.processor)
-        adapted = plan.method.apply(self.model, plan.task)
+        adapted = self.adapted()
         counts = _counts(adapted)
         trained = self.stage("train", lambda: self._train(adapted))
-        plan.task.finish(adapted)  # type: ignore[arg-type]
+        plan.task.finish(adapted)
         base = plan.reference.hub_id or plan.reference.path
         adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
         self.model = plan.method.merge(adapted)
@@ -196,6 +196,10 @@ class Run:
             self.computing = self.model
         self._choose()
         return counts, trained, adapter
+
+    def adapted(self) -> Any:
+        """The model with the method's weights, before the first step."""
+        return self.plan.method.apply(self.model, self.plan.task)
 
     def _choose(self) -> None:
         """Let the task choose on the validation rows what is none of the weights."""

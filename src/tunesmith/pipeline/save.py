@@ -30,12 +30,13 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.bundle.write import write_bundle, write_members, write_model
+from tunesmith.bundle.write import write_bundle, write_members, write_model, write_routes
 from tunesmith.core.artefacts import Figure, Parity
 from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.html import render
 from tunesmith.methods.apart import of_base
 from tunesmith.models.heads import mean
+from tunesmith.models.routed import Routed
 from tunesmith.models.together import Together
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def save(
     predictions = plan.task.decode(arrays, features)
 
     def fill(part: Path) -> None:
-        together, plain = isinstance(model, Together), plan.method.plain
-        if together:
+        plain = plan.method.plain
+        if isinstance(model, Together):
             write_members(part, model, processor)
+        elif isinstance(model, Routed):
+            write_routes(part, model, processor)
         else:
             write_model(part, model, processor, base=None if plain else of_base(model))
-        if plain and not together:
+        if plain and not isinstance(model, Together | Routed):
             plan.task.accompany(str(part), model.config, plan.max_length)
         if adapter:
             shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))

@@ -138,8 +138,8 @@ class _Shrinking:
         if not ranked:
             best = min(candidates, key=lambda c: c.loss)
             raise TunesmithError(
-                f"No form keeps to --max-loss {self.asked.max_loss:g}: the truest, {best.name}, loses {best.loss:.4f} of "
-                f"{self.plan.task.metrics[0]} on {len(self._choosing)} rows.",
+                f"No form keeps to --max-loss {self.asked.max_loss:g}: the truest, {best.name}, loses {best.loss:.4f} "
+                f"of {self.plan.task.metrics[0]} on {len(self._choosing)} rows.",
                 "Allow more with --max-loss, or give more validation rows.",
             )
         told = [words(ranked[0], parent, self.asked.max_loss, self.asked.target)]

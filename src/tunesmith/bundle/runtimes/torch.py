@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS
+from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -91,6 +91,8 @@ def load_model(bundle: Bundle) -> Any:
     """
     if (bundle.path / MEMBERS).is_dir():
         return _together(bundle)
+    if (bundle.path / ROUTES).is_dir():
+        return _routed(bundle)
     if not (bundle.path / BASE).is_dir():
         return _plain(bundle, bundle.path)
     record = bundle.manifest.method
@@ -107,6 +109,24 @@ def _together(bundle: Bundle) -> Any:
     for member in members:
         mean.shorten(member)
     return Together(members, weights)
+
+
+def _routed(bundle: Bundle) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from tunesmith.methods.beside import read
+    from tunesmith.models.routed import Routed
+    from tunesmith.models.router import Router, Seen
+
+    place = bundle.path / ROUTES
+    try:
+        known = Seen(**load_file(place / ROUTER))
+        router, last = Router(known), int(known.routes.max())
+    except (OSError, RuntimeError, ValueError, TypeError, IndexError, SafetensorError) as error:
+        raise BundleError(f"The router {place / ROUTER} cannot be read: {error!r:.200}.", "Learn anew.") from error
+    base = _plain(bundle, bundle.path / BASE)
+    return Routed(base, [read(base, place / str(number), bundle.task) for number in range(1, last + 1)], router)
 
 
 def _plain(bundle: Bundle, folder: Path) -> Any:

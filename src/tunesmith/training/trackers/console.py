@@ -17,6 +17,7 @@ STAGES = {
     "train": "training",
     "soup": "averaging the weights",
     "select": "choosing the members' weights",
+    "route": "the router",
     "evaluate": "evaluating on the test rows",
     "save": "writing the bundle",
     "reload": "reloading it in a fresh process",
