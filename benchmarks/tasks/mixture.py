@@ -83,8 +83,8 @@ def page(kept: dict[str, Any]) -> list[str]:
     words = (
         f"`{first['model']}`, up to {first['asked']:,} training rows of each set drawn by the seed (SemEval whole), "
         f"{first['epochs']:g} epochs in all runs; wanted: no part more than {100 * LARGEST_LOSS:g} points under its "
-        f"own run. The mixture took {took}, the three runs {alone_seconds:,.0f} s and {alone_size:.0f} MiB. A temperature "
-        f"above 1 repeats the rows of small parts."
+        f"own run. The mixture took {took}, the three runs {alone_seconds:,.0f} s and {alone_size:.0f} MiB. A "
+        f"temperature above 1 repeats the rows of small parts."
     )
     header = ["part", "alone"]
     for name in mixtures:
