@@ -1,0 +1,1 @@
+"""A model made smaller: torch and transformers in, torch and transformers out."""
