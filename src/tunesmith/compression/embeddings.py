@@ -60,7 +60,8 @@ def gather(model: Any, kept: Sequence[int]) -> int:
         head.weight = fewer.weight if tied else nn.Parameter(outputs.weight.detach()[index].clone())
         model.set_output_embeddings(head)
     _renumber(model, new)
-    return before - sum(p.numel() * p.element_size() for p in model.parameters())
+    after = sum(p.numel() * p.element_size() for p in model.parameters())
+    return int(before - after)
 
 
 def _ids(config: Any) -> dict[str, int | list[int]]:
