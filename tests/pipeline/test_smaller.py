@@ -73,8 +73,8 @@ def test_pruned_recovered_trimmed_and_proven(small: Small, parents: dict[str, Pa
     from transformers import pipeline
 
     asked = pipeline("text-classification", str(made.path), top_k=None)
-    for text, own in zip(TEXTS, made.predict(TEXTS), strict=True):
-        theirs = {answer["label"]: answer["score"] for answer in asked(text)}
+    for answers, own in zip(asked(TEXTS), made.predict(TEXTS), strict=True):
+        theirs = {answer["label"]: answer["score"] for answer in answers}
         assert own["scores"] == pytest.approx(theirs, abs=1e-4)
 
 
