@@ -175,3 +175,38 @@ def test_a_tokenizer_that_does_not_fit(classifier: Callable[[str], Any], process
     old.add_tokens(["<new>"])
     with pytest.raises(ModelError, match="rows"):
         trim(model, old, ["a"])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "t5"])
+def test_models_that_generate(family: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from tunesmith.testing import tiny_gpt2, tiny_llama, tiny_t5
+
+    make = {"gpt2": tiny_gpt2, "llama": tiny_llama, "t5": tiny_t5}[family]
+    auto = AutoModelForSeq2SeqLM if family == "t5" else AutoModelForCausalLM
+    folder = make(tmp_path / "model", texts=[*TEXTS["en"], *TEXTS["zh"]])
+    model, old = auto.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    text = TEXTS["en"][0]
+
+    def logits(some: Any, processor: Any) -> torch.Tensor:
+        ids = processor(text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            return (some(input_ids=ids, labels=ids) if family == "t5" else some(input_ids=ids)).logits
+
+    before = logits(model, old)
+    found = trim(model, old, [text], keep=["en"])
+    assert len(found.kept) < found.before and found.saved > 0
+    torch.testing.assert_close(logits(model, found.processor), before[..., found.kept])
+    model.save_pretrained(tmp_path / "small")
+    again = auto.from_pretrained(tmp_path / "small").eval()
+    torch.testing.assert_close(logits(again, found.processor), before[..., found.kept])
+    pad = model.config.pad_token_id
+    assert pad is None or found.processor.convert_ids_to_tokens(pad) == "<pad>"
+
+
+def test_a_bias_for_each_piece_is_refused(folders: dict[str, Path], processor: Callable[[str], Any]) -> None:
+    from transformers import AutoModelForMaskedLM
+
+    with pytest.raises(ModelError, match="with a bias for each"):
+        trim(AutoModelForMaskedLM.from_pretrained(folders["bert"]), processor("bert"), ["a"])

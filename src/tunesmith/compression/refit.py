@@ -34,7 +34,7 @@ class Moments:
     Args:
         count: tokens.
         total: their sum, [inputs].
-        products: of all pairs, [inputs, inputs].
+        products: of all pairs, [inputs, inputs]; in fp32, since they are large and there is one for each layer.
     """
 
     count: int
@@ -49,13 +49,13 @@ class Moments:
     @property
     def covariance(self) -> torch.Tensor:
         """[inputs, inputs]."""
-        return self.products / max(1, self.count) - torch.outer(self.mean, self.mean)
+        return self.products.double() / max(1, self.count) - torch.outer(self.mean, self.mean)
 
 
 def moments(model: Any, linears: Sequence[nn.Linear], batches: Sequence[Batch], loss: Loss) -> list[Moments]:
     """Of the tokens that go into each of some linear maps of the model; padding is left out."""
     found = [
-        Moments(0, *(torch.zeros(*shape, dtype=torch.float64) for shape in ((n,), (n, n))))
+        Moments(0, torch.zeros(n, dtype=torch.float64), torch.zeros(n, n))
         for n in (linear.in_features for linear in linears)
     ]
     tokens = Tokens(model)
@@ -65,7 +65,7 @@ def moments(model: Any, linears: Sequence[nn.Linear], batches: Sequence[Batch], 
             states = tokens.of(inputs[0]).float()
             own.count += len(states)
             own.total += states.sum(0).double().cpu()
-            own.products += (states.T @ states).double().cpu()
+            own.products += (states.T @ states).cpu()
 
         return read
 

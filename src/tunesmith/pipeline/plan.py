@@ -149,6 +149,7 @@ def _task_block(recipe: Recipe, data: Prepared, decided_data: DataBlock) -> Plug
             f"task is {recipe.task.name}, and data.parts asks for several tasks.",
             "Give each part its own: data.parts.NAME.task=TASK.",
         )
+    options.pop("parts", None)  # of a recipe that was decided before, they are the same
     return PluginBlock(
         name=data.task, parts={name: part.task.model_dump() for name, part in decided_data.parts.items()}, **options
     )
