@@ -13,8 +13,8 @@ from toy_models import answers, loss
 
 from tunesmith.compression.importance import importance
 from tunesmith.compression.layers import effects, evenly, keep_layers, most_effect
-from tunesmith.compression.prune import Cut, chosen_heads, count_of, narrow, prune, top, zero_heads
-from tunesmith.compression.refit import Moments, moments, refitted
+from tunesmith.compression.prune import Cut, chosen_heads, count_of, even_out, narrow, prune, top, zero_heads
+from tunesmith.compression.refit import Moments, calls_of, fitted, refit, sums_at
 from tunesmith.core.errors import ModelError, RecipeError
 from tunesmith.models.encoder_layers import encoder_layers, head_places, width_key
 from tunesmith.models.heads import mean
@@ -72,32 +72,38 @@ def test_importance_is_the_gradient_of_a_mask(family: str, classifier: Make, bat
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
 
 
-def test_refitting_by_hand() -> None:
-    """The second input is twice the first: without it, the first one's weight grows to say both."""
-    linear = torch.nn.Linear(2, 1)
-    linear.weight.data, linear.bias.data = torch.tensor([[1.0, 3.0]]), torch.tensor([0.5])
-    x = torch.tensor([[1.0, 2.0], [2.0, 4.0], [4.0, 8.0]], dtype=torch.float64)
-    given = Moments(3, x.sum(0), x.T @ x)
-    weight, bias = refitted(linear, torch.tensor([0]), given, ridge=0.0)
+def test_fitting_by_hand() -> None:
+    """What is wanted is x + 3 * 2x + 0.5; one input is there, x, whose weight was 1."""
+    x = torch.tensor([[1.0], [2.0], [4.0]])
+    given = Moments.none(1, 1)
+    given.add(x[:2], 7 * x[:2] + 0.5)
+    given.add(x[2:], 7 * x[2:] + 0.5)
+    weight, bias = fitted(torch.tensor([[1.0]]), given, ridge=0.0)
     assert weight.tolist() == [[pytest.approx(7.0)]] and bias.tolist() == [pytest.approx(0.5)]
-    weight, bias = refitted(linear, torch.tensor([0]), given, ridge=1e12)
-    assert weight.tolist() == [[pytest.approx(1.0)]] and bias.tolist() == [
-        pytest.approx(0.5 + 3 * float(x[:, 1].mean()))
-    ]
+    weight, bias = fitted(torch.tensor([[1.0]]), given, ridge=1e12)
+    assert weight.tolist() == [[pytest.approx(1.0)]] and bias.tolist() == [pytest.approx(0.5 + 6 * 7 / 3)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_moments_leave_padding_out(family: str, classifier: Make, batches: Make) -> None:
+def test_sums_leave_padding_out(family: str, classifier: Make, batches: Make) -> None:
     model, some = classifier(family), batches(family)
-    linears = [encoder_layers(model)[0].down]
-    found = moments(model, linears, some, loss)[0]
-    assert found.count == sum(int(batch["attention_mask"].sum()) for batch in some)
-    single = [
-        {name: value[i : i + 1] if name == "labels" else value[i : i + 1, : int(batch["attention_mask"][i].sum())]
-         for name, value in batch.items()}
-        for batch in some for i in range(len(batch["labels"]))
-    ]  # fmt: skip
-    torch.testing.assert_close(moments(model, linears, single, loss)[0].products, found.products, rtol=1e-4, atol=1e-4)
+    norms = [encoder_layers(model)[0].after_out]
+    found = sums_at(model, norms, some, loss)[0]
+    assert [len(states) for states in found] == [int(batch["attention_mask"].sum()) for batch in some]
+    alone = {name: value[:1] for name, value in some[0].items()}
+    length = int(alone["attention_mask"].sum())
+    short = {name: value if name == "labels" else value[:, :length] for name, value in alone.items()}
+    torch.testing.assert_close(sums_at(model, norms, [short], loss)[0][0], found[0][:length], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fitting_a_whole_model_changes_nothing(family: str, classifier: Make, batches: Make) -> None:
+    model, some = classifier(family), batches(family)
+    before = all_answers(model, some)
+    layer = encoder_layers(model)[1]
+    sums, calls = sums_at(model, [layer.after_down], some, loss)[0], calls_of(model, layer.module, some, loss)
+    refit(layer.module, layer.down, layer.after_down, sums, calls)
+    torch.testing.assert_close(all_answers(model, some), before, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -105,11 +111,11 @@ def test_moments_leave_padding_out(family: str, classifier: Make, batches: Make)
 def test_refitting_lowers_the_error_on_other_rows(family: str, part: str, classifier: Make, batches: Make) -> None:
     model, some = classifier(family), batches(family)
     before = states(model, some[3:])
-    plain, fitted = copy.deepcopy(model), copy.deepcopy(model)
-    for made, refit in ((plain, False), (fitted, True)):
-        prune(made, Cut(**{part: 0.5}, refit=refit), some[:3], loss)
-    assert size(plain) == size(fitted)
-    far, near = ((states(made, some[3:]) - before).square().mean().item() for made in (plain, fitted))
+    plain, mended = copy.deepcopy(model), copy.deepcopy(model)
+    for made, again in ((plain, False), (mended, True)):
+        prune(made, Cut(**{part: 0.5}, refit=again), some[:3], loss)
+    assert size(plain) == size(mended)
+    far, near = ((states(made, some[3:]) - before).square().mean().item() for made in (plain, mended))
     assert near < far / 2
 
 
@@ -227,6 +233,8 @@ def test_by_named_layers_in_place(classifier: Make, batches: Make) -> None:
     model, some = classifier("distilbert"), batches("distilbert")
     keep_layers(model, [1])
     assert len(encoder_layers(model)) == 1 and model.config.n_layers == 1
-    narrow(model, [torch.arange(8)])
-    zero_heads(model, [[0, 3]])
+    narrow(encoder_layers(model)[0], torch.arange(8))
+    even_out(model, 8)
+    zero_heads(encoder_layers(model)[0], [0, 3])
+    assert model.config.hidden_dim == 8
     assert torch.isfinite(all_answers(model, some)).all()

@@ -49,9 +49,14 @@ class Tokens:
 
     def of(self, states: torch.Tensor) -> torch.Tensor:
         """[rows, length, width] -> [tokens, width]."""
-        if self.mask is None or self.mask.shape != states.shape[:2]:
-            return states.flatten(0, 1)
-        return states[self.mask.bool()]
+        return tokens_of(states, self.mask)
+
+
+def tokens_of(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """[rows, length, width] -> [tokens, width], padding left out where the mask is of these rows."""
+    if mask is None or mask.shape != states.shape[:2]:
+        return states.flatten(0, 1)
+    return states[mask.bool()]
 
 
 def passes(model: Any, batches: Sequence[Batch], loss: Loss) -> None:

@@ -21,13 +21,14 @@ from typing import Any, Literal
 
 import torch
 
-from tunesmith.compression.calibration import Loss
+from tunesmith.compression.calibration import Loss, as_it_answers
 from tunesmith.compression.importance import Kind, comparable, importance
 from tunesmith.compression.layers import effects, evenly, keep_layers, most_effect
-from tunesmith.compression.refit import Moments, moments, put, refitted
+from tunesmith.compression.refit import calls_of, refit, sums_at
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.encoder_layers import (
+    EncoderLayer,
     encoder_layers,
     head_places,
     keep_columns,
@@ -104,61 +105,78 @@ def prune(model: Any, cut: Cut, batches: Sequence[Batch], loss: Loss) -> Pruned:
     width = neurons if cut.feed_forward is None else count_of(cut.feed_forward, neurons, "feed_forward", step=STEP)
     if heads is not None or width < neurons:
         scores = importance(model, batches, loss, cut.importance)
-        if heads is not None:
-            given = moments(model, [layer.out for layer in layers], batches, loss) if cut.refit else None
-            on_one_scale = comparable(scores.heads) if cut.importance == "taylor" else scores.heads
-            zero_heads(model, chosen_heads(on_one_scale, heads), given)
-        if width < neurons:
-            given = moments(model, [layer.down for layer in layers], batches, loss) if cut.refit else None
-            narrow(model, [top(score, width) for score in scores.neurons], given)
+        on_one_scale = comparable(scores.heads) if cut.importance == "taylor" else scores.heads
+        _cut_layers(
+            model,
+            None if heads is None else chosen_heads(on_one_scale, heads),
+            [top(score, width) for score in scores.neurons] if width < neurons else None,
+            batches if cut.refit else (),
+            loss,
+        )
     after = sum(p.numel() for p in model.parameters())
     left = [len(living_heads(layer)) for layer in layers]
     return Pruned(kept, left, width, before, after, seen)
 
 
-def narrow(model: Any, kept: Sequence[torch.Tensor], given: Sequence[Moments] | None = None) -> None:
-    """Leave some neurons of each layer's feed-forward part.
+def _cut_layers(
+    model: Any,
+    heads: Sequence[Sequence[int]] | None,
+    neurons: Sequence[torch.Tensor] | None,
+    batches: Sequence[Batch],
+    loss: Loss,
+) -> None:
+    """Cut each layer, the lowest first, and fit it by the batches, if there are any."""
+    layers = encoder_layers(model)
+    norms = [norm for layer in layers for norm in (layer.after_out, layer.after_down)]
+    sums = sums_at(model, norms, batches, loss) if batches else []
+    calls = calls_of(model, layers[0].module, batches, loss) if batches else []
+    with as_it_answers(model), torch.no_grad():
+        for i, layer in enumerate(layers):
+            module = layer.module
+            if heads is not None:
+                zero_heads(layer, heads[i])
+                if calls:
+                    refit(module, layer.out, layer.after_out, sums[2 * i], calls, head_places(layer, heads[i]))
+            if neurons is not None:
+                narrow(layer, neurons[i])
+            if calls:
+                refit(module, layer.down, layer.after_down, sums[2 * i + 1], calls)
+            for call in calls:
+                call.states = call.through(module)
+    if neurons is not None:
+        even_out(model, len(neurons[0]))
+
+
+def narrow(layer: EncoderLayer, kept: torch.Tensor) -> None:
+    """Leave some neurons of a layer's feed-forward part.
 
     Args:
-        kept: of each layer, places of as many neurons, rising.
-        given: of what goes into each layer's ``down``, to fit it anew; None: it is cut.
+        kept: their places, rising.
     """
-    width = len(kept[0])
-    for i, (layer, places) in enumerate(zip(encoder_layers(model), kept, strict=True)):
-        fitted = refitted(layer.down, places, given[i]) if given is not None else None
-        keep_rows(layer.up, places)
-        keep_columns(layer.down, places)
-        if fitted is not None:
-            put(layer.down, *fitted)
-    for layer in encoder_layers(model, with_mean=True)[len(kept) :]:
-        keep_rows(layer.up, torch.arange(width))
-        keep_columns(layer.down, torch.arange(width))
+    keep_rows(layer.up, kept)
+    keep_columns(layer.down, kept)
+
+
+def even_out(model: Any, width: int) -> None:
+    """After all layers are narrowed: a mean layer and the configuration, too."""
+    for layer in encoder_layers(model, with_mean=True)[len(encoder_layers(model)) :]:
+        narrow(layer, torch.arange(width))
     setattr(model.config, width_key(model.config), width)
 
 
-def zero_heads(model: Any, kept: Sequence[Sequence[int]], given: Sequence[Moments] | None = None) -> None:
-    """Set all other heads to zero: their queries, keys, values, and their way out.
+def zero_heads(layer: EncoderLayer, kept: Sequence[int]) -> None:
+    """Set all other heads of a layer to zero: their queries, keys, values, and their way out.
 
     Args:
-        kept: of each layer, heads that stay.
-        given: of what goes into each layer's ``out``, to fit it anew; None: it is cut.
+        kept: heads that stay.
     """
-    for i, (layer, heads) in enumerate(zip(encoder_layers(model), kept, strict=True)):
-        if len(heads) == layer.heads:
-            continue
-        places = head_places(layer, sorted(heads))
-        weight, bias = layer.out.weight.detach().clone(), layer.out.bias.detach().clone()
-        if given is not None:
-            fitted, bias = refitted(layer.out, places, given[i])
-            weight[:, places] = fitted.to(weight)
-        gone = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
-        gone[places] = False
-        weight[:, gone] = 0
-        put(layer.out, weight, bias)
-        with torch.no_grad():
-            for linear in (layer.query, layer.key, layer.value):
-                linear.weight[gone] = 0
-                linear.bias[gone] = 0
+    gone = torch.ones(layer.out.in_features, dtype=torch.bool, device=layer.out.weight.device)
+    gone[head_places(layer, kept)] = False
+    with torch.no_grad():
+        layer.out.weight[:, gone] = 0
+        for linear in (layer.query, layer.key, layer.value):
+            linear.weight[gone] = 0
+            linear.bias[gone] = 0
 
 
 def top(scores: torch.Tensor, count: int) -> torch.Tensor:

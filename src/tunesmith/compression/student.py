@@ -18,7 +18,7 @@ from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import load_model
 from tunesmith.bundle.write import write_model
 from tunesmith.compression.layers import evenly, keep_layers
-from tunesmith.compression.prune import STEP, Count, count_of, named_layers, narrow, top
+from tunesmith.compression.prune import STEP, Count, count_of, even_out, named_layers, narrow, top
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.encoder_layers import encoder_layers
 from tunesmith.models.heads import mean
@@ -45,7 +45,9 @@ def student(teacher: Any, layers: int | Sequence[int], feed_forward: Count | Non
     if feed_forward is not None:
         own = encoder_layers(made)
         width = count_of(feed_forward, own[0].up.out_features, "feed_forward", step=STEP)
-        narrow(made, [top(reach(layer.up.weight, layer.down.weight), width) for layer in own])
+        for layer in own:
+            narrow(layer, top(reach(layer.up.weight, layer.down.weight), width))
+        even_out(made, width)
     return made
 
 

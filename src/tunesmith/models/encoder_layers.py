@@ -29,8 +29,10 @@ class EncoderLayer:
         attention: the module that counts its heads.
         query, key, value: [heads * size, width].
         out: of attention, [width, heads * size].
+        after_out: normalises what ``out`` gives and what attention read, added up.
         up: [neurons, width].
         down: [width, neurons].
+        after_down: the same after ``down``.
     """
 
     module: nn.Module
@@ -39,8 +41,10 @@ class EncoderLayer:
     key: nn.Linear
     value: nn.Linear
     out: nn.Linear
+    after_out: nn.Module
     up: nn.Linear
     down: nn.Linear
+    after_down: nn.Module
 
     @property
     def size(self) -> int:
@@ -115,7 +119,13 @@ def _like(old: torch.Tensor, values: torch.Tensor) -> nn.Parameter:
 
 def _parts(layer: Any) -> EncoderLayer:
     if hasattr(layer, "ffn"):
-        own = layer.attention
-        return EncoderLayer(layer, own, own.q_lin, own.k_lin, own.v_lin, own.out_lin, layer.ffn.lin1, layer.ffn.lin2)
-    own, out = layer.attention.self, layer.attention.output.dense
-    return EncoderLayer(layer, own, own.query, own.key, own.value, out, layer.intermediate.dense, layer.output.dense)
+        own, wide = layer.attention, layer.ffn
+        return EncoderLayer(
+            layer, own, own.q_lin, own.k_lin, own.v_lin, own.out_lin, layer.sa_layer_norm, wide.lin1, wide.lin2,
+            layer.output_layer_norm,
+        )  # fmt: skip
+    own, out = layer.attention.self, layer.attention.output
+    return EncoderLayer(
+        layer, own, own.query, own.key, own.value, out.dense, out.LayerNorm, layer.intermediate.dense,
+        layer.output.dense, layer.output.LayerNorm,
+    )  # fmt: skip
