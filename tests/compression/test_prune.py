@@ -107,7 +107,7 @@ def test_fitting_a_whole_model_changes_nothing(family: str, classifier: Make, ba
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("part", ["feed_forward", "heads"])
+@pytest.mark.parametrize("part", ["feed_forward", "heads", "layers"])
 def test_refitting_lowers_the_error_on_other_rows(family: str, part: str, classifier: Make, batches: Make) -> None:
     model, some = classifier(family), batches(family)
     before = states(model, some[3:])
@@ -202,6 +202,14 @@ def test_useless_parts_are_found(classifier: Make, batches: Make) -> None:
     pruned = prune(model, Cut(feed_forward=32, heads=8, refit=False), some, loss)
     assert pruned.heads == [2, 2, 2, 2]
     torch.testing.assert_close(all_answers(model, some), before)
+
+
+def test_everything_still_learns_after_the_cut(classifier: Make, batches: Make) -> None:
+    model, some = classifier("bert"), batches("bert")
+    model.base_model.embeddings.requires_grad_(False)
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    prune(model, Cut(layers=3, feed_forward=0.5, heads=6), some, loss)
+    assert frozen == {name for name, p in model.named_parameters() if not p.requires_grad}
 
 
 def test_which_layers() -> None:

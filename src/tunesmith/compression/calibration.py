@@ -18,14 +18,15 @@ Hooks = Iterable[Any]
 @contextmanager
 def as_it_answers(model: Any) -> Iterator[None]:
     """Without dropout and without gradients for the weights; as before on leaving."""
-    training, wanted = model.training, [p for p in model.parameters() if p.requires_grad]
+    training = model.training
+    wanted = {name for name, p in model.named_parameters() if p.requires_grad}  # by name: weights may be cut meanwhile
     model.eval().requires_grad_(False)
     try:
         yield
     finally:
         model.train(training)
-        for parameter in wanted:
-            parameter.requires_grad_(True)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in wanted)
 
 
 @contextmanager

@@ -9,6 +9,10 @@ What a folder of transformers can hold decides what is cut:
   everywhere, and stays zero in training: a head whose values and whose way out are both zero gets no gradient. A
   runtime takes them out after loading (``models/zeros.py``), and is as quick as if they had never been.
 
+With ``refit`` every layer that stays is fitted to what the whole model gave (``refit.py``). Where layers above it go,
+it takes the normalisation of the last of them and is fitted to its sums, so that the next one that stays reads nearly
+what it has always read.
+
 A layer that stands for mean pooling (``models/heads/mean.py``) is neither counted nor changed; its feed-forward part,
 zero anyway, gets the width of the others. All functions change the model in place.
 """
@@ -97,7 +101,16 @@ def prune(model: Any, cut: Cut, batches: Sequence[Batch], loss: Loss) -> Pruned:
     """
     before = sum(p.numel() for p in model.parameters())
     kept, seen = _layers(model, cut, batches, loss)
-    keep_layers(model, kept)
+    ends = stretches(kept, len(encoder_layers(model)))
+    sums = _sums(model, kept, ends, batches, loss) if cut.refit else []
+    shorter = len(kept) < len(encoder_layers(model))
+    if shorter:
+        after = [layer.after_down for layer in encoder_layers(model)]
+        keep_layers(model, kept)
+        if cut.refit:
+            for layer, end in zip(encoder_layers(model), ends, strict=True):
+                layer.after_down.load_state_dict(after[end].state_dict())
+            _cut_layers(model, None, None, sums, batches, loss)
     layers = encoder_layers(model)
     everything = sum(layer.heads for layer in layers)
     heads = None if cut.heads is None else count_of(cut.heads, everything, "heads", least=len(layers))
@@ -106,30 +119,42 @@ def prune(model: Any, cut: Cut, batches: Sequence[Batch], loss: Loss) -> Pruned:
     if heads is not None or width < neurons:
         scores = importance(model, batches, loss, cut.importance)
         on_one_scale = comparable(scores.heads) if cut.importance == "taylor" else scores.heads
-        _cut_layers(
-            model,
-            None if heads is None else chosen_heads(on_one_scale, heads),
-            [top(score, width) for score in scores.neurons] if width < neurons else None,
-            batches if cut.refit else (),
-            loss,
-        )
-    after = sum(p.numel() for p in model.parameters())
+        best = None if heads is None else chosen_heads(on_one_scale, heads)
+        places = [top(score, width) for score in scores.neurons] if width < neurons else None
+        _cut_layers(model, best, places, sums, batches, loss)
     left = [len(living_heads(layer)) for layer in layers]
-    return Pruned(kept, left, width, before, after, seen)
+    return Pruned(kept, left, width, before, sum(p.numel() for p in model.parameters()), seen)
+
+
+def stretches(kept: Sequence[int], total: int) -> list[int]:
+    """The last layer that each kept one stands for: what it gives is what the next kept one has always read.
+
+    >>> stretches([0, 2, 5], 8)
+    [1, 4, 7]
+    """
+    return [*(following - 1 for following in kept[1:]), total - 1]
+
+
+def _sums(
+    model: Any, kept: Sequence[int], ends: Sequence[int], batches: Sequence[Batch], loss: Loss
+) -> list[list[torch.Tensor]]:
+    """Of the whole model, two a kept layer: after its attention, and after the last layer that it stands for."""
+    layers = encoder_layers(model)
+    norms = [norm for k, end in zip(kept, ends, strict=True) for norm in (layers[k].after_out, layers[end].after_down)]
+    return sums_at(model, norms, batches, loss)
 
 
 def _cut_layers(
     model: Any,
     heads: Sequence[Sequence[int]] | None,
     neurons: Sequence[torch.Tensor] | None,
+    sums: Sequence[Sequence[torch.Tensor]],
     batches: Sequence[Batch],
     loss: Loss,
 ) -> None:
-    """Cut each layer, the lowest first, and fit it by the batches, if there are any."""
+    """Cut each layer, the lowest first, and fit it to the sums, if there are any."""
     layers = encoder_layers(model)
-    norms = [norm for layer in layers for norm in (layer.after_out, layer.after_down)]
-    sums = sums_at(model, norms, batches, loss) if batches else []
-    calls = calls_of(model, layers[0].module, batches, loss) if batches else []
+    calls = calls_of(model, layers[0].module, batches, loss) if sums else []
     with as_it_answers(model), torch.no_grad():
         for i, layer in enumerate(layers):
             module = layer.module

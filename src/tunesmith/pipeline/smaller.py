@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 AGAIN = "Name the data file that the bundle was tuned on: data.path=FILE"
 CALIBRATION = 256
 """Training rows by which parts are chosen and fitted."""
+TOKENS = 16_384
+"""Of these rows at most: what every layer gives for them is held in memory."""
 BATCH = 16
 TEACHER_WEIGHT = 0.7
 """Of the parent's answers in the recovery, against the labels."""
@@ -261,7 +263,9 @@ class _SmallerRun(Run):
         rows, count = self.plan.data.train, self.wanted.calibration
         some: list[Row] = random.Random(self.plan.recipe.training.seed).sample(rows, min(count, len(rows)))
         features = self.task.sample(self._encoded(some))
-        groups = batches_by_length([len(f["input_ids"]) for f in features], BATCH, 16384)
+        lengths = np.asarray([len(feature["input_ids"]) for feature in features])
+        enough = max(1, int((lengths.cumsum() <= TOKENS).sum()))
+        groups = batches_by_length(lengths[:enough].tolist(), BATCH, TOKENS)
         device = self.plan.machine.device
         return [
             send_to_device(self.task.collate([features[i] for i in group], self.processor), device) for group in groups
