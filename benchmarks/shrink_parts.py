@@ -69,7 +69,8 @@ def pruning(name: str, texts: list[str]) -> None:
 
     def loss(some: Any, batch: Any) -> torch.Tensor:
         """There is no head: any smooth function of the first token's vector tells what hangs on what."""
-        return (some(**batch).last_hidden_state[:, 0].square() * scale).sum(-1).mean()
+        made: torch.Tensor = (some(**batch).last_hidden_state[:, 0].square() * scale).sum(-1).mean()
+        return made
 
     def vectors(some: Any) -> torch.Tensor:
         with torch.no_grad():

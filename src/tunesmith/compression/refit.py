@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunesmith.compression.calibration import Loss, Tokens, as_it_answers, hooked, tokens_of
+from tunesmith.compression.calibration import Loss, Tokens, as_it_answers, hooked, passes, tokens_of
 from tunesmith.core.contracts import Batch
 
 RIDGE = 0.01
@@ -87,9 +87,8 @@ def sums_at(model: Any, norms: Sequence[nn.Module], batches: Sequence[Batch], lo
         return lambda module, inputs: into.append(tokens.of(inputs[0]).float().cpu())
 
     hooks = [norm.register_forward_pre_hook(read(into)) for norm, into in zip(norms, found, strict=True)]
-    with as_it_answers(model), hooked([tokens.hook, *hooks]), torch.no_grad():
-        for batch in batches:
-            loss(model, batch)
+    with as_it_answers(model), hooked([tokens.hook, *hooks]):
+        passes(model, batches, loss)
     return found
 
 
@@ -126,9 +125,8 @@ def calls_of(model: Any, layer: nn.Module, batches: Sequence[Batch], loss: Loss)
         found.append(Call(states, (tuple(args[1:]), rest), tokens.mask))
 
     hooks = [tokens.hook, layer.register_forward_pre_hook(read, with_kwargs=True)]
-    with as_it_answers(model), hooked(hooks), torch.no_grad():
-        for batch in batches:
-            loss(model, batch)
+    with as_it_answers(model), hooked(hooks):
+        passes(model, batches, loss)
     return found
 
 
