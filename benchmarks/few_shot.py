@@ -5,11 +5,12 @@
 
 Both take turns, each in a process of its own. setfit asks for packages that we do not: give the interpreter of a
 virtual environment that has it (1.2.0 runs beside our transformers); without, it is left out. Seconds are those of
-training, head included, and not of loading, measuring or saving.
+training, head included, and not of loading, measuring or saving. A run that was made is not made again.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import subprocess
@@ -94,8 +95,10 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", default=[*METHODS, "setfit"], choices=[*METHODS, "setfit"])
     parser.add_argument("--setfit-python", default=sys.executable, help="an interpreter that has setfit")
     parser.add_argument("--test-rows", type=int, help="drawn by the seed 13, the same for all (default: all)")
+    parser.add_argument("--classes", type=int, help="the first so many by name (default: all)")
     given = harness.parse(parser)
-    base: dict[str, Any] = {"data": str(given.data), "each": given.each, "classes": None, "test_rows": given.test_rows}
+    base: dict[str, Any] = {"data": str(given.data), "each": given.each, "classes": given.classes}
+    base["test_rows"] = given.test_rows
     base |= {"overrides": [], "setfit": {"num_iterations": 20}}
     if given.quick:
         given.seeds, given.sets = [1], given.sets[:1]
@@ -103,16 +106,20 @@ def main() -> None:
     if "setfit" in given.contenders and not _has_setfit(given.setfit_python):
         print("setfit is not installed there, and is left out: see --setfit-python", file=sys.stderr)
         given.contenders.remove("setfit")
-    run, runs = harness.context(), []
+    path = given.results / "few_shot.json"
+    run = harness.context()
+    runs: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else []
     for name in given.sets:
         encoder = _encoder(SETS[name])
         for seed in given.seeds:
             for contender in given.contenders:
                 job = {**base, "set": name, "seed": seed, "contender": contender, "encoder": encoder}
+                if any(_shown(job).items() <= done.items() for done in runs):
+                    continue
                 python = given.setfit_python if contender == "setfit" else sys.executable
                 runs.append({**_shown(job), **harness.child(__file__, job, python=python)})
-    lines = [*harness.context_lines(run), "", *page(runs), *harness.busy_note(runs)]
-    harness.write(given.results, "few_shot", f"{given.each} labels a class", lines, {**run, "runs": runs})
+                lines = [*harness.context_lines(run), "", *page(runs), *harness.busy_note(runs)]
+                harness.write(given.results, "few_shot", f"{given.each} labels a class", lines, {**run, "runs": runs})
 
 
 def page(runs: list[dict[str, Any]]) -> list[str]:
@@ -122,13 +129,14 @@ def page(runs: list[dict[str, Any]]) -> list[str]:
         accuracies = [run["accuracy"] for run in own]
         spread = statistics.stdev(accuracies) if len(own) > 1 else 0.0
         seconds = statistics.median(run["seconds"] for run in own)
-        rows.append([key[0], key[1], f"{statistics.mean(accuracies):.3f} ± {spread:.3f}", f"{seconds:.1f}", len(own)])
+        about = f"{key[0]}, {own[0]['classes']} classes" if own[0]["classes"] else key[0]
+        rows.append([about, key[1], f"{statistics.mean(accuracies):.3f} ± {spread:.3f}", f"{seconds:.1f}", len(own)])
     header = ["set", "contender", "accuracy, mean ± deviation over seeds", "seconds of training, median", "seeds"]
     return harness.table(header, rows)
 
 
 def _shown(job: dict[str, Any]) -> dict[str, Any]:
-    return {key: job[key] for key in ("set", "contender", "seed", "each")}
+    return {key: job[key] for key in ("set", "contender", "seed", "each", "classes", "test_rows")}
 
 
 def _encoder(name: str) -> str:

@@ -48,34 +48,48 @@ def members_of(bundles: Sequence[str | Path], what: str, same: Same, hint: str) 
     if first.manifest.task.name == "mixture":
         raise RecipeError(f"No {what} is made of mixtures: their parts have heads of their own.", hint)
     for member in members:
-        if not (member.path / WEIGHTS).is_file():
-            raise BundleError(
-                f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",
-                "Take bundles whose method is merged: full, freeze, head, lora ...",
-            )
+        refuse_apart(member)
         for words, of in same.items():
             if of(member) != of(first):
                 raise BundleError(f"{member.path} and {first.path} differ in their {words}.", hint)
     return members
 
 
+def refuse_apart(member: Bundle) -> None:
+    """Raise ``BundleError`` unless the bundle's model is one plain folder."""
+    if not (member.path / WEIGHTS).is_file():
+        raise BundleError(
+            f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",
+            "Take bundles whose method is merged: full, freeze, head, lora ...",
+        )
+
+
 def planned(
-    members: Sequence[Bundle], overrides: Sequence[str], what: str, hint: str, *, chosen: bool, replace: bool
+    members: Sequence[Bundle],
+    overrides: Sequence[str],
+    what: str,
+    hint: str,
+    *,
+    chosen: bool,
+    replace: bool,
+    training: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The first member's plan for what is made of all, where nothing is trained.
+    """The first member's plan for what is made of all.
 
     Args:
         overrides: of the recipe: ``bundle=out/soup``, ``data.path=FILE`` where the file has moved.
         chosen: whether validation rows are needed, to choose on.
+        training: what the recipe's training block has instead of the first member's; None: nothing is trained.
 
     Raises:
         TunesmithError: the data cannot be read again, or are not what the members were tuned on.
     """
     first = members[0]
     values = {**first.manifest.recipe, "model": {**first.manifest.recipe["model"], "name": str(first.path)}}
+    values = {**values, "training": {**values["training"], "strategies": [], **(training or {})}}
     recipe = Recipe.parse({**values, "bundle": str(_free(first.path, what))}, overrides)
-    training = recipe.training.model_copy(update={"strategies": []})
-    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": training}), replace=replace)
+    block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
+    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace)
     _of_the_same_rows(members, made, hint)
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Plan:
     max_length: int
     parent: str | None = None
     """The seal of the bundle that is learned on from, if one is."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What a verb does beside the recipe, as JSON values: another one is another run."""
     features: Path | None = None
     """Where the vectors of a frozen backbone are kept; None: in the user's cache."""
 
@@ -49,7 +51,8 @@ class Plan:
         recipe = self.recipe.model_dump(
             exclude={"bundle": True, "training": {"trackers", "threads"}, "evaluation": {"gate"}}
         )
-        return {"recipe": recipe, "data": self.data.fingerprints, "model": self.reference.content_hash}
+        beside = {"beside": self.beside} if self.beside else {}
+        return {"recipe": recipe, "data": self.data.fingerprints, "model": self.reference.content_hash, **beside}
 
 
 def as_recipe(data: Any, overrides: Iterable[str] = (), blocks: Mapping[str, Any] | None = None) -> Recipe:
@@ -146,6 +149,7 @@ def _task_block(recipe: Recipe, data: Prepared, decided_data: DataBlock) -> Plug
             f"task is {recipe.task.name}, and data.parts asks for several tasks.",
             "Give each part its own: data.parts.NAME.task=TASK.",
         )
+    options.pop("parts", None)  # of a recipe that was decided before, they are the same
     return PluginBlock(
         name=data.task, parts={name: part.task.model_dump() for name, part in decided_data.parts.items()}, **options
     )

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES
+from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, WEIGHTS
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -46,9 +46,12 @@ class TorchRuntime:
         """The model of a bundle, on the best device of this machine unless told otherwise."""
         from tunesmith.core.runtime import resolve
         from tunesmith.models.heads import mean
+        from tunesmith.models.zeros import leave_out_zeros
 
         model = load_model(bundle).eval()
         mean.shorten(model)
+        if (bundle.path / WEIGHTS).is_file():
+            leave_out_zeros(model)
         return cls(model, resolve(device, precision).device, precision)
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
