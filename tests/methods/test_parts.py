@@ -128,7 +128,7 @@ def test_lora_plus_gives_b_a_rate_of_its_own(model: Callable[..., Any], task: An
     rate = {id(p): group["lr"] for group in groups for p in group["params"]}  # type: ignore[attr-defined]
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
-            assert rate[id(parameter)] == pytest.approx(16e-3 if "lora_B" in name else 1e-3)
+            assert rate[id(parameter)] == pytest.approx(4e-3 if "lora_B" in name else 0.25e-3)
 
 
 def test_gradual_unfreezing_thaws_from_the_top(model: Callable[..., Any], task: Any) -> None:

@@ -19,17 +19,22 @@ CHANGES_BASE = ("pissa", "olora")
 """Starts that move a part of the base's weights into the update: without them the update means nothing."""
 
 
+RSLORA_ALPHA = 8.0
+START_RATE = 0.1
+
+
 class Lora(PeftMethod):
     """Each chosen layer learns ``W + scale B A``; the head is trained whole.
 
     Args:
         rank: of the update.
-        alpha: ``scale`` is ``alpha / rank``; None: twice the rank.
+        alpha: ``scale`` is ``alpha / rank``; None: twice the rank, and with ``rslora`` 8, the same at rank 16.
         dropout: on what goes into the update.
         targets: "all" linear layers of the backbone, or the attention's "queries-values".
         rslora: ``scale`` is ``alpha / sqrt(rank)``, which holds for large ranks (Kalajdzievski 2023, eq. 3).
         dora: length and direction of each column apart, ``m (W + BA) / ||W + BA||`` (Liu et al. 2024, eq. 5).
-        b_rate: ``B`` learns so many times faster than ``A`` (LoRA+, Hayou et al. 2024, who use 16).
+        b_rate: ``B`` learns so many times faster than ``A`` (LoRA+, Hayou et al. 2024, who use 16). The learning rate
+            is then the geometric mean of both.
         start: what the update begins with. "zero": B is zero, A uniform; "gaussian": A gaussian; "pissa": the largest
             singular values of W (Meng et al. 2024); "olora": an orthonormal base of W (Büyükakyüz 2024).
     """
@@ -59,7 +64,7 @@ class Lora(PeftMethod):
         names = linear_layers(model)
         return peft.LoraConfig(
             r=self.rank,
-            lora_alpha=self.alpha or 2 * self.rank,
+            lora_alpha=self.alpha or (RSLORA_ALPHA if self.rslora else 2 * self.rank),
             lora_dropout=self.dropout,
             target_modules=names if self.targets == "all" else queries_and_values(model, names),
             use_rslora=self.rslora,
@@ -76,8 +81,9 @@ class Lora(PeftMethod):
         return super().fits(task, config)
 
     def rates(self) -> Mapping[str, float]:
-        """LoRA+'s."""
-        return {"lora_B": self.b_rate} if self.b_rate != 1 else {}
+        """LoRA+'s; and less for a start from the base's own weights, which are no small numbers."""
+        apart = {"lora_A": self.b_rate**-0.5, "lora_B": self.b_rate**0.5} if self.b_rate != 1 else {}
+        return {**apart, **({"lora_": START_RATE} if self.start in CHANGES_BASE else {})}
 
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
         """As all methods of peft, but for starts that change the base: there only the merged model is right."""

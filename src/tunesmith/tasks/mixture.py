@@ -60,7 +60,7 @@ class Mixture(Task):
     def __init__(
         self,
         parts: dict[str, str | dict[str, Any]] | None = None,
-        temperature: Annotated[float, Field(ge=1)] = 1.0,
+        temperature: Annotated[float, Field(ge=1)] = 2.0,
         weights: dict[str, Annotated[float, Field(gt=0)]] | None = None,
     ) -> None:
         # By name, as transformers writes a config's keys: a reloaded model has its heads in this order.
