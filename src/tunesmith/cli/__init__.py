@@ -82,7 +82,8 @@ VERBS: dict[str, Verb] = {
         (
             "tunesmith shrink out/reviews",
             "tunesmith shrink out/reviews --to int8 --max-loss 0.01 bundle=out/reviews-int8",
-            "tunesmith shrink out/reviews --target size --json",
+            "tunesmith shrink out/reviews --cut layers=3 --cut layers=3,feed_forward=0.5 --target size --max-loss 0.02",
+            "tunesmith shrink out/reviews --to torch --cut vocabulary=zh+en --json",
         ),
     ),
     "evaluate": Verb(

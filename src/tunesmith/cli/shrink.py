@@ -15,6 +15,9 @@ def shrink(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The folder that tune wrote.")],
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="A form (tunesmith plugins forms); auto tries all.")] = "auto",
+    cut: Annotated[
+        list[str] | None, typer.Option("--cut", help="Make the model smaller, too: layers=3,feed_forward=0.5")
+    ] = None,
     max_loss: Annotated[
         float, typer.Option("--max-loss", min=0, help="Of the first metric; more does not ship.")
     ] = 0.01,
@@ -34,6 +37,9 @@ def shrink(
 
     The data file of the bundle is read again. Validation rows choose among the forms; the pick is then held to its
     parent on the test rows: the metric may lose --max-loss at most. What does not hold is not written.
+
+    --cut takes layers, feed_forward, heads (a count or a share), vocabulary (zh+en) and recover (epochs of training by
+    the parent's answers), comma-separated; give it several times to try several. --to torch stops after one cut.
     """
     from tunesmith.core.runtime import calm_threads
 
@@ -42,9 +48,15 @@ def shrink(
     from tunesmith.pipeline.shrink import shrink as shrunk
 
     begun = time.monotonic()
-    options = ShrinkOptions(to, max_loss, target, min_agreement, keep_weights)  # type: ignore[arg-type]
+    options = ShrinkOptions(to, cut or [], max_loss, target, min_agreement, keep_weights)  # type: ignore[arg-type]
     made = shrunk(bundle, overrides or [], options, overwrite=replace)
     report = made.report
+    if to == "torch":
+        from tunesmith.cli.tune import _page as tuned
+        from tunesmith.cli.tune import outcome
+
+        emit({**outcome(made, time.monotonic() - begun), "smaller": report["smaller"]}, json, tuned)
+        return
     emit(
         {
             "bundle": str(made.path),

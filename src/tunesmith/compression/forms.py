@@ -11,9 +11,10 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tunesmith.bundle.layout import GRAPH, OPENVINO_GRAPH, RuntimeRecord
+from tunesmith.bundle.runtimes.openvino import WEIGHTS_SUFFIX
 from tunesmith.core.contracts import Batch
 from tunesmith.core.extras import need
 from tunesmith.core.runtime import cpu_flags
@@ -138,7 +139,7 @@ class OpenVinoBf16(Form):
         """Convert; weights are kept in fp16, which holds all that bf16 does in their range."""
         import openvino
 
-        openvino.save_model(openvino.Core().read_model(str(graph)), _made(folder / self.file), compress_to_fp16=True)
+        _saved(openvino.Core().read_model(str(graph)), folder / self.file, halves=True)
 
 
 class OpenVinoInt8(Form):
@@ -153,11 +154,17 @@ class OpenVinoInt8(Form):
 
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
         """Calibrate on ``batches``."""
-        import openvino
-
         from tunesmith.compression.openvino_int8 import calibrated
 
-        openvino.save_model(calibrated(graph, batches), _made(folder / self.file), compress_to_fp16=False)
+        _saved(calibrated(graph, batches), folder / self.file, halves=False)
+
+
+def _saved(model: Any, target: Path, *, halves: bool) -> None:
+    """OpenVINO's pair of files; its weights' own suffix, .bin, is one of those that may hold a pickle."""
+    import openvino
+
+    openvino.save_model(model, _made(target), compress_to_fp16=halves)
+    target.with_suffix(".bin").rename(target.with_suffix(WEIGHTS_SUFFIX))
 
 
 def _copied(graph: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Target = Literal["latency", "throughput", "size"]
@@ -36,8 +36,8 @@ class Candidate:
     """Seconds for a batch of one row."""
     many: float
     """Seconds for a batch of 32 rows."""
-    parts: dict[str, Any] = field(default_factory=dict)
-    """What it is made of."""
+    cut: str = ""
+    """What was cut off before."""
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""

@@ -17,6 +17,7 @@ from tunesmith.evaluation.plots.heatmap import heatmap
 from tunesmith.evaluation.plots.importance import importance_plot
 from tunesmith.evaluation.plots.ladder import ladder_plot
 from tunesmith.evaluation.plots.reliability import reliability_plot
+from tunesmith.evaluation.plots.tradeoff import tradeoff_plot
 
 TEMPLATE = "report.html.jinja"
 
@@ -54,6 +55,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
     """SVG by name, marked safe: everything in it was escaped where it was written."""
     history, primary = report["history"], report["primary"]
     confusion, calibration = report["confusion"], report["calibration"]
+    shrunk = report.get("shrink")
     drawn = {
         "ladder": ladder_plot(report["ladder"]["rows"], report["ladder"]["metric"]),
         "loss": curves(
@@ -63,6 +65,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
         "validation": curves({f"validation {primary}": series(history, f"validation/{primary}")}, "Validation"),
         "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
         "reliability": reliability_plot(calibration["bins"]) if calibration else "",
+        "tradeoff": tradeoff_plot(shrunk["candidates"], shrunk["metric"], shrunk["picked"]) if shrunk else "",
         "importance": importance_plot((report.get("search") or {}).get("importance", {})),
     }
     safe = need("markupsafe", extra="train", purpose="report.html").Markup

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tunesmith.bundle.card import model_card
-from tunesmith.bundle.environment import environment
-from tunesmith.bundle.layout import CARD, ENVIRONMENT, MEMBERS, RECIPE, REPORT, REPORT_PAGE, Manifest
-from tunesmith.bundle.parity import TOLERANCE, largest_gap, prove_reload, same_answer
-from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.parity import largest_gap
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.bundle.rows import inputs_only
-from tunesmith.bundle.runtimes.torch import TorchRuntime, load_model
-from tunesmith.bundle.write import write_bundle
 from tunesmith.compression import FORMS
+from tunesmith.compression.cuts import CutSpec, parsed
 from tunesmith.compression.forms import Form
-from tunesmith.compression.latency import medians
 from tunesmith.compression.pick import TARGETS, Candidate, Target, allowed, words
-from tunesmith.compression.record import asked_of
-from tunesmith.core.artefacts import Figure, Parity
-from tunesmith.core.contracts import Batch, Prediction, Row, Runtime
-from tunesmith.core.errors import BundleError, ExtraMissing, RecipeError, TunesmithError, did_you_mean
-from tunesmith.core.registry import family
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.contracts import Row
+from tunesmith.core.errors import ExtraMissing, RecipeError, TunesmithError, did_you_mean
 from tunesmith.evaluation.forgetting import before_and_after, forgotten
-from tunesmith.evaluation.html import render
-from tunesmith.evaluation.report import build_report
-from tunesmith.evaluation.words import number, signed
-from tunesmith.models.heads import mean
-from tunesmith.pipeline.members import as_figure, planned, worth
+from tunesmith.evaluation.words import number
+from tunesmith.pipeline.members import as_figure, planned, refuse_apart, worth
 from tunesmith.pipeline.plan import Plan
-from tunesmith.pipeline.save import proof_rows
+from tunesmith.pipeline.shrink_sides import SINGLE, TOGETHER, Answers, Side, Source, agreement, in_torch, seconds
+from tunesmith.pipeline.shrink_write import report_of, written
 
-AUTO = "auto"
+AUTO, TORCH = "auto", "torch"
 AGAIN = "Shrink a bundle whose data file is still there, or name where it is now: data.path=FILE"
-CALIBRATION = 256
-"""Training rows that set the scales of activations."""
 CHOOSING = 1000
 """Validation rows that choose, at most."""
 EXACT = 1e-3
-"""Of a logit, from a form that only computes in another order."""
+"""How far a number may move in a form that only computes in another order."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,8 @@ class ShrinkOptions:
     """What is asked.
 
     Args:
-        to: a form's name; "auto" tries all that this machine has and takes the best.
+        to: a form's name; "auto" tries all that this machine has and takes the best; "torch" only cuts.
+        cuts: ways to make the model itself smaller, ``layers=3,feed_forward=0.5``; "auto" tries each, and none.
         max_loss: of the task's first metric, on rows that nothing was chosen on; more does not ship.
         target: what the best is.
         least_agreement: share of rows that must be answered as before.
@@ -63,27 +49,11 @@ class ShrinkOptions:
     """
 
     to: str = AUTO
+    cuts: Sequence[str] = ()
     max_loss: float = 0.01
     target: Target = "latency"
     least_agreement: float = 0.9
     keep_weights: bool = False
-
-
-@dataclass
-class Side:
-    """Answers of a model to some rows."""
-
-    arrays: list[np.ndarray]
-    predictions: list[Prediction]
-
-
-@dataclass
-class Made:
-    """A candidate's files and what computes them."""
-
-    form: Form
-    folder: Path
-    runtime: Runtime
 
 
 def shrink(
@@ -91,26 +61,36 @@ def shrink(
 ) -> Bundle:
     """Write a smaller bundle beside the parent.
 
+    A run that died goes on with the models that it has cut.
+
     Args:
         overrides: of the recipe: ``bundle=out/small``, ``data.path=FILE`` where the file has moved.
         overwrite: write over a bundle of the same name.
 
     Raises:
-        TunesmithError: the data cannot be read again, a package is missing, no candidate holds, or the pick loses
-            more on the test rows than is allowed; nothing is written then.
+        TunesmithError: the data cannot be read again, a package is missing, no candidate holds, or all lose more on
+            the test rows than is allowed; nothing is written then.
     """
     asked = options or ShrinkOptions()
-    _check(asked)
+    cuts = {text: parsed(text) for text in asked.cuts}
+    forms, left_out = _forms(asked, cuts)
     parent = read_bundle(bundle)
     if parent.manifest.runtime.form:
         raise RecipeError(
             f"{parent.path} is shrunk already, to {parent.manifest.runtime.form}.", "Shrink the bundle it came from."
         )
-    forms, left_out = _forms(asked.to)
-    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=asked.to == AUTO, replace=overwrite)
+    refuse_apart(parent)
+    if asked.to == TORCH:
+        (cut,) = cuts.values()
+        return _cut(parent, list(overrides), cut, overwrite=overwrite)
+    chosen = len(forms) > 1 or len(cuts) > 1
+    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
     plan.task = parent.task
-    with tempfile.TemporaryDirectory(prefix=f".{plan.bundle.name}.shrink-", dir=plan.bundle.parent) as work:
-        return _Shrinking(parent, plan, asked, Path(work), left_out).go(forms, overwrite)
+    work = plan.bundle.parent / f".{plan.bundle.name}.shrink"
+    work.mkdir(exist_ok=True)
+    made = _Shrinking(parent, plan, asked, work, left_out).go(forms, cuts, list(overrides), overwrite)
+    shutil.rmtree(work, ignore_errors=True)
+    return made
 
 
 class _Shrinking:
@@ -121,207 +101,143 @@ class _Shrinking:
     ) -> None:
         self.parent, self.plan, self.asked, self.work = parent, plan, asked, work
         self.left_out = dict(left_out)
-        self.model = load_model(parent).cpu().eval()
-        mean.shorten(self.model)
-        self.torch = TorchRuntime(self.model)
+        # Rows that choose; where nothing is chosen there may be none, and training rows show the speed.
+        self.choosing: Sequence[Row] = (plan.data.validation or plan.data.train)[:CHOOSING]
 
-    def go(self, forms: Sequence[Form], overwrite: bool) -> Bundle:
-        """Export, make, measure, pick, prove, write."""
+    def go(self, forms: Sequence[Form], cuts: Mapping[str, CutSpec], overrides: list[str], overwrite: bool) -> Bundle:
+        """Cut, export, make, measure, pick, prove, write."""
         begun = time.monotonic()
+        self._stage("cut")
+        sources = self._sources(cuts, overrides)
+        original = sources[0].side
         self._stage("export")
-        graph, batches = self._graph()
-        self._stage("shrink")
-        made = self._made(forms, graph, batches)
+        # The parent is always measured; its own forms only where they may be picked.
+        shrunk = sources if self.asked.to == AUTO or not cuts else sources[1:]
+        sides = [side for source in shrunk for side in self._made(source, forms)]
         self._stage("measure")
-        parent, candidates = self._measured(made)
-        ranked = allowed(candidates, self.asked.max_loss, self.asked.target)
+        sides += [source.side for source in sources[1:]]
+        measured = self._measured([original, *sides])
+        named = {side.name: side for side in sides if side.form is not None}
+        if not named:
+            why = "; ".join(f"{name}: {told}" for name, told in self.left_out.items())
+            raise TunesmithError(f"No form could be made: {why}.", "Look into what is missing, or keep the bundle.")
+        ranked = allowed([measured[name] for name in named], self.asked.max_loss, self.asked.target)
         if not ranked:
-            best = min(candidates, key=lambda c: c.loss)
+            best = min((measured[name] for name in named), key=lambda c: c.loss)
             raise TunesmithError(
                 f"No form keeps to --max-loss {self.asked.max_loss:g}: the truest, {best.name}, loses {best.loss:.4f} "
-                f"of {self.plan.task.metrics[0]} on {len(self._choosing)} rows.",
-                "Allow more with --max-loss, or give more validation rows.",
+                f"of {self.plan.task.metrics[0]} on {len(self.choosing)} rows.",
+                "Allow more with --max-loss, cut off less, or train longer after it (recover=2 in --cut).",
             )
-        told = [words(ranked[0], parent, self.asked.max_loss, self.asked.target)]
-        before = self._answers(self.torch, self.plan.data.test)
+        before = original.answers(self.plan.data.test, self._progress)
+        told: list[str] = []
         for candidate in ranked:
             self._stage("prove")
-            parity, after = self._proven(made[candidate.name], before)
+            picked = named[candidate.name]
+            parity, after = self._proven(picked, before, sources)
             if parity.passed:
                 break
             told.append(f"{candidate.name} does not hold on the test rows: {_why(parity)}.")
         else:
             raise TunesmithError(
-                f"Nothing ships: {' '.join(told[1:])}",
-                "Allow more with --max-loss or --min-agreement, or keep the bundle.",
+                f"Nothing ships: {' '.join(told)}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
             )
-        if candidate is not ranked[0]:
-            told.append(words(candidate, parent, self.asked.max_loss, self.asked.target))
-        report = self._report(before, after, parity, told, candidate, [parent, *candidates], time.monotonic() - begun)
-        return self._written(made[candidate.name], report, parity, overwrite)
+        told = [words(candidate, measured[original.name], self.asked.max_loss, self.asked.target), *told]
+        facts = {
+            "parent": {"path": str(self.parent.path), "seal": self.plan.parent},
+            "metric": self.plan.task.metrics[0],
+            "rows": {"choosing": len(self.choosing), "test": len(self.plan.data.test)},
+            "max_loss": self.asked.max_loss,
+            "target": self.asked.target,
+            "picked": candidate.name,
+            "candidates": [measured[side.name].to_json() for side in [original, *sides]],
+            "left_out": self.left_out,
+            "parity": parity.to_json(),
+            "words": " ".join(told),
+            "seconds": round(time.monotonic() - begun, 1),
+        }
+        notes = [*told, *(f"{name} was left out: {why}" for name, why in self.left_out.items())]
+        report = report_of(self.plan, self.parent, before, after, facts, notes)
+        return written(
+            self.plan, picked, report, parity, keep_weights=self.asked.keep_weights, overwrite=overwrite
+        )  # fmt: skip
 
-    def _graph(self) -> tuple[Path, list[Batch]]:
-        """The model as an ONNX graph, and batches of training rows."""
-        from tunesmith.compression.export import to_onnx
+    def _sources(self, cuts: Mapping[str, CutSpec], overrides: list[str]) -> list[Source]:
+        """The parent, and a bundle for each cut; those that an earlier run made are taken again."""
+        data = [one for one in overrides if not one.startswith("bundle=")]
+        found = [in_torch(self.parent)]
+        for text, cut in cuts.items():
+            name = hashlib.sha256(f"{text} {data} {self.plan.parent}".encode()).hexdigest()[:8]
+            place = self.work / f"cut-{name}"
+            made = read_bundle(place) if place.is_dir() else _cut(self.parent, [*data, f"bundle={place}"], cut)
+            found.append(in_torch(made, text))
+        return found
 
-        draw = np.random.default_rng(self.plan.recipe.training.seed)
-        train = self.plan.data.train
-        chosen = sorted(draw.permutation(len(train))[:CALIBRATION])
-        rows = inputs_only(self.plan.task, [train[i] for i in chosen])
-        recorder = asked_of(self.torch, self.plan.task, self.parent.processor, rows, self.plan.max_length)
-        target = self.work / "graph" / "model.onnx"
-        to_onnx(self.model, recorder.asked, recorder.outputs, target)
-        return target, recorder.asked
-
-    def _made(self, forms: Sequence[Form], graph: Path, batches: Sequence[Batch]) -> dict[str, Made]:
+    def _made(self, source: Source, forms: Sequence[Form]) -> list[Side]:
         """Each form's files; in a search, what fails is told of and left out."""
-        found = {}
+        home = self.work / (hashlib.sha256(source.side.cut.encode()).hexdigest()[:8])
+        source.write_graph(self.plan.data.train, self.plan.recipe.training.seed, home)
+        found = []
         for done, form in enumerate(forms):
             self._progress(done, len(forms))
-            folder = self.work / form.name
+            folder = home / form.name
+            shutil.rmtree(folder, ignore_errors=True)
             try:
-                form.write(graph, folder, batches)
-                found[form.name] = Made(form, folder, _opened(form, folder))
-            except TunesmithError:
+                found.append(source.in_form(form, folder))
+            except (OSError, TunesmithError):
                 raise
             except Exception as error:  # a tool's own failure must not end the search
                 why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                if self.asked.to != AUTO:
+                if len(forms) == 1:
                     raise TunesmithError(
                         f"The model cannot be brought to {form.name}: {why}", "Take another form: --to auto"
                     ) from error
                 self.left_out[form.name] = why
         return found
 
-    @property
-    def _choosing(self) -> Sequence[Row]:
-        """The rows that choose: validation rows, or training rows where there are none and nothing is chosen."""
-        return (self.plan.data.validation or self.plan.data.train)[:CHOOSING]
+    def _measured(self, sides: Sequence[Side]) -> dict[str, Candidate]:
+        """All on the rows that choose; the first is what the others are held against."""
+        task, rows = self.plan.task, self.choosing
+        one, many = (seconds(sides, rows, size) for size in (SINGLE, TOGETHER))
+        answers = {side.name: side.answers(rows, self._progress) for side in sides}
+        first = answers[sides[0].name]
+        wanted = worth(task, task.evidence(rows, first.predictions))
 
-    def _measured(self, made: Mapping[str, Made]) -> tuple[Candidate, list[Candidate]]:
-        """The parent and all forms on the rows that choose."""
-        rows = self._choosing
-        before = self._answers(self.torch, rows)
-        runtimes: dict[str, Runtime] = {"torch": self.torch, **{name: one.runtime for name, one in made.items()}}
-        one, many = self._seconds(runtimes, rows, 1), self._seconds(runtimes, rows, 32)
-
-        def candidate(name: str, side: Side, size: int) -> Candidate:
-            metric, first = self._worth(rows, side), self._worth(rows, before)
+        def candidate(side: Side) -> Candidate:
+            own = answers[side.name]
+            found = worth(task, task.evidence(rows, own.predictions))
             return Candidate(
-                name, as_figure(self.plan.task, metric), first - metric, _agreement(before, side),
-                largest_gap(before.arrays, side.arrays), size, one[name], many[name],
+                side.name, as_figure(task, found), wanted - found, agreement(first.predictions, own.predictions),
+                largest_gap(first.arrays, own.arrays), side.bytes, one[side.name], many[side.name], side.cut,
             )  # fmt: skip
 
-        found = [candidate(name, self._answers(m.runtime, rows), _bytes(m.folder)) for name, m in made.items()]
-        return candidate("torch", before, _weights(self.parent.path)), found
+        return {side.name: candidate(side) for side in sides}
 
-    def _worth(self, rows: Sequence[Row], side: Side) -> float:
-        return worth(self.plan.task, self.plan.task.evidence(rows, side.predictions))
+    def _proven(self, picked: Side, before: Answers, sources: Sequence[Source]) -> tuple[Parity, Answers]:
+        """On the test rows, which nothing was chosen on.
 
-    def _seconds(self, runtimes: Mapping[str, Runtime], rows: Sequence[Row], size: int) -> dict[str, float]:
-        """Seconds a batch of ``size`` rows, tokens made before."""
-        task, processor = self.plan.task, self.parent.processor
-        asked = inputs_only(task, rows[: 32 * size if size == 1 else 8 * size])
-        features = task.encode(asked, processor, max_length=self.plan.max_length, targets=False)
-        features.sort(key=lambda feature: len(feature["input_ids"]))
-        batches = [task.collate(features[i : i + size], processor) for i in range(0, len(features), size)]
-        return medians({name: lambda b, r=runtime: task.infer(r, b) for name, runtime in runtimes.items()}, batches)  # type: ignore[misc]
-
-    def _predictor(self, runtime: Runtime) -> Predictor:
-        return Predictor(self.plan.task, self.parent.processor, runtime, max_length=self.plan.max_length)
-
-    def _answers(self, runtime: Runtime, rows: Sequence[Row]) -> Side:
-        features, arrays = self._predictor(runtime).outputs(inputs_only(self.plan.task, rows), self._progress)
-        return Side(arrays, self.plan.task.decode(arrays, features))
-
-    def _proven(self, made: Made, before: Side) -> tuple[Parity, Side]:
-        """On the test rows, which nothing was chosen on."""
+        The metric and the answers are held against the parent. The numbers are held against the model that the form
+        was made of: what was cut and trained has numbers of its own.
+        """
+        assert picked.form is not None
         task, rows = self.plan.task, self.plan.data.test
-        after = self._answers(made.runtime, rows)
+        after = picked.answers(rows, self._progress)
         kept = before_and_after(
             task.evidence(rows, before.predictions), task.evidence(rows, after.predictions), task.metrics[:1]
         )
         loss = forgotten(kept, task.metrics[0])
-        gap, agreement = largest_gap(before.arrays, after.arrays), _agreement(before, after)
+        source = next(one.side for one in sources if one.side.bundle is picked.bundle)
+        whole = before if source is sources[0].side else source.answers(rows, self._progress)
+        gap, same = largest_gap(whole.arrays, after.arrays), agreement(before.predictions, after.predictions)
         # A number may move by what all of them differ by; more is another model, whatever its answers.
-        tolerance = EXACT if made.form.exact else float(np.std(np.concatenate([a.ravel() for a in before.arrays])))
+        spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
+        tolerance = EXACT if picked.form.exact else spread
         held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
-        passed = held and gap <= tolerance and agreement >= self.asked.least_agreement
-        name = f"shrink to {made.form.name}"
+        passed = held and gap <= tolerance and same >= self.asked.least_agreement
         return Parity(
-            name, len(rows), gap, agreement, tolerance, passed, task.metrics[0], loss["value"], loss["low"],
-            loss["high"], self.asked.max_loss,
+            f"shrink to {picked.name}", len(rows), gap, same, tolerance, passed,
+            task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss,
         ), after  # fmt: skip
-
-    def _report(
-        self, before: Side, after: Side, parity: Parity, told: Sequence[str], picked: Candidate,
-        candidates: Sequence[Candidate], seconds: float,
-    ) -> dict[str, Any]:  # fmt: skip
-        task, rows = self.plan.task, self.plan.data.test
-        found = build_report(
-            task_name=task.name,
-            class_names=getattr(task, "labels", []),
-            metric_names=task.metrics,
-            rows=rows,
-            evidences={
-                "after": task.evidence(rows, after.predictions), "before": task.evidence(rows, before.predictions)
-            },
-            data_notes=[*told, *(f"{name} was left out: {why}" for name, why in self.left_out.items())],
-            context={**self.parent.report.get("context", {}), "seconds": {"shrink": round(seconds, 1)}},
-            titles={"before": "the parent", "after": "the shrunk model"},
-        )  # fmt: skip
-        found["shrink"] = {
-            "parent": {"path": str(self.parent.path), "seal": self.plan.parent},
-            "metric": task.metrics[0],
-            "rows": {"choosing": len(self._choosing), "test": len(rows)},
-            "max_loss": self.asked.max_loss,
-            "target": self.asked.target,
-            "picked": picked.name,
-            "candidates": [one.to_json() for one in candidates],
-            "left_out": self.left_out,
-            "parity": parity.to_json(),
-            "words": " ".join(told),
-        }
-        return found
-
-    def _written(self, made: Made, report: dict[str, Any], parity: Parity, overwrite: bool) -> Bundle:
-        """The bundle, proven by a fresh process to answer as what was measured."""
-        plan, rows = self.plan, proof_rows(self.plan)
-        expected = self._answers(made.runtime, rows)
-        metrics = {
-            name: Figure(**{key: float("nan") if value is None else value for key, value in figure.items()})
-            for name, figure in report["metrics"].items()
-        }
-        own = self.parent.manifest
-        manifest = replace(
-            own,
-            recipe=plan.recipe.model_dump(mode="json") | {"model": own.recipe["model"], "method": own.recipe["method"]},
-            lineage=replace(own.lineage, parent=plan.parent),
-            runtime=made.form.record(), metrics=metrics, parity=(parity,), files={},
-        )  # fmt: skip
-
-        def fill(part: Path) -> None:
-            _copy_parent(self.parent.path, part, weights=self.asked.keep_weights)
-            for path in sorted(made.folder.rglob("*")):
-                if path.is_file():
-                    target = part / path.relative_to(made.folder)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, target)
-            (part / ENVIRONMENT).write_text(environment(), "utf-8")
-            _write_report(part, report)
-
-        def prove(part: Path) -> Sequence[Parity]:
-            self._stage("reload")
-            found = [prove_reload(part, rows, expected.arrays, expected.predictions, tolerance=TOLERANCE)]
-            report["parity"] = [one.to_json() for one in (parity, *found)]
-            _write_report(part, report)
-            return found
-
-        def finish(part: Path, sealed: Manifest) -> None:
-            (part / CARD).write_text(model_card(plan.bundle.name, sealed.to_json(), report), "utf-8")
-
-        write_bundle(plan.bundle, fill=fill, manifest=manifest, prove=prove, finish=finish, replace=overwrite)
-        return read_bundle(plan.bundle, verify=False)
 
     def _stage(self, name: str) -> None:
         for tracker in self.plan.trackers:
@@ -332,17 +248,29 @@ class _Shrinking:
             tracker.progress(done, total)
 
 
-def _check(asked: ShrinkOptions) -> None:
-    if asked.to != AUTO and asked.to not in FORMS:
-        raise RecipeError(f'--to is "{asked.to}", which is no form.', did_you_mean(asked.to, [AUTO, *FORMS]))
+def _cut(parent: Bundle, overrides: list[str], cut: CutSpec, *, overwrite: bool = False) -> Bundle:
+    from tunesmith.pipeline.smaller import smaller
+
+    return smaller(parent.path, overrides, overwrite=overwrite, **cut.given())
+
+
+def _forms(asked: ShrinkOptions, cuts: Mapping[str, CutSpec]) -> tuple[list[Form], dict[str, str]]:
+    """The forms to be made; what is missing here, by name, in a search.
+
+    Raises:
+        RecipeError: what is asked for does not exist.
+        ExtraMissing: a form's package is not installed.
+    """
     if asked.target not in TARGETS:
         raise RecipeError(f'--target is "{asked.target}".', f"Take one of: {', '.join(TARGETS)}.")
-
-
-def _forms(to: str) -> tuple[list[Form], dict[str, str]]:
-    """The forms to be made; what is missing here, by name, in a search."""
-    if to != AUTO:
-        form: Form = FORMS.make(to)
+    if asked.to == TORCH:
+        if len(cuts) != 1:
+            raise RecipeError(f"--to torch cuts a model, and {len(cuts)} cuts are named.", "Name one: --cut layers=3")
+        return [], {}
+    if asked.to != AUTO:
+        if asked.to not in FORMS:
+            raise RecipeError(f'--to is "{asked.to}", which is no form.', did_you_mean(asked.to, [AUTO, TORCH, *FORMS]))
+        form: Form = FORMS.make(asked.to)
         form.check()
         return [form], {}
     found, missing = [], {}
@@ -360,48 +288,12 @@ def _forms(to: str) -> tuple[list[Form], dict[str, str]]:
     return found, missing
 
 
-def _opened(form: Form, folder: Path) -> Runtime:
-    runtime = family("runtimes").load(form.runtime)
-    made: Runtime = runtime(folder / form.file, precision=form.precision)
-    return made
-
-
-def _agreement(before: Side, after: Side) -> float:
-    pairs = zip(before.predictions, after.predictions, strict=True)
-    return sum(same_answer(one, other) for one, other in pairs) / max(1, len(before.predictions))
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _weights(bundle: Path) -> int:
-    return sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
-
-
-def _copy_parent(parent: Path, part: Path, *, weights: bool) -> None:
-    """What stays the same: tokenizer, config, recipe; the weights only if asked for."""
-    known = {CARD, REPORT, REPORT_PAGE, ENVIRONMENT, "tunesmith.json", "log.jsonl", "broken_rows.csv"}
-    for path in sorted(parent.iterdir()):
-        if path.is_file() and path.name not in known and (weights or path.suffix != ".safetensors"):
-            shutil.copyfile(path, part / path.name)
-    if weights and (parent / MEMBERS).is_dir():
-        shutil.copytree(parent / MEMBERS, part / MEMBERS)
-    if not (part / RECIPE).is_file():
-        raise BundleError(f"{parent} has no {RECIPE}.", "Tune it anew.")
-
-
-def _write_report(part: Path, report: Mapping[str, Any]) -> None:
-    (part / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
-    (part / REPORT_PAGE).write_text(render(report), "utf-8")
-
-
 def _why(parity: Parity) -> str:
     """What failed, in words."""
     said = []
     if parity.loss is None or parity.loss > (parity.allowed_loss or 0):
-        said.append(f"{parity.metric} loses {number(parity.loss)} ({signed(parity.allowed_loss)} allowed)")
+        said.append(f"{parity.metric} loses {number(parity.loss)} ({number(parity.allowed_loss)} allowed)")
     if not parity.largest_gap <= parity.tolerance:
-        said.append(f"a logit moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
+        said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
     said.append(f"{parity.agreement:.1%} of the answers are the same")
     return ", ".join(said)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tunesmith.bundle.read import Bundle
 
+WEIGHTS_SUFFIX = ".weights"
+"""Of the file beside an .xml graph. OpenVINO's own, .bin, is refused in a bundle: such files may hold pickles."""
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -43,8 +45,10 @@ class OpenVinoRuntime:
             "INFERENCE_PRECISION_HINT": PRECISIONS.get(precision, "f32"),
         }
         try:
-            model = openvino.Core().read_model(str(graph))
-            compiled = openvino.Core().compile_model(model, "CPU", options)
+            weights = graph.with_suffix(WEIGHTS_SUFFIX)
+            beside = {"weights": str(weights)} if weights.is_file() else {}
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(str(graph), **beside), "CPU", options)
         except Exception as error:
             raise BundleError(
                 f"OpenVINO {openvino.__version__} cannot read {graph}: {' '.join(str(error).split()):.300}",

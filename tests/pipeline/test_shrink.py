@@ -1,0 +1,218 @@
+"""Shrinking: forms that answer alike, the search under a limit, what fails and does not ship, and bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from toy_files import LEARNS
+
+from tunesmith.bundle.parity import compare
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.cli import main
+from tunesmith.compression import FORMS
+from tunesmith.compression.forms import Int8, Onnx
+from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
+from tunesmith.pipeline import shrink_write
+from tunesmith.pipeline.shrink import ShrinkOptions, shrink
+
+Damage = Callable[[Path], None]
+TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely film 🙂", "dull and slow", "很" * 90]
+
+
+@pytest.fixture(autouse=True)
+def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reload in this process, as strictly as in a fresh one."""
+
+    def prove(part: Path, rows: Any, arrays: Any, predictions: Any) -> Any:
+        bundle = read_bundle(part)
+        features, again = bundle.predictor().outputs(rows)
+        found = compare("save and reload", arrays, again, predictions, bundle.task.decode(again, features))
+        if not found.passed:
+            raise BundleError("The saved model does not answer as it did before.")
+        return found
+
+    monkeypatch.setattr("tunesmith.pipeline.shrink_write.prove_reload", prove)
+
+
+@pytest.fixture(scope="module")
+def parents(
+    models: dict[str, str], files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    from tunesmith import tune
+
+    place = tmp_path_factory.mktemp("parents")
+    found = {}
+    for language, file in files.items():
+        given = (f"model={models['bert']}", f"bundle={place / language}", "training.epochs=8", *LEARNS[:3], *LEARNS[4:])
+        found[language] = tune(str(file), *given).path
+    return found
+
+
+def shrunk(parent: Path, place: Path, *overrides: str, **options: Any) -> Bundle:
+    return shrink(parent, [f"bundle={place / 'small'}", *overrides], ShrinkOptions(**options))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("form", ["onnx", "int8", "openvino-bf16"])
+def test_a_form_answers_as_its_parent(parents: dict[str, Path], language: str, form: str, tmp_path: Path) -> None:
+    made = shrunk(parents[language], tmp_path, to=form)
+    first, reload = made.manifest.parity
+    assert first.handoff == f"shrink to {form}" and first.passed and reload.passed
+    assert first.metric == "macro_f1" and first.loss is not None and first.loss <= 0.01
+    again, parent = read_bundle(made.path), read_bundle(parents[language])
+    assert again.manifest.lineage.parent == parent.manifest.to_json()["seal"]
+    assert [a["label"] for a in again.predict(TEXTS)] == [a["label"] for a in parent.predict(TEXTS)]
+    assert not list(made.path.rglob("*.safetensors")), "the graph is what ships"
+    if form == "onnx":
+        scores = [[a["score"] for a in bundle.predict(TEXTS)] for bundle in (again, parent)]
+        np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+def test_the_search_takes_the_best_that_keeps_to_the_limit(parents: dict[str, Path], tmp_path: Path) -> None:
+    made = shrunk(parents["en"], tmp_path, target="size", max_loss=0.02)
+    told = made.report["shrink"]
+    names = [one["name"] for one in told["candidates"]]
+    assert names[0] == "torch" and {"onnx", "int8", "int8-block"} <= set(names) <= {"torch", *FORMS}
+    fit = [one for one in told["candidates"][1:] if one["loss"] <= 0.02]
+    picked = next(one for one in fit if one["name"] == told["picked"])
+    assert picked["bytes"] <= 1.03 * min(one["bytes"] for one in fit)
+    assert all(one["one"] > 0 and one["many"] > 0 for one in told["candidates"])
+    assert made.report["names"]["before"] == "the parent" and told["words"] in " ".join(made.report["data_notes"])
+    assert "smallest" in (made.path / "report.html").read_text("utf-8")
+
+
+def test_a_cut_model_is_shrunk_too(parents: dict[str, Path], tmp_path: Path) -> None:
+    cut = "feed_forward=0.5,vocabulary=en,recover=2"
+    made = shrunk(parents["en"], tmp_path, to="int8", cuts=[cut], max_loss=0.2, least_agreement=0.5)
+    told = made.report["shrink"]
+    assert told["picked"] == f"{cut}: int8"
+    size = {one["name"]: one["bytes"] for one in told["candidates"]}
+    assert size[f"{cut}: int8"] < size[f"{cut}: torch"] < size["torch"]
+    assert len(made.predict(TEXTS)) == len(TEXTS)
+    assert not list(tmp_path.glob(".*")), "nothing is left beside it"
+
+
+def test_the_weights_go_along_if_asked(parents: dict[str, Path], tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    made = shrunk(parents["en"], tmp_path, to="onnx", keep_weights=True)
+    theirs = pipeline("text-classification", model=str(made.path))(TEXTS[2])
+    assert theirs[0]["label"] == made.predict(TEXTS[2])[0]["label"]
+    torch = made.predictor("torch").predict([{"text": TEXTS[2]}])
+    assert torch[0]["score"] == pytest.approx(made.predict(TEXTS[2])[0]["score"], abs=1e-4)
+
+
+def _swapped_labels(path: Path) -> None:
+    """The head's columns the other way round."""
+    model = onnx.load(str(path))
+    gemm = next(node for node in reversed(model.graph.node) if node.op_type in ("Gemm", "MatMul"))
+    for name in gemm.input[1:]:
+        tensor = next(one for one in model.graph.initializer if one.name == name)
+        array = numpy_helper.to_array(tensor)
+        axis = next(i for i, size in enumerate(array.shape) if size == 2)
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(np.flip(array, axis)), name))
+    onnx.save(model, str(path))
+
+
+def _one_weight(path: Path) -> None:
+    model = onnx.load(str(path))
+    tensor = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    array = numpy_helper.to_array(tensor).copy()
+    array[array.shape[0] // 2 :] = 100.0
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    onnx.save(model, str(path))
+
+
+@pytest.mark.parametrize("damage", [_swapped_labels, _one_weight])
+@pytest.mark.parametrize("form", [Onnx, Int8])
+def test_a_damaged_graph_is_refused(
+    parents: dict[str, Path],
+    damage: Callable[[Path], None],
+    form: type,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = form.write
+
+    def damaged(self: Any, graph: Path, folder: Path, batches: Any) -> None:
+        copy = folder / "damaged.onnx"
+        folder.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(graph.read_bytes())
+        damage(copy)
+        write(self, copy, folder, batches)
+
+    monkeypatch.setattr(form, "write", damaged)
+    with pytest.raises(TunesmithError, match="Nothing ships|No form keeps"):
+        shrunk(parents["zh"], tmp_path, to=form.name)
+    assert not (tmp_path / "small").exists()
+
+
+def _flipped_tokenizer(part: Path) -> None:
+    path = part / "tokenizer.json"
+    told = json.loads(path.read_text("utf-8"))
+    told["normalizer"] = {"type": "Prepend", "prepend": "x"}
+    path.write_text(json.dumps(told), "utf-8")
+
+
+def _one_weight_of_the_copy(part: Path) -> None:
+    path = part / "onnx" / "model.onnx"
+    path_bytes = onnx.load(str(path))
+    tensor = next(one for one in path_bytes.graph.initializer if len(one.dims) == 2 and one.data_type == 1)
+    array = numpy_helper.to_array(tensor).copy()
+    array[:, 0] += 3.0
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    onnx.save(path_bytes, str(path))
+
+
+@pytest.mark.parametrize("damage", [_flipped_tokenizer, _one_weight_of_the_copy])
+def test_damage_on_the_way_to_the_folder_is_refused(
+    parents: dict[str, Path], damage: Damage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = shrink_write.copied
+
+    def damaged(folder: Path, part: Path) -> None:
+        copied(folder, part)
+        damage(part)
+
+    monkeypatch.setattr(shrink_write, "copied", damaged)
+    with pytest.raises(BundleError, match="does not answer as it did"):
+        shrunk(parents["en"], tmp_path, to="onnx")
+    assert not (tmp_path / "small").exists()
+
+
+def test_what_is_asked_is_checked_before_anything_heavy(parents: dict[str, Path], tmp_path: Path) -> None:
+    for options, why in (
+        ({"to": "int9"}, 'Did you mean "int8"|int8'),
+        ({"target": "speed"}, "latency, throughput, size"),
+        ({"to": "torch"}, "Name one"),
+        ({"cuts": ["layer=3"]}, "layers"),
+        ({"cuts": ["recover=2"]}, "cuts nothing off"),
+        ({"cuts": ["layers=many"]}, "count"),
+    ):
+        with pytest.raises(RecipeError) as error:
+            shrunk(parents["en"], tmp_path, **options)
+        assert re.search(why, f"{error.value.problem} {error.value.hint}"), error.value
+    made = shrunk(parents["en"], tmp_path, to="onnx")
+    with pytest.raises(RecipeError, match="shrunk already"):
+        shrink(made.path, [f"bundle={tmp_path / 'again'}"])
+    with pytest.raises(BundleError, match="no graph for the runtime openvino|has no graph"):
+        read_bundle(parents["en"]).predictor("openvino")
+
+
+def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:
+    command = ["shrink", str(parents["en"]), "--to", "int8", f"bundle={tmp_path / 'v'}", "--max-loss", "0.05"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["shrink"]["picked"] == "int8" and found["parity"][0]["allowed_loss"] == 0.05
+    assert main([*command, "--replace"]) == 0
+    assert "<- picked" in capsys.readouterr().out
+    assert main(["predict", str(tmp_path / "v"), TEXTS[0], "--json"]) == 0
+    assert main(["predict", str(tmp_path / "v"), TEXTS[0], "--runtime", "torch"]) == 2, "its weights stayed behind"
