@@ -11,10 +11,12 @@ protecting the training rows of all that it has seen. After each domain it answe
 
 Joint training sees all rows at once: the ceiling. "adapters" learns apart (``--apart``): an adapter for each domain on
 the first bundle's weights, and a router, whose share of right choices after the last domain is told below the table.
+A run that was made is not made again: the same command goes on.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -93,10 +95,29 @@ def joined(target: Path, sources: Sequence[Path]) -> Path:
 
 
 def accuracies(bundle: Path, files: dict[str, dict[str, Path]], names: Sequence[str]) -> list[float]:
-    """Of each domain's test rows."""
-    from tunesmith.pipeline.measure import measured
+    """Of each domain's test rows, answered in one pass."""
+    from tunesmith.bundle.read import read_bundle
 
-    return [measured(bundle, str(files[name]["test"]))["metrics"]["accuracy"]["value"] for name in names]
+    rows = {name: harness.rows_of(files[name]["test"]) for name in names}
+    answers = iter(read_bundle(bundle).predict([row["text"] for own in rows.values() for row in own]))
+    return [sum(next(answers)["label"] == row["label"] for row in own) / len(own) for own in rows.values()]
+
+
+def trimmed(source: Path, model: str, folder: Path) -> str:
+    """The model with the pieces that the set's texts need: the same answers with a fraction of the weights."""
+    from transformers import AutoModel
+
+    from tunesmith.compression.vocabulary import trim
+    from tunesmith.models.load import load_processor
+    from tunesmith.models.reference import resolve
+
+    reference = resolve(model)
+    texts = [row["text"] for split in ("train", "test") for row in harness.rows_of(source / f"{split}.csv", None)]
+    encoder = AutoModel.from_pretrained(reference.path)
+    made = trim(encoder, load_processor(reference), texts)
+    encoder.save_pretrained(folder)
+    made.processor.save_pretrained(folder)
+    return str(folder)
 
 
 def average(matrix: Sequence[Sequence[float]]) -> float:
@@ -121,28 +142,37 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, help="test rows of a domain (default: all)")
     parser.add_argument("--domains", type=int, default=10)
     parser.add_argument("--only", help="one contender")
+    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
     given = harness.parse(parser)
-    overrides: list[str] = []
+    overrides: list[str] = list(given.set)
     if given.quick:
         given.rows, given.test_rows, given.domains, given.seeds = 60, 20, 2, "13"
-        overrides = ["training.max_steps=2"]
+        overrides += ["training.max_steps=2"]
     run = harness.context()
     contenders: dict[str, list[str] | None] = {**CONTENDERS, "joint (the ceiling)": None}
     if given.only:
         contenders = {given.only: contenders[given.only]}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name, strategies in contenders.items():
-        for seed in given.seeds.split(","):
-            job = {
-                "data": str(given.data), "rows": given.rows, "test_rows": given.test_rows, "domains": given.domains,
-                "seed": int(seed), "model": given.model, "method": given.method, "strategies": strategies,
-                "overrides": overrides, "apart": name in APART,
-            }  # fmt: skip
-            found.setdefault(name, []).append(harness.child(__file__, job))
-    lines = [*harness.context_lines(run), "", *page(found)]
-    lines += harness.busy_note([one for runs in found.values() for one in runs])
-    title = f"{given.domains} shopping domains in sequence"
-    harness.write(given.results, "continual", title, lines, {**run, "contenders": found})
+    settings = {"rows": given.rows, "test_rows": given.test_rows, "domains": given.domains, "method": given.method}
+    settings |= {"model": given.model, "overrides": overrides}
+    path = given.results / "continual.json"
+    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {"settings": settings}
+    if kept["settings"] != settings:
+        raise SystemExit(f"{path} has runs of other settings: {kept['settings']}. Give those, or another --results.")
+    found: dict[str, list[dict[str, Any]]] = kept.setdefault("contenders", {})
+    with tempfile.TemporaryDirectory() as folder:
+        model = trimmed(given.data / SET, given.model, Path(folder))
+        for seed in map(int, given.seeds.split(",")):  # all of a seed first: a table that is cut short is still fair
+            for name, strategies in contenders.items():
+                if any(one["seed"] == seed for one in found.get(name, ())):
+                    continue
+                job = {**settings, "data": str(given.data), "seed": seed, "strategies": strategies, "model": model}
+                made = harness.child(__file__, {**job, "apart": name in APART})
+                found.setdefault(name, []).append({**made, "seed": seed})
+                about = f"`{given.model}`, its vocabulary trimmed to the set's pieces; {given.rows} rows a domain."
+                lines = [about, "", *harness.context_lines(run), "", *page(found)]
+                lines += harness.busy_note([one for runs in found.values() for one in runs])
+                title = f"{given.domains} shopping domains in sequence"
+                harness.write(given.results, "continual", title, lines, {**run, **kept})
 
 
 def page(found: dict[str, list[dict[str, Any]]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.bundle.parity import compare, offline_environment, prove_reload, reload_in_fresh_process, same
+from tunesmith.bundle.parity import compare, offline_environment, prove_reload, reload_in_fresh_process, same, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
@@ -31,7 +31,7 @@ def test_fresh_process_gives_equal_answers(
     predictor = Predictor(task, processor, TorchRuntime(model), max_length=bundle.manifest.max_length)
     features, arrays = predictor.outputs(rows)
     predictions = task.decode(arrays, features)
-    parity = prove_reload(bundle.path, rows, arrays, predictions)
+    parity = prove_reload(bundle.path, rows, arrays, predictions, tokens_of(features))
     assert parity.passed
     assert (parity.handoff, parity.rows, parity.agreement) == ("save and reload", len(rows), 1.0)
     assert parity.largest_gap <= 1e-6
@@ -43,6 +43,10 @@ def test_other_weights_are_found_out(bundle: Bundle, rows: list[dict[str, Any]])
     shifted = [array + np.float32(0.25) for array in arrays]
     with pytest.raises(BundleError, match=r"largest gap of a logit is 0\.25 \(allowed: 0\.0001\)"):
         prove_reload(bundle.path, rows, shifted, bundle.task.decode(arrays, features))
+    tokens = tokens_of(features)
+    tokens[0] += 1
+    with pytest.raises(BundleError, match="tokenizer does not cut"):
+        prove_reload(bundle.path, rows, arrays, bundle.task.decode(arrays, features), tokens)
 
 
 def test_the_childs_error_is_shown(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -28,7 +28,7 @@ def tuned(folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "cache"))
 
-    def prove(part: Path, rows: Any, arrays: Any, predictions: Any) -> Any:
+    def prove(part: Path, rows: Any, arrays: Any, predictions: Any, tokens: Any) -> Any:
         bundle = read_bundle(part)
         features, again = bundle.predictor(device="cpu").outputs(rows)
         found = compare(RELOAD, arrays, again, predictions, bundle.task.decode(again, features))

@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, rows: dict[str, list[dict[s
 def near_reload(monkeypatch: pytest.MonkeyPatch) -> None:
     """The saved bundle is reloaded in this process: a fresh one takes seconds, and has its own test."""
 
-    def prove(part: Path, rows: Any, arrays: Any, predictions: Any) -> Any:
+    def prove(part: Path, rows: Any, arrays: Any, predictions: Any, tokens: Any) -> Any:
         bundle = read_bundle(part)
         features, again = bundle.predictor(device="cpu").outputs(rows)
         found = compare(RELOAD, arrays, again, predictions, bundle.task.decode(again, features))

@@ -14,7 +14,7 @@ import pytest
 from onnx import numpy_helper
 from toy_files import LEARNS
 
-from tunesmith.bundle.parity import compare
+from tunesmith.bundle.parity import compare, tokens_of
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.compression import FORMS
@@ -31,9 +31,11 @@ TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely fil
 def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reload in this process, as strictly as in a fresh one."""
 
-    def prove(part: Path, rows: Any, arrays: Any, predictions: Any) -> Any:
+    def prove(part: Path, rows: Any, arrays: Any, predictions: Any, tokens: Any) -> Any:
         bundle = read_bundle(part)
         features, again = bundle.predictor().outputs(rows)
+        if not np.array_equal(tokens, tokens_of(features)):
+            raise BundleError("The saved tokenizer does not answer as it did before.")
         found = compare("save and reload", arrays, again, predictions, bundle.task.decode(again, features))
         if not found.passed:
             raise BundleError("The saved model does not answer as it did before.")
@@ -95,7 +97,7 @@ def test_a_cut_model_is_shrunk_too(parents: dict[str, Path], tmp_path: Path) -> 
     told = made.report["shrink"]
     assert told["picked"] == f"{cut}: int8"
     size = {one["name"]: one["bytes"] for one in told["candidates"]}
-    assert size[f"{cut}: int8"] < size[f"{cut}: torch"] < size["torch"]
+    assert size[f"{cut}: torch"] < 0.8 * size["torch"]
     assert len(made.predict(TEXTS)) == len(TEXTS)
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
 
@@ -124,9 +126,9 @@ def _swapped_labels(path: Path) -> None:
 
 def _one_weight(path: Path) -> None:
     model = onnx.load(str(path))
-    tensor = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    tensor = [one for one in model.graph.initializer if len(one.dims) == 2 and one.data_type == 1][-1]
     array = numpy_helper.to_array(tensor).copy()
-    array[array.shape[0] // 2 :] = 100.0
+    array[0, 0] = 1e4
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     onnx.save(model, str(path))
 

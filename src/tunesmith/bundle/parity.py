@@ -21,10 +21,10 @@ import numpy as np
 from tunesmith.bundle.read import read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.contracts import Prediction, Row
+from tunesmith.core.contracts import Feature, Prediction, Row
 from tunesmith.core.errors import BundleError, TunesmithError
 
-ARRAYS, PREDICTIONS = "arrays.npz", "predictions.json"
+ARRAYS, PREDICTIONS, TOKENS = "arrays.npz", "predictions.json", "tokens.npy"
 RELOAD = "save and reload"
 TOLERANCE = 1e-4
 """Of a logit, in fp32 on one machine: above the noise of another batch shape, far below any wrong weight."""
@@ -103,6 +103,7 @@ def prove_reload(
     rows: Sequence[Row],
     arrays: Sequence[np.ndarray],
     predictions: Sequence[Prediction],
+    tokens: np.ndarray | None = None,
     *,
     tolerance: float = TOLERANCE,
     timeout: float = 600,
@@ -111,10 +112,19 @@ def prove_reload(
 
     ``arrays`` and ``predictions`` are to be computed in fp32, with ``Predictor`` over the model that was saved.
 
+    Args:
+        tokens: ``tokens_of`` the features; None: not compared. A small model's answers may not show that its tokenizer
+            cuts otherwise than before.
+
     Raises:
         BundleError: the bundle does not reload, or answers otherwise.
     """
-    again, predictions_again = reload_in_fresh_process(path, rows, timeout=timeout)
+    again, predictions_again, tokens_again = reload_in_fresh_process(path, rows, timeout=timeout)
+    if tokens is not None and not np.array_equal(tokens, tokens_again):
+        raise BundleError(
+            f"The saved tokenizer does not cut {len(rows)} rows as it did before.",
+            "The bundle does not ship. Please report this, with the model's name.",
+        )
     parity = compare(RELOAD, arrays, again, predictions, predictions_again, tolerance)
     if not parity.passed:
         raise BundleError(
@@ -127,8 +137,8 @@ def prove_reload(
 
 def reload_in_fresh_process(
     path: str | Path, rows: Sequence[Row], *, timeout: float = 600
-) -> tuple[list[np.ndarray], list[Prediction]]:
-    """Answers of a bundle, computed by another Python that has nothing but the folder, without a network.
+) -> tuple[list[np.ndarray], list[Prediction], np.ndarray]:
+    """Answers of a bundle and the tokens that it read, computed by another Python that has nothing but the folder, without a network.
 
     Raises:
         BundleError: it failed or took more than ``timeout`` seconds; its own words are in the message.
@@ -162,14 +172,21 @@ def answer(path: Path, rows: list[dict[str, Any]], output: Path) -> None:
     predictor = bundle.predictor(device="cpu")
     features, arrays = predictor.outputs(inputs_only(bundle.task, rows))
     np.savez(output / ARRAYS, *arrays, allow_pickle=False)
+    np.save(output / TOKENS, tokens_of(features), allow_pickle=False)
     predictions = bundle.task.decode(arrays, features)
     (output / PREDICTIONS).write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
 
 
-def _collected(output: Path) -> tuple[list[np.ndarray], list[Prediction]]:
+def tokens_of(features: Sequence[Feature]) -> np.ndarray:
+    """All token ids, one feature after the other: int64 [any]."""
+    return np.concatenate([np.asarray(feature["input_ids"], dtype=np.int64) for feature in features])
+
+
+def _collected(output: Path) -> tuple[list[np.ndarray], list[Prediction], np.ndarray]:
     with np.load(output / ARRAYS, allow_pickle=False) as stored:
         arrays = [stored[f"arr_{i}"] for i in range(len(stored.files))]
-    return arrays, json.loads((output / PREDICTIONS).read_text("utf-8"))
+    tokens = np.load(output / TOKENS, allow_pickle=False)
+    return arrays, json.loads((output / PREDICTIONS).read_text("utf-8")), tokens
 
 
 def _failed(path: str | Path, code: int, stderr: str) -> BundleError:

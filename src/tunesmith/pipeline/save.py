@@ -25,7 +25,7 @@ from tunesmith.bundle.layout import (
     MethodRecord,
     TaskRecord,
 )
-from tunesmith.bundle.parity import prove_reload
+from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
@@ -94,7 +94,7 @@ def save(
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:
             tracker.stage("reload")
-        found = [prove_reload(part, rows, arrays, predictions)]
+        found = [prove_reload(part, rows, arrays, predictions, tokens_of(features))]
         report["parity"] = [parity.to_json() for parity in found]
         _write_report(part, report)
         return found

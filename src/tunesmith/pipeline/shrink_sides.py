@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.bundle.parity import same_answer
+from tunesmith.bundle.parity import same_answer, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import inputs_only
@@ -33,6 +33,7 @@ class Answers:
 
     arrays: list[np.ndarray]
     predictions: list[Prediction]
+    tokens: np.ndarray
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Side:
     def answers(self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None) -> Answers:
         """What it says of rows, whose targets it does not see."""
         features, arrays = self.predictor().outputs(inputs_only(self.bundle.task, rows), progress)
-        return Answers(arrays, self.bundle.task.decode(arrays, features))
+        return Answers(arrays, self.bundle.task.decode(arrays, features), tokens_of(features))
 
     def batches(self, rows: Sequence[Row], size: int) -> list[Batch]:
         """Batches of features of like length, tokens made."""

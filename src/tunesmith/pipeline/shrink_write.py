@@ -91,7 +91,7 @@ def written(
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:
             tracker.stage("reload")
-        found = [prove_reload(part, rows, expected.arrays, expected.predictions)]
+        found = [prove_reload(part, rows, expected.arrays, expected.predictions, expected.tokens)]
         report["parity"] = [one.to_json() for one in (parity, *found)]
         _write_report(part, report)
         return found
