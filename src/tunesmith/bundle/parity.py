@@ -138,7 +138,7 @@ def prove_reload(
 def reload_in_fresh_process(
     path: str | Path, rows: Sequence[Row], *, timeout: float = 600
 ) -> tuple[list[np.ndarray], list[Prediction], np.ndarray]:
-    """Answers of a bundle and the tokens that it read: by another Python, with nothing but the folder, without a network.
+    """Answers of a bundle and the tokens that it read: by another Python, with the folder alone and no network.
 
     Raises:
         BundleError: it failed or took more than ``timeout`` seconds; its own words are in the message.
