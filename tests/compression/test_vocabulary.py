@@ -117,6 +117,15 @@ def test_what_is_told_stays_whatever_its_script(unigram: tuple[Any, Any]) -> Non
     assert processor.unk_token_id not in found.processor("wonderful")["input_ids"]  # letters stay
 
 
+def test_a_tokenizer_that_has_cut_windows_is_compared_on_whole_texts(unigram: tuple[Any, Any]) -> None:
+    model, processor = unigram
+    texts = ["房间很干净 " * 20 + "привет"]
+    cut = tokens(processor, texts)
+    processor(texts, truncation=True, max_length=8, stride=2, return_overflowing_tokens=True)  # stays switched on
+    found = trim(model, processor, texts, keep=["zh"])
+    assert tokens(found.processor, texts) == cut == tokens(processor, texts)
+
+
 @pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
 def test_other_kinds_of_pieces(
     family: str, classifier: Callable[[str], Any], processor: Callable[[str], Any], tmp_path: Path

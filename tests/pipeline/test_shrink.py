@@ -218,3 +218,16 @@ def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None
     assert "<- picked" in capsys.readouterr().out
     assert main(["predict", str(tmp_path / "v"), TEXTS[0], "--json"]) == 0
     assert main(["predict", str(tmp_path / "v"), TEXTS[0], "--runtime", "torch"]) == 2, "its weights stayed behind"
+
+
+def test_all_candidates_on_the_test_rows_if_asked(parents: dict[str, Path], tmp_path: Path) -> None:
+    told = shrunk(parents["en"], tmp_path, max_loss=1.0, test_all=True).report["shrink"]
+    first, *others = told["candidates"]
+    assert first["test"]["loss"] == 0 and first["test"]["agreement"] == 1
+    assert len(others) > 1 and told["refused"].keys() <= {one["name"] for one in others}
+    for one in told["candidates"]:
+        found = one["test"]
+        assert found["low"] <= found["value"] <= found["high"] and found["rows"] == told["rows"]["test"]
+        assert found["loss"] == pytest.approx(first["test"]["value"] - found["value"])
+    picked = next(one for one in others if one["name"] == told["picked"])
+    assert {key: picked["test"][key] for key in told["parity"]} == told["parity"]

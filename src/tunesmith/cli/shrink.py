@@ -30,6 +30,9 @@ def shrink(
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Keep the model folder beside the graph, for transformers.")
     ] = False,
+    test_all: Annotated[
+        bool, typer.Option("--test-all", help="Measure every candidate on the test rows, too, for a table.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a bundle of the same name.")] = False,
     json: Json = False,
 ) -> None:
@@ -48,7 +51,7 @@ def shrink(
     from tunesmith.pipeline.shrink import shrink as shrunk
 
     begun = time.monotonic()
-    options = ShrinkOptions(to, cut or [], max_loss, target, min_agreement, keep_weights)  # type: ignore[arg-type]
+    options = ShrinkOptions(to, cut or [], max_loss, target, min_agreement, keep_weights, test_all)  # type: ignore[arg-type]
     made = shrunk(bundle, overrides or [], options, overwrite=replace)
     report = made.report
     if to == "torch":

@@ -10,20 +10,21 @@ import numpy as np
 
 Batch = TypeVar("Batch")
 ROUNDS = 5
-BUDGET = 20.0
-"""Seconds that all may take together; a slow model is asked fewer batches."""
+BUDGET = 4.0
+"""Seconds for each runner; slow ones are asked fewer batches."""
 
 
 def medians(
-    runners: Mapping[str, Callable[[Batch], object]], batches: Sequence[Batch], budget: float = BUDGET
+    runners: Mapping[str, Callable[[Batch], object]], batches: Sequence[Batch], budget: float | None = None
 ) -> dict[str, float]:
     """Seconds a batch: of each round the mean over batches, of the rounds the median.
 
     Args:
         runners: name -> computes a batch.
         batches: asked of all; at least one.
-        budget: seconds for all of it; at least one round is run.
+        budget: seconds for all of it; at least one round is run. None: BUDGET for each runner.
     """
+    budget = BUDGET * len(runners) if budget is None else budget
     first = _timed(runners, batches[:1])
     first = _timed(runners, batches[:1])  # the first call of all warms up
     one = sum(first.values())

@@ -38,6 +38,8 @@ class Candidate:
     """Seconds for a batch of 32 rows."""
     cut: str = ""
     """What was cut off before."""
+    test: dict[str, Any] | None = None
+    """The same on the test rows, with an interval; told, never chosen by."""
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""

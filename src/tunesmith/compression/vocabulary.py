@@ -16,6 +16,7 @@ from tunesmith.compression import tokenizer_file as files
 from tunesmith.compression.embeddings import gather, named_ids
 from tunesmith.compression.scripts import belongs, scripts_of
 from tunesmith.core.errors import ModelError
+from tunesmith.models.load import take_whole_texts
 
 SPARE = 8000
 """Pieces that are kept for texts to come where no language is named: the most frequent ones."""
@@ -75,6 +76,7 @@ def trim(
         ModelError: the tokenizer cannot be trimmed, or a text would be cut otherwise.
         RecipeError: there is no such language.
     """
+    take_whole_texts(processor)  # a call with truncation leaves it switched on, and all after it would be cut short
     file = files.read(processor)
     texts = list(texts) if iter(texts) is texts else texts
     pieces, rows = files.pieces(file), model.get_input_embeddings().num_embeddings

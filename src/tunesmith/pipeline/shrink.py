@@ -46,6 +46,7 @@ class ShrinkOptions:
         target: what the best is.
         least_agreement: share of rows that must be answered as before.
         keep_weights: whether the model folder goes along, for transformers.
+        test_all: whether every candidate is measured on the test rows, too, once the pick is made: for a table.
     """
 
     to: str = AUTO
@@ -54,6 +55,16 @@ class ShrinkOptions:
     target: Target = "latency"
     least_agreement: float = 0.9
     keep_weights: bool = False
+    test_all: bool = False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A candidate on the test rows: held against its parent, its answers, and its figure with an interval."""
+
+    parity: Parity
+    answers: Answers
+    figure: Mapping[str, float | None]
 
 
 def shrink(
@@ -103,6 +114,7 @@ class _Shrinking:
         self.left_out = dict(left_out)
         # Rows that choose; where nothing is chosen there may be none, and training rows show the speed.
         self.choosing: Sequence[Row] = (plan.data.validation or plan.data.train)[:CHOOSING]
+        self._on_test: dict[str, Answers] = {}
 
     def go(self, forms: Sequence[Form], cuts: Mapping[str, CutSpec], overrides: list[str], overwrite: bool) -> Bundle:
         """Cut, export, make, measure, pick, prove, write."""
@@ -129,19 +141,24 @@ class _Shrinking:
                 f"of {self.plan.task.metrics[0]} on {len(self.choosing)} rows.",
                 "Allow more with --max-loss, cut off less, or train longer after it (recover=2 in --cut).",
             )
-        before = original.answers(self.plan.data.test, self._progress)
-        told: list[str] = []
+        refused: dict[str, str] = {}
         for candidate in ranked:
             self._stage("prove")
             picked = named[candidate.name]
-            parity, after = self._proven(picked, before, sources)
-            if parity.passed:
+            proof = self._proven(picked, sources)
+            if proof.parity.passed:
                 break
-            told.append(f"{candidate.name} does not hold on the test rows: {_why(parity)}.")
-        else:
+            refused[candidate.name] = _why(proof.parity)
+        told = [f"{name} does not hold on the test rows: {why}." for name, why in refused.items()]
+        if not proof.parity.passed:
             raise TunesmithError(
                 f"Nothing ships: {' '.join(told)}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
             )
+        if self.asked.test_all:
+            self._stage("test")
+            for side in [original, *sides]:
+                found = self._proven(side, sources)
+                measured[side.name].test = {**found.figure, **found.parity.to_json()}
         told = [words(candidate, measured[original.name], self.asked.max_loss, self.asked.target), *told]
         facts = {
             "parent": {"path": str(self.parent.path), "seal": self.plan.parent},
@@ -152,14 +169,15 @@ class _Shrinking:
             "picked": candidate.name,
             "candidates": [measured[side.name].to_json() for side in [original, *sides]],
             "left_out": self.left_out,
-            "parity": parity.to_json(),
+            "refused": refused,
+            "parity": proof.parity.to_json(),
             "words": " ".join(told),
             "seconds": round(time.monotonic() - begun, 1),
         }
         notes = [*told, *(f"{name} was left out: {why}" for name, why in self.left_out.items())]
-        report = report_of(self.plan, self.parent, before, after, facts, notes)
+        report = report_of(self.plan, self.parent, self._answers(original), proof.answers, facts, notes)
         return written(
-            self.plan, picked, report, parity, keep_weights=self.asked.keep_weights, overwrite=overwrite
+            self.plan, picked, report, proof.parity, keep_weights=self.asked.keep_weights, overwrite=overwrite
         )  # fmt: skip
 
     def _sources(self, cuts: Mapping[str, CutSpec], overrides: list[str]) -> list[Source]:
@@ -213,31 +231,36 @@ class _Shrinking:
 
         return {side.name: candidate(side) for side in sides}
 
-    def _proven(self, picked: Side, before: Answers, sources: Sequence[Source]) -> tuple[Parity, Answers]:
+    def _answers(self, side: Side) -> Answers:
+        """Of the test rows, computed once."""
+        if side.name not in self._on_test:
+            self._on_test[side.name] = side.answers(self.plan.data.test, self._progress)
+        return self._on_test[side.name]
+
+    def _proven(self, picked: Side, sources: Sequence[Source]) -> Proof:
         """On the test rows, which nothing was chosen on.
 
         The metric and the answers are held against the parent. The numbers are held against the model that the form
         was made of: what was cut and trained has numbers of its own.
         """
-        assert picked.form is not None
         task, rows = self.plan.task, self.plan.data.test
-        after = picked.answers(rows, self._progress)
+        before, after = self._answers(sources[0].side), self._answers(picked)
         kept = before_and_after(
             task.evidence(rows, before.predictions), task.evidence(rows, after.predictions), task.metrics[:1]
         )
         loss = forgotten(kept, task.metrics[0])
-        source = next(one.side for one in sources if one.side.bundle is picked.bundle)
-        whole = before if source is sources[0].side else source.answers(rows, self._progress)
+        whole = self._answers(next(one.side for one in sources if one.side.bundle is picked.bundle))
         gap, same = largest_gap(whole.arrays, after.arrays), agreement(before.predictions, after.predictions)
         # A number may move by what all of them differ by; more is another model, whatever its answers.
         spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
-        tolerance = EXACT if picked.form.exact else spread
+        tolerance = EXACT if picked.form is None or picked.form.exact else spread
         held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
         passed = held and gap <= tolerance and same >= self.asked.least_agreement
-        return Parity(
+        parity = Parity(
             f"shrink to {picked.name}", len(rows), gap, same, tolerance, passed,
             task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss,
-        ), after  # fmt: skip
+        )  # fmt: skip
+        return Proof(parity, after, kept["after"][task.metrics[0]])
 
     def _stage(self, name: str) -> None:
         for tracker in self.plan.trackers:

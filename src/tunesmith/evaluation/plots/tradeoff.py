@@ -62,15 +62,20 @@ def _powers(low: float, high: float) -> list[float]:
     ]
 
 
-def _apart(heights: Sequence[float], least: float = 17.0) -> list[float]:
-    """Heights of the names: as those of the dots, but never on each other.
+def _apart(heights: Sequence[float], least: float = 17.0, lowest: float = BOTTOM + 20) -> list[float]:
+    """Heights of the names: as those of the dots, but never on each other, and none below ``lowest``.
 
     >>> _apart([100.0, 101.0, 200.0])
     [100.0, 117.0, 200.0]
+    >>> _apart([100.0, 195.0, 200.0], lowest=200.0)
+    [100.0, 183.0, 200.0]
     """
     found = [0.0] * len(heights)
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
     last = float("-inf")
-    for i in sorted(range(len(heights)), key=lambda i: heights[i]):
-        last = max(heights[i], last + least)
-        found[i] = last
+    for i in order:
+        found[i] = last = max(heights[i], last + least)
+    last = lowest + least
+    for i in reversed(order):
+        found[i] = last = min(found[i], last - least)
     return found
