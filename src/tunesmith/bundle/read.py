@@ -19,6 +19,9 @@ from tunesmith.core.registry import family
 from tunesmith.models.load import quiet, take_whole_texts
 from tunesmith.models.tokenizer import light_tokenizer
 
+TORCH = "torch"
+"""The runtime that loads transformers."""
+
 
 class Bundle:
     """A bundle on disk. Its parts load when they are first asked for."""
@@ -88,7 +91,9 @@ class Bundle:
             precision = record.precision if runtime == record.name else "fp32"
         computes = family("runtimes").load(runtime).open(self, device=device, precision=precision)
         length = self.manifest.max_length
-        return Predictor(self.task, self.tokenizer, computes, max_length=length, batch_size=batch_size)
+        # Where transformers computes it is loaded in any case, and its tokenizer knows more: how to generate, to chat.
+        tokenizer = self.processor if runtime == TORCH else self.tokenizer
+        return Predictor(self.task, tokenizer, computes, max_length=length, batch_size=batch_size)
 
     def predict(self, given: Any) -> list[Prediction]:
         """Predictions, one a row.

@@ -59,6 +59,9 @@ class LightTokenizer:
         backend.add_special_tokens([_added(token) for token in [*usual, *_extra(settings)]])
         self.all_special_tokens = list(dict.fromkeys(_content(token) for token in tokens))
         self.all_special_ids = [self._id(token) for token in self.all_special_tokens]
+        ids = {role: self._id(self.special_tokens_map.get(role)) for role in ROLES}
+        self.bos_token_id, self.eos_token_id, self.unk_token_id = (ids[role] for role in ROLES[:3])
+        self.sep_token_id, self.pad_token_id, self.cls_token_id, self.mask_token_id = (ids[role] for role in ROLES[3:])
         self._types = "token_type_ids" in self.model_input_names
         self._mask = "attention_mask" in self.model_input_names
 
@@ -77,20 +80,9 @@ class LightTokenizer:
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self.backend_tokenizer.token_to_id(token)
 
-    @cached_property
-    def pad_token_id(self) -> int | None:
-        """What fills short rows; None where the tokenizer has none."""
-        return self._id(self.special_tokens_map.get("pad_token"))
-
-    @cached_property
-    def eos_token_id(self) -> int | None:
-        """The end of a text; None where the tokenizer has none."""
-        return self._id(self.special_tokens_map.get("eos_token"))
-
-    @cached_property
-    def unk_token_id(self) -> int | None:
-        """What is not in the vocabulary; None where the tokenizer has none."""
-        return self._id(self.special_tokens_map.get("unk_token"))
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
+        """The text of ids."""
+        return str(self.backend_tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """Tokens that stand around a text, or around two."""
