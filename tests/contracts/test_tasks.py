@@ -55,6 +55,12 @@ print(json.dumps({"predictions": predictions, "loaded": sorted({name.partition("
 """
 NEARBY = ("relation-extraction",)
 """Tasks that read only what is near the places that they are asked about."""
+ASK = """
+import sys
+from tunesmith.cli import main
+main(["predict", *sys.argv[1:]])
+print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -280,3 +286,21 @@ def _a_shrunk_bundle_needs_no_torch(life: Life, rows: list[Any], graph: Path, pl
     told = json.loads(run.stdout)
     assert not HEAVY & set(told["loaded"])
     assert compare("int8", [], [], wanted, told["predictions"], 1e-4).passed
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_verb_predict_needs_no_torch_for_a_graph(
+    language: str, folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    life = Life("text-classification", language, folder)
+    life.model.eval()
+    rows = inputs_only(life.task, life.rows)
+    recorder = asked_of(TorchRuntime(life.model), life.task, life.processor, rows[:8], MAX_LENGTH, batch_size=4)
+    to_onnx(life.model, recorder.asked, recorder.outputs, tmp_path / "model.onnx")
+    _a_shrunk_bundle_needs_no_torch(life, rows[:1], tmp_path / "model.onnx", tmp_path / "small", recorder.asked)
+    text = str(rows[0]["text"])
+    run = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path / "small"), text, "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout)["predictions"] == read_bundle(tmp_path / "small").predict([text])
+    assert not HEAVY & set(run.stderr.split())
