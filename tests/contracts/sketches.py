@@ -99,9 +99,9 @@ class SpanTask(Sketch):
     def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
         batch = padded(features, processor)
         if "target" in features[0]:
-            labels = torch.full(batch["input_ids"].shape, -100)
+            labels = np.full(batch["input_ids"].shape, -100)
             for i, feature in enumerate(features):
-                labels[i, : len(feature["target"])] = torch.from_numpy(feature["target"])
+                labels[i, : len(feature["target"])] = feature["target"]
             batch["labels"] = labels
         return batch
 
@@ -186,12 +186,12 @@ class SummaryTask(Generated):
         batch = padded(features, processor)
         if "target" in features[0]:
             longest = max(len(f["target"]) for f in features)
-            labels = torch.full((len(features), longest), -100)
+            labels = np.full((len(features), longest), -100)
             for i, feature in enumerate(features):
-                labels[i, : len(feature["target"])] = torch.from_numpy(feature["target"])
-            shifted = labels.roll(1, dims=1)
+                labels[i, : len(feature["target"])] = feature["target"]
+            shifted = np.roll(labels, 1, axis=1)
             shifted[:, 0] = 0
-            batch |= {"labels": labels, "decoder_input_ids": shifted.clamp(min=0)}
+            batch |= {"labels": labels, "decoder_input_ids": shifted.clip(0)}
         return batch
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
@@ -224,13 +224,13 @@ class EchoTask(Generated):
     def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
         whole = [[*f["input_ids"], *f.get("target", [])] for f in features]
         longest = max(map(len, whole))
-        ids = torch.full((len(whole), longest), processor.pad_token_id)
-        labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+        ids = np.full((len(whole), longest), processor.pad_token_id)
+        labels, mask = np.full_like(ids, -100), np.zeros_like(ids)
         for i, (feature, tokens) in enumerate(zip(features, whole, strict=True)):
-            ids[i, longest - len(tokens) :] = torch.tensor(tokens)
+            ids[i, longest - len(tokens) :] = tokens
             mask[i, longest - len(tokens) :] = 1
             if "target" in feature:
-                labels[i, longest - len(feature["target"]) :] = torch.from_numpy(feature["target"])
+                labels[i, longest - len(feature["target"]) :] = feature["target"]
         batch = {"input_ids": ids, "attention_mask": mask}
         return {**batch, "labels": labels} if "target" in features[0] else batch
 

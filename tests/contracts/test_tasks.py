@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from tunesmith.bundle.runtimes.onnx import OnnxRuntime
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_bundle, write_model
 from tunesmith.compression.export import to_onnx
+from tunesmith.compression.forms import Int8
 from tunesmith.compression.record import asked_of
 from tunesmith.core.contracts import Task
 from tunesmith.core.registry import family
@@ -34,6 +38,7 @@ from tunesmith.core.runtime import Machine, seed_everything
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, train
 from tunesmith.training.optim import OptimizerSettings
@@ -41,8 +46,21 @@ from tunesmith.training.optim import OptimizerSettings
 SKETCHES = {"token-spans": SpanTask, "summary": SummaryTask, "echo": EchoTask}
 CASES = [(name, language) for name in [*sorted(family("tasks")), *SKETCHES] for language in ("en", "zh")]
 MAX_LENGTH = 40
+HEAVY = {"torch", "transformers", "huggingface_hub", "sklearn", "scipy", "accelerate", "peft"}
+READ = """
+import json, sys
+from tunesmith.bundle.read import read_bundle
+predictions = read_bundle(sys.argv[1]).predict(json.load(sys.stdin))
+print(json.dumps({"predictions": predictions, "loaded": sorted({name.partition(".")[0] for name in sys.modules})}))
+"""
 NEARBY = ("relation-extraction",)
 """Tasks that read only what is near the places that they are asked about."""
+ASK = """
+import sys
+from tunesmith.cli import main
+main(["predict", *sys.argv[1:]])
+print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +99,15 @@ class Life:
     def predictor(self, model: Any = None) -> Predictor:
         return Predictor(self.task, self.processor, TorchRuntime(model or self.model), max_length=MAX_LENGTH)
 
+    def manifest(self) -> Manifest:
+        return Manifest(
+            task=TaskRecord(self.task.name, OPTIONS.get(self.task.name, {}), self.task.state),  # type: ignore[attr-defined]
+            method=MethodRecord("full"),
+            recipe={},
+            lineage=Lineage("tiny"),
+            max_length=MAX_LENGTH,
+        )
+
     def features(self, targets: bool = True) -> list[dict[str, Any]]:
         return self.task.encode(self.rows, self.processor, max_length=MAX_LENGTH, targets=targets)
 
@@ -108,11 +135,12 @@ def test_features_stand_in_the_rows_order_and_fit(life: Life) -> None:
 
 
 def test_the_loss_is_a_scalar_with_a_gradient(life: Life) -> None:
-    batch = life.task.collate(life.features()[:4], life.processor)
-    labels = batch.get("labels")
+    arrays = life.task.collate(life.features()[:4], life.processor)
+    labels = arrays.get("labels")
     parts = labels if isinstance(labels, dict) else {"": labels}  # a mixture has each part's own
-    inputs = [value for key, value in batch.items() if key != "labels"]
-    assert parts and all(isinstance(value, torch.Tensor) for value in [*inputs, *parts.values()])
+    inputs = [value for key, value in arrays.items() if key != "labels"]
+    assert parts and all(isinstance(value, np.ndarray) for value in [*inputs, *parts.values()])
+    batch = tensors(arrays)
     outputs = life.model(**{key: value for key, value in batch.items() if key != "labels"})
     loss = life.task.loss(outputs, batch)
     assert loss.ndim == 0 and torch.isfinite(loss) and loss.dtype == torch.float32
@@ -144,7 +172,7 @@ def test_predictions_are_json_in_order_and_become_figures(life: Life) -> None:
 
 def test_it_is_trained_by_the_loop_and_lives_in_a_bundle(life: Life, tmp_path: Path) -> None:
     features = life.features()
-    batch = life.task.collate(features, life.processor)
+    batch = tensors(life.task.collate(features, life.processor))
     rest = {key: value for key, value in batch.items() if key != "labels"}
     with torch.no_grad():
         before = float(life.task.loss(life.model.eval()(**rest), batch))
@@ -171,14 +199,9 @@ def test_it_is_trained_by_the_loop_and_lives_in_a_bundle(life: Life, tmp_path: P
     rows = inputs_only(life.task, life.rows)
     wanted_features, wanted = life.predictor().outputs(rows)
     predictions = life.task.decode(wanted, wanted_features)
-    manifest = Manifest(
-        task=TaskRecord(life.task.name, OPTIONS.get(life.task.name, {}), life.task.state),  # type: ignore[attr-defined]
-        method=MethodRecord("full"),
-        recipe={},
-        lineage=Lineage("tiny"),
-        max_length=MAX_LENGTH,
+    write_bundle(
+        tmp_path / "b", fill=lambda part: write_model(part, life.model, life.processor), manifest=life.manifest()
     )
-    write_bundle(tmp_path / "b", fill=lambda part: write_model(part, life.model, life.processor), manifest=manifest)
     bundle = read_bundle(tmp_path / "b")
     features_again, again = bundle.predictor(device="cpu").outputs(as_rows(bundle.task, rows))
     parity = compare("reload", wanted, again, predictions, bundle.task.decode(again, features_again))
@@ -242,3 +265,42 @@ def test_a_graph_answers_as_its_model(name: str, folder: Callable[[str], Path], 
     decoded = [life.task.decode(arrays, features) for arrays in (wanted, found)]
     parity = compare("onnx", wanted, found, *decoded, tolerance=1e-3)
     assert parity.passed, parity
+    rows = [*rows, *inputs_only(life.task, ROWS[name]["zh"])]
+    _a_shrunk_bundle_needs_no_torch(life, rows, tmp_path / "model.onnx", tmp_path / "small", recorder.asked)
+
+
+def _a_shrunk_bundle_needs_no_torch(life: Life, rows: list[Any], graph: Path, place: Path, asked: list[Any]) -> None:
+    """In int8, read by a fresh process: the same answers, and neither torch nor transformers is loaded."""
+    form, manifest = Int8(), life.manifest()
+
+    def fill(part: Path) -> None:
+        life.processor.save_pretrained(part)
+        form.write(graph, part, asked)
+
+    write_bundle(place, fill=fill, manifest=replace(manifest, runtime=form.record()))
+    runtime = OnnxRuntime(place / form.file)
+    wanted = Predictor(life.task, life.processor, runtime, max_length=MAX_LENGTH).predict(rows)
+    run = subprocess.run(
+        [sys.executable, "-c", READ, str(place)], input=json.dumps(rows), capture_output=True, text=True, check=True
+    )
+    told = json.loads(run.stdout)
+    assert not HEAVY & set(told["loaded"])
+    assert compare("int8", [], [], wanted, told["predictions"], 1e-4).passed
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_verb_predict_needs_no_torch_for_a_graph(
+    language: str, folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    life = Life("text-classification", language, folder)
+    life.model.eval()
+    rows = inputs_only(life.task, life.rows)
+    recorder = asked_of(TorchRuntime(life.model), life.task, life.processor, rows[:8], MAX_LENGTH, batch_size=4)
+    to_onnx(life.model, recorder.asked, recorder.outputs, tmp_path / "model.onnx")
+    _a_shrunk_bundle_needs_no_torch(life, rows[:1], tmp_path / "model.onnx", tmp_path / "small", recorder.asked)
+    text = str(rows[0]["text"])
+    run = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path / "small"), text, "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout)["predictions"] == read_bundle(tmp_path / "small").predict([text])
+    assert not HEAVY & set(run.stderr.split())

@@ -17,6 +17,7 @@ from tunesmith.core.runtime import Machine
 from tunesmith.models.heads import head_parameters, mean, output_layer
 from tunesmith.models.load import load_processor, quiet
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.testing import toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, train
@@ -219,7 +220,7 @@ def test_every_method_learns_and_leaves_the_rest_alone(
     assert all(torch.equal(after[key], value) for key, value in frozen.items())
     merged = made.merge(adapted).eval()
     with torch.no_grad():
-        found = merged(**{k: v for k, v in task.collate(features, processor).items() if k != "labels"}).logits
+        found = merged(**{k: v for k, v in tensors(task.collate(features, processor)).items() if k != "labels"}).logits
     right = [int(row.argmax()) == feature["target"] for row, feature in zip(found, features, strict=True)]
     # A frozen backbone with random weights does not part all rows.
     assert sum(right) / len(right) >= (0.7 if made.frozen_backbone or name in FEW else 0.9)

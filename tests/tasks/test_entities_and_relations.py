@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.entities_and_relations import EntitiesAndRelations
 from tunesmith.tasks.marked import marker_ids
 from tunesmith.tasks.pairs import MOST_PAIRS, nearest
@@ -47,7 +48,7 @@ class Oracle:
     def forward(self, batch: Any) -> dict[str, np.ndarray]:
         self.passes += 1
         assert "labels" not in batch
-        ids = batch["input_ids"].numpy()
+        ids = batch["input_ids"]
         tags, kinds = 3, len(self.task.relations)
         logits = np.zeros((*ids.shape, tags + 2 * kinds), dtype=np.float32)
         logits[..., 0] = 1
@@ -91,13 +92,13 @@ def test_training_has_a_window_and_its_pairs(bert_processor: Any) -> None:
 def test_its_loss_is_that_of_tags_and_of_pairs(bert_processor: Any) -> None:
     task = learned()
     features = task.encode(rows(), bert_processor, max_length=64, targets=True)
-    batch = task.collate(features, bert_processor)
+    batch = tensors(task.collate(features, bert_processor))
 
     class Outputs:
         logits = torch.zeros(*batch["input_ids"].shape, 3 + 6)
 
     assert float(task.loss(Outputs(), batch)) == pytest.approx(np.log(3) + np.log(3))
-    only = task.collate([f for f in features if "pair" not in f], bert_processor)
+    only = tensors(task.collate([f for f in features if "pair" not in f], bert_processor))
     Outputs.logits = torch.zeros(*only["input_ids"].shape, 9)
     assert float(task.loss(Outputs(), only)) == pytest.approx(np.log(3))
 

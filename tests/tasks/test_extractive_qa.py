@@ -99,8 +99,8 @@ def test_several_references_share_the_target_and_only_the_context_can_answer(ber
     rows = [row("Where is Ann?", CONTEXT, "Berlin", "lives in Berlin", "Berlin")]
     (feature,) = made.encode(rows, bert_processor, max_length=128, targets=True)
     labels = made.collate([feature], bert_processor)["labels"][0]
-    assert labels.clamp(min=0).sum(0).tolist() == pytest.approx([1, 1])
-    assert sorted(set(labels[:, 0].clamp(min=0).tolist())) == pytest.approx([0, 1 / 3, 2 / 3])
+    assert labels.clip(0).sum(0).tolist() == pytest.approx([1, 1])
+    assert sorted(set(labels[:, 0].clip(0).tolist())) == pytest.approx([0, 1 / 3, 2 / 3])
     outside = np.flatnonzero(feature["places"][:, 0] < 0)[1:]
     assert (labels[outside] == IGNORED).all() and (labels[0] == 0).all()
 

@@ -18,6 +18,7 @@ from tunesmith.models.build import build
 from tunesmith.models.heads import mean
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.multiple_choice import MultipleChoice, chosen
 
 CONTEXT = "🙂 The room was great, 房间很好。 "
@@ -57,7 +58,7 @@ def test_choices_that_a_row_does_not_have_count_for_nothing(bert_processor: Any,
     batch = made.collate(features, bert_processor)
     assert batch["input_ids"].shape[:2] == (4, 4) and batch["labels"].tolist() == [0, 3, 1, 1]
     logits = torch.tensor([[1.0, 2, 99, 99], [1, 2, 3, 4], [1, 2, 3, 99], [2, 1, 99, 99]], requires_grad=True)
-    loss = made.loss(SimpleNamespace(logits=logits), batch)
+    loss = made.loss(SimpleNamespace(logits=logits), tensors(batch))
     wanted = [
         torch.tensor(own).log_softmax(0)[i]
         for own, i in (([1.0, 2], 0), ([1.0, 2, 3, 4], 3), ([1.0, 2, 3], 1), ([2.0, 1], 1))
@@ -152,13 +153,18 @@ class TestApart:
         features = task.encode([*ROWS, row(2, CONTEXT * 20, 1)], processor, max_length=48, targets=True)
         assert len(features) > 6 and all(len(s["input_ids"]) <= 48 for f in features for s in f["sequences"])
         batch = task.collate(features, processor)
-        outputs = task.forward(model.train(), batch)
-        loss = task.loss(outputs, batch)
+        given = tensors(batch)
+        outputs = task.forward(model.train(), given)
+        loss = task.loss(outputs, given)
         loss.backward()
         assert torch.isfinite(loss) and float(task.divergence(outputs, outputs).detach()) == pytest.approx(0, abs=1e-5)
         assert model.embeddings.word_embeddings.weight.grad.abs().sum() > 0
         wanted = task.infer(TorchRuntime(model), batch)
         assert [len(scores) for scores in wanted] == [len(f["choices"]) for f in features]
+        with torch.no_grad():
+            learned = task.scored(task.forward(model.eval(), given), given)[0][0]
+        for scores, other in zip(wanted, learned, strict=True):  # the same formula in NumPy and in torch
+            assert scores == pytest.approx(other[: len(scores)].numpy(), abs=1e-4)
         alone = task.infer(TorchRuntime(model), task.collate(features[1:2], processor))
         assert alone[0] == pytest.approx(wanted[1], abs=1e-4)
 

@@ -16,6 +16,7 @@ from tunesmith.core.registry import family
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_regression import TextRegression
 
@@ -43,7 +44,7 @@ def test_labels_are_learned_and_encoded(bert_processor: Any) -> None:
     task = tagger()
     assert task.state == {"labels": ["room", "价格"], "counts": [1, 2]}
     features = task.encode(TAGGED, bert_processor, max_length=16, targets=True)
-    batch = task.collate(features, bert_processor)
+    batch = tensors(task.collate(features, bert_processor))
     assert batch["labels"].tolist() == [[1, 1], [0, 0], [0, 1]]
     made = SimpleNamespace(logits=torch.randn(3, 2))
     wanted = torch.nn.functional.binary_cross_entropy_with_logits(made.logits, batch["labels"].float())
@@ -83,7 +84,7 @@ def test_numbers_are_standardised_for_training(bert_processor: Any) -> None:
     task, values = pricer(), np.array([120, 80.5, 40])
     assert task.state == pytest.approx({"mean": values.mean(), "deviation": values.std()})
     features = task.encode(PRICED, bert_processor, max_length=16, targets=True)
-    batch = task.collate(features, bert_processor)
+    batch = tensors(task.collate(features, bert_processor))
     np.testing.assert_allclose(batch["labels"].numpy(), (values - values.mean()) / values.std(), rtol=1e-6)
     logits = batch["labels"].float().unsqueeze(-1)
     assert float(task.loss(SimpleNamespace(logits=logits), batch)) == pytest.approx(0, abs=1e-12)
@@ -115,7 +116,7 @@ def test_a_head_without_bias_keeps_the_mean_in_the_state(kind: str, tmp_path: An
     task, reference = pricer(), resolve(str(folder))
     processor, model = load_processor(reference), build(reference, task).eval()
     features = task.encode([{"text": "The room"}, {"text": ""}], processor, max_length=16, targets=False)
-    batch = task.collate(features, processor)
+    batch = tensors(task.collate(features, processor))
     with torch.no_grad():
         before = task.decode(list(model(**batch).logits.numpy()), features)
         task.finish(model)
@@ -137,8 +138,8 @@ def test_a_causal_classifier_reads_the_last_token_and_not_the_padding(missing: b
     texts = [{"text": "room"}, {"text": "The room was great, great, great"}]
     features = task.encode(texts, processor, max_length=32, targets=False)
     with torch.no_grad():
-        together = model(**task.collate(features, processor)).logits[0]
-        alone = model(**task.collate(features[:1], processor)).logits[0]
+        together = model(**tensors(task.collate(features, processor))).logits[0]
+        alone = model(**tensors(task.collate(features[:1], processor))).logits[0]
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 

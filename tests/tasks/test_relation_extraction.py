@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import DataError
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.marked import marked, marker_ids, near
 from tunesmith.tasks.relation_extraction import SHOWN, RelationExtraction
 
@@ -139,7 +140,7 @@ def test_logits_are_read_at_both_markers(bert_processor: Any) -> None:
     outputs: Any = Outputs()
     outputs.logits = logits
     loss = torch.nn.functional.cross_entropy(torch.tensor(np.stack(wanted)), torch.tensor([0, 1, 2]))
-    assert torch.allclose(task.loss(outputs, batch), loss)
+    assert torch.allclose(task.loss(outputs, tensors(batch)), loss)
 
 
 def test_an_answer_tells_both_entities(bert_processor: Any) -> None:

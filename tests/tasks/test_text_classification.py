@@ -62,7 +62,7 @@ def test_encode_and_collate(bert_processor: Any) -> None:
     batch = task.collate(features, bert_processor)
     lengths = [len(f["input_ids"]) for f in features]
     assert batch["input_ids"].shape == (len(features), max(lengths)) == batch["token_type_ids"].shape
-    assert batch["attention_mask"].sum(1).tolist() == lengths and batch["input_ids"].dtype == torch.int64
+    assert batch["attention_mask"].sum(1).tolist() == lengths and batch["input_ids"].dtype == np.int64
     assert (batch["input_ids"][batch["attention_mask"] == 0] == bert_processor.pad_token_id).all()
     assert batch["labels"].tolist() == [f["target"] for f in features]
     plain = task.encode(ROWS, bert_processor, max_length=16, targets=False)

@@ -21,11 +21,13 @@ from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.embedding_losses import cosent, cosine_error, info_nce
 from tunesmith.tasks.retrieval import retrieved
 from tunesmith.tasks.sentence_transformer import prompts_of
 from tunesmith.tasks.text_embedding import TextEmbedding
 from tunesmith.tasks.vectors import by_length, groups, pooled
+from tunesmith.tasks.vectors import unit as of_length_one
 
 PAIRS = [
     {"text": "where is my parcel 😀", "text_pair": "it left the store today"},
@@ -116,7 +118,7 @@ class TestBatches:
         model, processor = built(folder, task)
         features = task.encode([*PAIRS, PAIRS[0]], processor, max_length=32, targets=True)
         batch = task.collate(features, processor)
-        assert next(iter(batch)) == "labels", "the loop counts rows by the first tensor"
+        assert next(iter(batch)) == "labels", "the loop counts rows by the first array"
         assert batch["labels"].shape == (5, 5) and len(batch["input_ids"]) == 10
         assert batch["labels"][0].tolist() == batch["labels"][4].tolist()
         assert (batch["labels"][[0, 1, 3], 3:] == -1).all() and (batch["labels"][2] >= 0).all()
@@ -127,7 +129,8 @@ class TestBatches:
         task = learned(both_directions=True)
         model, processor = built(folder, task)
         long = {"text": "how do I pay", "text_pair": "by card or by bank " * 20}
-        batch = task.collate(task.encode([*PAIRS, long], processor, max_length=64, targets=True), processor)
+        features = task.encode([*PAIRS, long], processor, max_length=64, targets=True)
+        batch = tensors(task.collate(features, processor))
         plain = model.eval()(**{key: value for key, value in batch.items() if key != "labels"})
         assert len(list(by_length(batch))) == 1
         whole = task.loss(plain, batch)
@@ -139,6 +142,14 @@ class TestBatches:
         states, mask = torch.arange(12.0).reshape(1, 4, 3), torch.tensor([[1, 1, 0, 0]])
         assert pooled(states, mask, "mean").tolist() == [[1.5, 2.5, 3.5]]
         assert pooled(states, mask, "cls").tolist() == [[0.0, 1.0, 2.0]]
+        assert pooled(states.numpy(), mask.numpy(), "mean").tolist() == [[1.5, 2.5, 3.5]]
+        assert pooled(states.numpy(), mask.numpy(), "cls").dtype == np.float32
+
+    def test_vectors_are_made_of_length_one_as_torch_does(self) -> None:
+        vectors = torch.cat([torch.randn(3, 5, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 5)])
+        np.testing.assert_allclose(
+            of_length_one(vectors.numpy()), torch.nn.functional.normalize(vectors).numpy(), atol=1e-7
+        )
 
 
 class TestAnswers:

@@ -25,6 +25,7 @@ from tunesmith.evaluation.metrics.micro_f1 import MicroF1
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.pieces import finely_cut
 from tunesmith.tasks.tag_layer import TagLayer, log_softmax
 from tunesmith.tasks.token_classification import IGNORED, TokenClassification
@@ -204,7 +205,7 @@ def test_nested_spans_get_tags_of_their_own(bert_processor: Any) -> None:
     assert config.id2label == dict(enumerate(["O-org", "B-org", "I-org", "O-place", "B-place", "I-place"]))
     features, outputs = perfect(task, NESTED, bert_processor)
     assert places(task.decode(outputs, features)[0]) == [(0, 2, "place"), (0, 4, "org"), (5, 7, "place")]
-    batch = task.collate(features, bert_processor)
+    batch = tensors(task.collate(features, bert_processor))
     assert batch["labels"].shape == (*batch["input_ids"].shape, 2)
     loss = task.loss(SimpleNamespace(logits=torch.from_numpy(outputs[0])[None]), batch)
     assert 0 < float(loss) < 0.01

@@ -15,6 +15,7 @@ from tunesmith.core.runtime import Machine, seed_everything
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
@@ -88,7 +89,7 @@ class Run:
         return {name: p.detach().clone() for name, p in self.model.named_parameters()}
 
     def right(self) -> float:
-        batch = self.task.collate(self.features, self.processor)
+        batch = tensors(self.task.collate(self.features, self.processor))
         with torch.no_grad():
             found = self.model.eval()(**{k: v for k, v in batch.items() if k != "labels"}).logits.argmax(-1)
         return float((found == batch["labels"]).float().mean())

@@ -13,6 +13,7 @@ import torch
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, seed_everything
+from tunesmith.models.tensors import tensors
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, train
 from tunesmith.training.optim import OptimizerSettings
@@ -93,14 +94,14 @@ def test_without_noise_and_bound_it_is_the_plain_gradient(run: Any, method: str,
     model = adapted(run, method)
     strategy = DpSgd(noise=0.0, max_norm=1e9)
     made = prepared(run, strategy, model, batch_size=len(run.features))
-    batch = run.task.collate(run.features, run.processor)
+    batch = tensors(run.task.collate(run.features, run.processor))
     used = torch.from_numpy(run.task.token_ids(run.features)).long() if fast else None
     with fast_training(model, used, "cpu"):
         loss, _ = compute(run)(model, batch)
         loss.backward()
         wanted = {name: p.grad.clone() for name, p in made.trained().items() if p.grad is not None}
         model.zero_grad()
-        found, _ = strategy.loss(compute(run))(model, run.task.collate(run.features[:8], run.processor))
+        found, _ = strategy.loss(compute(run))(model, tensors(run.task.collate(run.features[:8], run.processor)))
         (found / 2).backward()
     torch.testing.assert_close(found, loss.detach(), rtol=1e-4, atol=1e-5)
     assert wanted and strategy.draws == 1 and made.indices == list(range(8))
@@ -119,7 +120,7 @@ def test_one_row_moves_the_sum_by_no_more_than_the_norm(run: Any, method: str) -
         made = prepared(run, strategy, model, batch_size=len(features))
         run.features = run_features
         model.zero_grad()
-        strategy.loss(compute(run))(model, run.task.collate(features[:8], run.processor))[0].backward()
+        strategy.loss(compute(run))(model, tensors(run.task.collate(features[:8], run.processor)))[0].backward()
         sums.append({name: p.grad * len(features) for name, p in made.trained().items() if p.grad is not None})
     moved = math.sqrt(sum(float((sums[0][name] - sums[1][name]).square().sum()) for name in sums[0]))
     assert moved == pytest.approx(1e-3, rel=0.02), "the row's gradient is longer than the norm, and is cut to it"
@@ -128,7 +129,7 @@ def test_one_row_moves_the_sum_by_no_more_than_the_norm(run: Any, method: str) -
 def test_draws_are_poisson_samples(run: Any) -> None:
     strategy = DpSgd(noise=1.0)
     prepared(run, strategy, adapted(run, "head"), batch_size=16)
-    like = run.task.collate(run.features[:2], run.processor)
+    like = tensors(run.task.collate(run.features[:2], run.processor))
     sizes = torch.tensor([float(len(list(strategy._drawn(like)))) for _ in range(400)])
     assert float(sizes.mean()) == pytest.approx(16, abs=0.8)
     assert float(sizes.var()) == pytest.approx(64 * 0.25 * 0.75, rel=0.3), "a size of its own in each draw"

@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.registry import family
+from tunesmith.models.tensors import tensors
 from tunesmith.testing import toy_rows
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.strategies.fair import Fair, compared, squared_gap
@@ -72,7 +73,7 @@ def biased() -> list[dict[str, Any]]:
 
 
 def gap(run: Any, rows: list[dict[str, Any]]) -> float:
-    batch = run.task.collate(run.features, run.processor)
+    batch = tensors(run.task.collate(run.features, run.processor))
     with torch.no_grad():
         p = run.model.eval()(**{k: v for k, v in batch.items() if k != "labels"}).logits.softmax(-1)[:, 1]
     members = torch.tensor([row["group"] == "zh" for row in rows])

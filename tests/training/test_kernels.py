@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from tunesmith import testing
 from tunesmith.models.heads import mean
 from tunesmith.models.load import quiet
+from tunesmith.models.tensors import tensors
 from tunesmith.training.kernels import attention, dropout, embedding, fast_training, plain
 from tunesmith.training.optim import OptimizerSettings, adamw
 
@@ -223,7 +224,7 @@ def test_fast_training_comes_and_goes(run: Any, pooling: str) -> None:
     model = run.fresh()
     if pooling == "mean":
         mean.append(model)
-    batch = {k: v for k, v in run.task.collate(run.features[:5], run.processor).items() if k != "labels"}
+    batch = {k: v for k, v in tensors(run.task.collate(run.features[:5], run.processor)).items() if k != "labels"}
     names, wanted = [n for n, _ in model.named_parameters()], model.eval()(**batch).logits
     kinds = [type(module) for module in model.modules()]
     used = torch.cat([torch.from_numpy(f["input_ids"]) for f in run.features[:5]])

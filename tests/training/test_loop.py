@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.core.contracts import Strategy, Tracker
 from tunesmith.core.errors import TrainingError
+from tunesmith.models.tensors import tensors
 from tunesmith.training import checkpoint
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.strategies.fgm import Fgm
@@ -76,7 +77,7 @@ def test_bf16_leaves_a_model_in_fp32_that_answers_in_fp32(run: Any) -> None:
     run.precision = "bf16"
     run.go(run.settings(epochs=1))
     assert {p.dtype for p in run.model.parameters()} == {torch.float32}
-    batch = run.task.collate(run.features[:4], run.processor)
+    batch = tensors(run.task.collate(run.features[:4], run.processor))
     batch.pop("labels")
     logits = run.model.eval()(**batch).logits
     assert logits.dtype == torch.float32
@@ -105,7 +106,7 @@ def test_accumulating_is_a_larger_batch(run: Any, batches: tuple[int, int]) -> N
     settings = run.settings(epochs=1, batch_size=size, accumulate=accumulate, clip=0.0)
     run.go(settings, dropout=0.0, strategies=[Look()])
     model = run.fresh(0.0).train()
-    batch = run.task.collate(run.features, run.processor)
+    batch = tensors(run.task.collate(run.features, run.processor))
     run.task.loss(model(**{k: v for k, v in batch.items() if k != "labels"}), batch).backward()
     wanted = {name: p.grad for name, p in model.named_parameters()}
     order = torch.cat([g.flatten() for g in wanted.values()])

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.models.tensors import tensors
 from tunesmith.training.optim import OptimizerSettings, adamw, clip, depth, factor, parameter_groups
 
 
@@ -118,7 +119,7 @@ def test_a_fused_optimizer_clips_in_its_step(largest: float) -> None:
 
 def test_one_step_is_adamws(run: Any) -> None:
     model = run.fresh(0.0).eval()
-    batch = run.task.collate(run.features[:4], run.processor)
+    batch = tensors(run.task.collate(run.features[:4], run.processor))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     run.task.loss(model(**{k: v for k, v in batch.items() if k != "labels"}), batch).backward()
     adamw(model, OptimizerSettings(1e-3, 0.1)).step()

@@ -10,6 +10,7 @@ import torch
 from tunesmith.core.contracts import Strategy
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.heads.vectors import head_on_vectors
+from tunesmith.models.tensors import tensors
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import RunState
 from tunesmith.training.optim import OptimizerSettings
@@ -41,7 +42,7 @@ def test_perturbation_is_epsilon_in_the_gradients_direction() -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_fgm_adds_the_gradient_at_the_moved_embeddings(run: Any, fast: bool) -> None:
-    model, batch = run.fresh(0.0).train(), run.task.collate(run.features[:6], run.processor)
+    model, batch = run.fresh(0.0).train(), tensors(run.task.collate(run.features[:6], run.processor))
     used = torch.cat([torch.from_numpy(f["input_ids"]) for f in run.features[:6]]) if fast else None
     with fast_training(model, used, "cpu"):
         made, values = state(run, model), compute(run)
@@ -72,7 +73,7 @@ def test_fgm_adds_the_gradient_at_the_moved_embeddings(run: Any, fast: bool) -> 
 def test_fgm_moves_a_table_that_is_not_trained_by_the_same_formula(run: Any, method: str) -> None:
     from tunesmith.core.registry import family
 
-    batch = run.task.collate(run.features[:6], run.processor)
+    batch = tensors(run.task.collate(run.features[:6], run.processor))
     values, gradients = compute(run), []
     for frozen in (False, True):
         torch.manual_seed(0)
@@ -124,7 +125,7 @@ def test_fgm_weighs_a_batch_as_the_loop_does(run: Any) -> None:
 
 
 def test_r_drop_is_the_mean_loss_and_the_divergence(run: Any) -> None:
-    model, batch = run.fresh(0.3).train(), run.task.collate(run.features[:6], run.processor)
+    model, batch = run.fresh(0.3).train(), tensors(run.task.collate(run.features[:6], run.processor))
     strategy, values = RDrop(alpha=2.0), compute(run)
     strategy.start(state(run, model))
     torch.manual_seed(3)

@@ -13,6 +13,7 @@ import torch
 from tunesmith.core.contracts import Strategy
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
+from tunesmith.models.tensors import tensors
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.optim import OptimizerSettings
@@ -53,7 +54,7 @@ def compute(run: Any) -> Any:
 
 
 def batch_of(run: Any, rows: int = 6) -> Any:
-    return run.task.collate(run.features[:rows], run.processor)
+    return tensors(run.task.collate(run.features[:rows], run.processor))
 
 
 def gradients(model: Any) -> dict[str, torch.Tensor]:
@@ -253,7 +254,7 @@ class TestHeld:
         weight, squares = model.classifier.weight, []
         for feature in run.features[:3]:
             model.eval().zero_grad()
-            compute(run)(model, run.task.collate([feature], run.processor))[0].backward()
+            compute(run)(model, tensors(run.task.collate([feature], run.processor)))[0].backward()
             squares.append(weight.grad.square())
         torch.testing.assert_close(found["classifier.weight"], torch.stack(squares).mean(0))
 
@@ -411,9 +412,9 @@ class TestTeachers:
         strategy = Distill(str(teacher))
         strategy.start(made)
         made.indices = [3, 1, 2]
-        batch = own.task.collate([own.features[i] for i in made.indices], own.processor)
+        batch = tensors(own.task.collate([own.features[i] for i in made.indices], own.processor))
         told = strategy.teachers[0].answer(made, batch).logits
-        theirs = run.task.collate([run.features[i] for i in made.indices], run.processor)
+        theirs = tensors(run.task.collate([run.features[i] for i in made.indices], run.processor))
         with torch.no_grad():
             wanted = run.model.eval()(**{k: v for k, v in theirs.items() if k != "labels"}).logits
         torch.testing.assert_close(told, wanted, atol=1e-4, rtol=1e-3)

@@ -16,6 +16,7 @@ from tunesmith.core.runtime import seed_everything
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.optim import OptimizerSettings, adamw
@@ -107,7 +108,7 @@ class Made:
         seed_everything(5)
         self.model = build(reference, self.task)
         self.features = self.encode(self.rows)
-        self.batch = self.task.collate(self.features, self.processor)
+        self.batch = tensors(self.task.collate(self.features, self.processor))
 
     def encode(self, rows: Any) -> Any:
         return self.task.encode(rows, self.processor, max_length=64, targets=True)

@@ -11,6 +11,7 @@ import torch
 from tunesmith.core.contracts import Strategy
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
+from tunesmith.models.tensors import tensors
 from tunesmith.testing import toy_rows
 from tunesmith.training.optim import OptimizerSettings, adamw
 from tunesmith.training.run_state import RunState
@@ -44,7 +45,7 @@ def compute(run: Any) -> Any:
 
 
 def vectors_of(run: Any, model: Any, features: Any) -> torch.Tensor:
-    batch = run.task.collate(features, run.processor)
+    batch = tensors(run.task.collate(features, run.processor))
     with torch.no_grad(), head_inputs(model.eval()) as read:
         run.task.forward(model, batch)
     return of_texts(read[0], batch["attention_mask"])
@@ -95,7 +96,7 @@ def test_coral_compares_the_batch_with_drawn_rows_of_the_target(run: Any) -> Non
     model, values = run.fresh(0.0).train(), compute(run)
     strategy = Coral(rows=TARGET, weight=1.0)
     prepared(run, strategy, model)
-    batch = run.task.collate(run.features[:6], run.processor)
+    batch = tensors(run.task.collate(run.features[:6], run.processor))
     seen: list[torch.Tensor] = []
     handle = model.classifier.register_forward_pre_hook(lambda module, read: seen.append(read[0]))
     _, outputs = strategy.loss(values)(model, batch)
@@ -135,7 +136,7 @@ class TestDann:
             strategy = Dann(rows=TARGET, weight=weight)
             made = prepared(run, strategy, model)
             made.step = 10
-            batch = run.task.collate(run.features[:6], run.processor)
+            batch = tensors(run.task.collate(run.features[:6], run.processor))
             values(model, batch)[0].backward()
             plain = model.bert.encoder.layer[0].output.dense.weight.grad.clone()
             model.zero_grad()
@@ -172,7 +173,7 @@ class TestDann:
         strategy = Dann(rows=TARGET, weight=1.0)
         made = prepared(run, strategy, model)
         made.step = 10
-        batch, added = run.task.collate(run.features[:6], run.processor), strategy.apart
+        batch, added = tensors(run.task.collate(run.features[:6], run.processor)), strategy.apart
 
         def loss() -> torch.Tensor:
             """What the strategy adds, alone."""
@@ -220,7 +221,7 @@ def test_the_labelled_batch_is_the_source_also_beside_passes_over_other_rows(run
     assert [s.name for s in ordered([strategy, other])] == ["uda", "coral"]
     prepared(run, other, model)
     prepared(run, strategy, model)
-    batch, sources = run.task.collate(run.features[:6], run.processor), []
+    batch, sources = tensors(run.task.collate(run.features[:6], run.processor)), []
     strategy.apart = lambda source, target: sources.append(source) or source.sum() * 0  # type: ignore[method-assign, func-returns-value]
     strategy.loss(other.loss(compute(run)))(model, batch)
     torch.testing.assert_close(sources[0], vectors_of(run, model, run.features[:6]))

@@ -17,6 +17,10 @@ from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
 from tunesmith.models.load import quiet, take_whole_texts
+from tunesmith.models.tokenizer import light_tokenizer
+
+TORCH = "torch"
+"""The runtime that loads transformers."""
 
 
 class Bundle:
@@ -40,8 +44,14 @@ class Bundle:
         return task
 
     @cached_property
+    def tokenizer(self) -> Any:
+        """What cuts texts to answer them: without transformers where the tokenizer's files tell all."""
+        found = light_tokenizer(self.path)
+        return self.processor if found is None else found
+
+    @cached_property
     def processor(self) -> Any:
-        """The tokenizer."""
+        """The tokenizer as transformers has it, which can train, change and save."""
         from transformers import AutoTokenizer
 
         with quiet():
@@ -81,7 +91,9 @@ class Bundle:
             precision = record.precision if runtime == record.name else "fp32"
         computes = family("runtimes").load(runtime).open(self, device=device, precision=precision)
         length = self.manifest.max_length
-        return Predictor(self.task, self.processor, computes, max_length=length, batch_size=batch_size)
+        # Where transformers computes it is loaded in any case, and its tokenizer knows more: how to generate, to chat.
+        tokenizer = self.processor if runtime == TORCH else self.tokenizer
+        return Predictor(self.task, tokenizer, computes, max_length=length, batch_size=batch_size)
 
     def predict(self, given: Any) -> list[Prediction]:
         """Predictions, one a row.

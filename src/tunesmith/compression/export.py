@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def to_onnx(model: nn.Module, batches: Sequence[Batch], outputs: Sequence[str], 
     need("onnxscript", extra="shrink", purpose="writing a graph")
     spared = getattr(model, "spared", ())
     shapes = {name: axes for name, axes in free_axes(batches).items() if name not in spared}
-    sample = max(batches, key=lambda batch: batch["input_ids"].numel())
+    sample = max(batches, key=lambda batch: math.prod(batch["input_ids"].shape))
     sample = {name: _two(torch.as_tensor(sample[name])) for name in shapes}
     dynamic = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in shapes.values())
     target.parent.mkdir(parents=True, exist_ok=True)

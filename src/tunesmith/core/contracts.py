@@ -5,7 +5,7 @@ predictions beside rows become evidence, and evidence becomes figures::
 
     Task.learn(rows)                -> state        what the rows teach: labels, scales (JSON, kept in the bundle)
     Task.encode(rows, processor)    -> features     one row gives one feature, or several (windows)
-    Task.collate(features)          -> batch        tensors
+    Task.collate(features)          -> batch        arrays; tensors where torch computes
     model(**batch)                  -> outputs
     Task.loss(outputs, batch)       -> scalar       what the loop minimises
     Task.infer(runtime, batch)      -> arrays       one array a feature: logits, token logits, generated ids ...
@@ -47,7 +47,8 @@ Feature = dict[str, Any]
 (index of the window's first character in the original text), and what else its task wants."""
 
 Batch = dict[str, Any]
-"""Tensors by the model's argument names, padded to the longest; targets under ``labels``."""
+"""NumPy arrays by the model's argument names, padded to the longest; targets under ``labels``. Where torch computes
+(the loop, the runtime torch), they are tensors over the same memory: ``models.tensors``."""
 
 Evidence = Mapping[str, "np.ndarray"]
 """Arrays whose first axis is rows, so that resampling rows resamples the evidence."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.contracts import Feature
+from tunesmith.models.tensors import tensors
 
 Collate = Callable[[Sequence[Feature]], dict[str, Any]]
 
@@ -77,7 +78,8 @@ def _compute(
         while done < len(order):
             size = max(1, min(256, batch_tokens // len(features[order[done]]["input_ids"])))
             chosen = order[done : done + size]
-            inputs = {k: v.to(device) for k, v in collate([features[i] for i in chosen]).items() if k != "labels"}
+            batch = tensors(collate([features[i] for i in chosen]), device)
+            inputs = {name: value for name, value in batch.items() if name != "labels"}
             made[chosen] = backbone(**inputs).last_hidden_state[:, 0].float().cpu().numpy()
             done += len(chosen)
             if progress is not None:

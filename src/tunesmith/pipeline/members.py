@@ -26,7 +26,7 @@ def task_of(bundle: Bundle) -> Any:
 
 def tokenizer_of(bundle: Bundle) -> Any:
     """Its pieces."""
-    return bundle.processor.get_vocab()
+    return bundle.tokenizer.get_vocab()
 
 
 def members_of(bundles: Sequence[str | Path], what: str, same: Same, hint: str) -> list[Bundle]:

@@ -61,7 +61,7 @@ class Side:
     def predictor(self) -> Predictor:
         """Rows in, predictions out."""
         bundle = self.bundle
-        return Predictor(bundle.task, bundle.processor, self.runtime, max_length=bundle.manifest.max_length)
+        return Predictor(bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length)
 
     def answers(self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None) -> Answers:
         """What it says of rows, whose targets it does not see."""
@@ -70,7 +70,7 @@ class Side:
 
     def batches(self, rows: Sequence[Row], size: int) -> list[Batch]:
         """Batches of features of like length, in an order that all sides share; tokens made."""
-        task, processor = self.bundle.task, self.bundle.processor
+        task, processor = self.bundle.task, self.bundle.tokenizer
         features = task.encode(
             inputs_only(task, rows), processor, max_length=self.bundle.manifest.max_length, targets=False
         )
@@ -95,7 +95,7 @@ class Source:
         bundle = self.side.bundle
         chosen = sorted(np.random.default_rng(seed).permutation(len(train))[:CALIBRATION])
         rows = inputs_only(bundle.task, [train[i] for i in chosen])
-        recorder = asked_of(self.side.runtime, bundle.task, bundle.processor, rows, bundle.manifest.max_length)
+        recorder = asked_of(self.side.runtime, bundle.task, bundle.tokenizer, rows, bundle.manifest.max_length)
         self.graph = folder / "graph" / "model.onnx"
         to_onnx(self.side.runtime.model, recorder.asked, recorder.outputs, self.graph)  # type: ignore[attr-defined]
         self.calibration = recorder.asked

@@ -24,6 +24,7 @@ from tunesmith.data.roles import TEXTS
 from tunesmith.evaluation.words import number
 from tunesmith.models.encoder_layers import refusal
 from tunesmith.models.heads import mean
+from tunesmith.models.tensors import tensors
 from tunesmith.pipeline.members import planned, refuse_apart, told
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
@@ -258,8 +259,6 @@ class _SmallerRun(Run):
 
     def _calibration(self) -> list[Any]:
         """Batches of rows drawn by the seed."""
-        from accelerate.utils import send_to_device
-
         rows, count = self.plan.data.train, self.wanted.calibration
         some: list[Row] = random.Random(self.plan.recipe.training.seed).sample(rows, min(count, len(rows)))
         features = self.task.sample(self._encoded(some))
@@ -267,9 +266,7 @@ class _SmallerRun(Run):
         enough = max(1, int((lengths.cumsum() <= TOKENS).sum()))
         groups = batches_by_length(lengths[:enough].tolist(), BATCH, TOKENS)
         device = self.plan.machine.device
-        return [
-            send_to_device(self.task.collate([features[i] for i in group], self.processor), device) for group in groups
-        ]
+        return [tensors(self.task.collate([features[i] for i in group], self.processor), device) for group in groups]
 
     def _loss(self, model: Any, batch: Any) -> torch.Tensor:
         return self.task.loss(self.task.forward(model, batch), batch)

@@ -6,7 +6,7 @@ it reads a long text once for all choices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ import numpy as np
 from tunesmith.core.contracts import Batch, Feature, Runtime
 from tunesmith.tasks.passages import MARGIN, encoded, places_of, slices
 from tunesmith.tasks.sequence import padded
+from tunesmith.tasks.vectors import pooled, text_vectors, unit
 
 if TYPE_CHECKING:
     import torch
@@ -70,14 +71,12 @@ class Apart:
         return features
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
-        """Tensors [texts, longest]; ``places`` [features, 1 + most choices]: whose texts they are, -1 for none."""
-        import torch
-
+        """Arrays [texts, longest]; ``places`` [features, 1 + most choices]: whose texts they are, -1 for none."""
         most = max(len(feature["sequences"]) for feature in features)
-        places = torch.full((len(features), most), -1)
+        places = np.full((len(features), most), -1, dtype=np.int64)
         at = 0
         for row, feature in zip(places, features, strict=True):
-            row[: len(feature["sequences"])] = torch.arange(at, at + len(feature["sequences"]))
+            row[: len(feature["sequences"])] = np.arange(at, at + len(feature["sequences"]))
             at += len(feature["sequences"])
         texts = [sequence for feature in features for sequence in feature["sequences"]]
         return {**padded(texts, processor), "places": places}
@@ -86,8 +85,6 @@ class Apart:
         """[features, most choices]: scaled cosines; the least there is where a row has no such choice."""
         import torch
         from torch.nn.functional import normalize
-
-        from tunesmith.tasks.vectors import pooled
 
         vectors = getattr(outputs, "vectors", None)
         if vectors is None:
@@ -98,24 +95,13 @@ class Apart:
 
     def forward(self, model: Any, batch: Batch) -> Any:
         """``vectors`` [texts, width]; choices are not padded to the length of texts."""
-        import torch
+        return SimpleNamespace(vectors=self._vectors(lambda part: model(**part).last_hidden_state, batch))
 
-        from tunesmith.tasks.vectors import by_length, pooled
-
-        order, found = [], []
-        for index, part in by_length({key: batch[key] for key in INPUTS if key in batch}):
-            found.append(pooled(model(**part).last_hidden_state, part["attention_mask"], self.pooling))
-            order.append(index)
-        return SimpleNamespace(vectors=torch.cat(found)[torch.argsort(torch.cat(order))])
+    def _vectors(self, states_of: Callable[[Batch], Any], batch: Batch) -> Any:
+        return text_vectors(states_of, {key: batch[key] for key in INPUTS if key in batch}, self.pooling)
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """[choices] a feature: the scores of the row's own choices."""
-        import torch
-
-        def model(**part: Any) -> Any:
-            return SimpleNamespace(last_hidden_state=torch.from_numpy(runtime.forward(part)["last_hidden_state"]))
-
-        cpu = {key: value.cpu() for key, value in batch.items()}
-        scores = self.scores(self.forward(model, cpu), cpu).numpy()
-        there = (cpu["places"][:, 1:] >= 0).numpy()
-        return [array[own] for array, own in zip(scores, there, strict=True)]
+        vectors = unit(self._vectors(lambda part: runtime.forward(part)["last_hidden_state"], batch))
+        own = [vectors[places[places >= 0]] for places in batch["places"]]
+        return [np.float32(self.scale) * (texts[1:] @ texts[0]) for texts in own]

@@ -56,7 +56,7 @@ class Together:
         return features
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
-        """Tensors [features, most choices, longest]; a choice that a row does not have is one token long."""
+        """Arrays [features, most choices, longest]; a choice that a row does not have is one token long."""
         most = max(len(feature["sequences"]) for feature in features)
         lacking = {key: value[:1] for key, value in features[0]["sequences"][0].items()}
         sequences = [
@@ -64,7 +64,7 @@ class Together:
             for feature in features
             for sequence in [*feature["sequences"], *[lacking] * (most - len(feature["sequences"]))]
         ]
-        return {key: value.unflatten(0, (-1, most)) for key, value in padded(sequences, processor).items()}
+        return {key: value.reshape(-1, most, value.shape[1]) for key, value in padded(sequences, processor).items()}
 
     def scores(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """[features, most choices] in fp32; the least there is where a row has no such choice."""
@@ -81,5 +81,5 @@ class Together:
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """[choices] a feature: the scores of the row's own choices."""
         logits = runtime.forward({key: value for key, value in batch.items() if key != "labels"})["logits"]
-        there = (batch["attention_mask"].sum(-1) > 1).cpu().numpy()
+        there = batch["attention_mask"].sum(-1) > 1
         return [array[own] for array, own in zip(logits, there, strict=True)]

@@ -56,10 +56,8 @@ def batch_to_learn(features: Sequence[Feature], processor: PreTrainedTokenizerBa
     """Each different text of the rows once, padded; and ``labels``, float32 [rows, 3 or more].
 
     A row of ``labels`` is its score, and where its first text, its second and its negatives stand among the texts
-    (-1: no such negative). They come first, for the loop counts rows by the first tensor.
+    (-1: no such negative). They come first, for the loop counts rows by the first array.
     """
-    import torch
-
     from tunesmith.tasks.sequence import padded
 
     place: dict[bytes, int] = {}
@@ -69,7 +67,7 @@ def batch_to_learn(features: Sequence[Feature], processor: PreTrainedTokenizerBa
         labels[i, 0] = feature["target"]
         labels[i, 1 : 1 + len(texts)] = [place.setdefault(text.tobytes(), len(place)) for text in texts]
     different = [{"input_ids": np.frombuffer(key, dtype=np.int32)} for key in place]
-    return {"labels": torch.from_numpy(labels), **padded(different, processor)}
+    return {"labels": labels, **padded(different, processor)}
 
 
 def sides(members: Sequence[tuple[Feature, np.ndarray]]) -> list[np.ndarray]:

@@ -140,8 +140,6 @@ class EntitiesAndRelations(TokenClassification):
 
         Pairs have no words, so that no entities are looked for in them.
         """
-        import torch
-
         self._markers = marker_ids(processor, MARKERS)
         batch = padded(features, processor)
         labels = np.full((*batch["input_ids"].shape, 2), IGNORED, dtype=np.int64)
@@ -151,7 +149,7 @@ class EntitiesAndRelations(TokenClassification):
             if "pair" not in feature:
                 first, last = feature["window"]
                 labels[i, feature["lead"] : feature["lead"] + last - first, 1] = feature["pieces"].word[first:last]
-        return {**batch, "labels": torch.from_numpy(labels)}
+        return {**batch, "labels": labels}
 
     def scored(self, outputs: Any, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Logits in fp32 and classes of the tags [tokens, tags], and of the pairs' relations [pairs, relations]."""
@@ -184,8 +182,8 @@ class EntitiesAndRelations(TokenClassification):
             and of its tail, then a logit a relation.
         """
         logits = runtime.forward({key: value for key, value in batch.items() if key != "labels"})["logits"]
-        words, ids = (np.asarray(batch[key].cpu()) for key in ("labels", "input_ids"))
-        lengths = np.asarray(batch["attention_mask"].cpu()).sum(axis=1)
+        words, ids = batch["labels"], batch["input_ids"]
+        lengths = batch["attention_mask"].sum(axis=1)
         asked: list[tuple[int, Tokens, Tokens]] = []
         for i, length in enumerate(lengths):
             found = word_spans(logits[i, :length, : self._tags], words[i, :length, 1], self._layers[0])
@@ -202,15 +200,13 @@ class EntitiesAndRelations(TokenClassification):
 
     def _read(self, runtime: Runtime, batch: Batch, pairs: Sequence[tuple[np.ndarray, Tokens]]) -> np.ndarray:
         """The relations' logits of marked pairs: [pairs, relations]."""
-        import torch
-
         longest = max(len(ids) for ids, _ in pairs)
-        inputs = {"input_ids": torch.zeros((len(pairs), longest), dtype=torch.int64)}
-        inputs["attention_mask"] = torch.zeros_like(inputs["input_ids"])
+        inputs = {"input_ids": np.zeros((len(pairs), longest), dtype=np.int64)}
+        inputs["attention_mask"] = np.zeros_like(inputs["input_ids"])
         if "token_type_ids" in batch:
-            inputs["token_type_ids"] = torch.full_like(inputs["input_ids"], int(batch["token_type_ids"][0, 0]))
+            inputs["token_type_ids"] = np.full_like(inputs["input_ids"], int(batch["token_type_ids"][0, 0]))
         for i, (ids, _) in enumerate(pairs):
-            inputs["input_ids"][i, : len(ids)] = torch.from_numpy(ids.astype(np.int64))
+            inputs["input_ids"][i, : len(ids)] = ids
             inputs["attention_mask"][i, : len(ids)] = 1
         logits = runtime.forward(inputs)["logits"]
         rows, opened = np.arange(len(pairs)), np.array([places for _, places in pairs])

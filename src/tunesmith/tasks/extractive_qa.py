@@ -125,8 +125,6 @@ class ExtractiveQA(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``labels``: [features, longest, 2], each token's share of the references that start and end there."""
-        import torch
-
         batch = padded(features, processor)
         if features and "target" in features[0]:
             labels = np.full((*batch["input_ids"].shape, 2), IGNORED, dtype=np.float32)
@@ -135,7 +133,7 @@ class ExtractiveQA(Task):
                 row[0] = 0
                 for answer in feature["target"]:
                     row[answer, [0, 1]] += 1 / len(feature["target"])
-            batch["labels"] = torch.from_numpy(labels)
+            batch["labels"] = labels
         return batch
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:

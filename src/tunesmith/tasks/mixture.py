@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.registry import family
+from tunesmith.models.head_reads import KEY, READS
 from tunesmith.tasks.head_outputs import alone, head_outputs
 from tunesmith.tasks.sequence import padded
 
@@ -141,8 +143,6 @@ class Mixture(Task):
         """Every part's head into the config."""
         import copy
 
-        from tunesmith.models.heads.several import KEY, READS
-
         heads = {}
         for name, part in self.parts.items():
             if part.auto_model not in READS:
@@ -192,10 +192,8 @@ class Mixture(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``wanted``: bool [features, parts]; ``labels``: part -> the labels of its features, in order."""
-        import torch
-
         batch = padded(features, processor)
-        batch["wanted"] = torch.tensor([[name in f["parts"] for name in self.parts] for f in features])
+        batch["wanted"] = np.array([[name in f["parts"] for name in self.parts] for f in features])
         if any("target" in part for feature in features for part in feature["parts"].values()):
             own = {name: self._own(name, features) for name in self.parts}
             longest = batch["input_ids"].shape[1]
@@ -231,7 +229,7 @@ class Mixture(Task):
         """One flat array a feature: its parts' logits, one after the other, padding left out."""
         inputs = {key: value for key, value in batch.items() if key != "labels"}
         found = runtime.forward(inputs)
-        wanted, lengths = batch["wanted"].numpy(), batch["attention_mask"].sum(1).tolist()
+        wanted, lengths = batch["wanted"], batch["attention_mask"].sum(1).tolist()
         # A model answers the rows that want a head, a graph all of them.
         for i, name in enumerate(self.parts):
             if len(found.get(name, ())) == len(wanted):
@@ -322,29 +320,24 @@ class Mixture(Task):
         return [feature["parts"][name] for feature in features if name in feature["parts"]]
 
     def _reads_tokens(self, name: str) -> bool:
-        from tunesmith.models.heads.several import READS
-
         return READS[self.parts[name].auto_model] == "tokens"
 
     def _width(self, name: str) -> int:
-        from transformers import PretrainedConfig
-
         if name not in self._widths:
-            config: Any = PretrainedConfig()
+            config: Any = SimpleNamespace(num_labels=None, id2label={})
             self.parts[name].configure(config)
-            self._widths[name] = int(config.num_labels)
+            self._widths[name] = int(config.num_labels or len(config.id2label))
         return self._widths[name]
 
 
-def _widened(batch: Batch, longest: int) -> torch.Tensor:
+def _widened(batch: Batch, longest: int) -> np.ndarray:
     """A part's labels, those of tokens padded to the length of the whole batch."""
-    from torch.nn.functional import pad
-
-    labels: torch.Tensor = batch["labels"]
+    labels: np.ndarray = batch["labels"]
     own = batch["input_ids"].shape[1]
     if labels.ndim < 2 or labels.shape[1] != own:
         return labels
-    return pad(labels, (0,) * (2 * labels.ndim - 3) + (longest - own,), value=IGNORED)
+    more = [(0, 0), (0, longest - own), *[(0, 0)] * (labels.ndim - 2)]
+    return np.pad(labels, more, constant_values=IGNORED)
 
 
 def _part(name: str, about: str | dict[str, Any]) -> Task:

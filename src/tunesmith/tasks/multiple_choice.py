@@ -130,11 +130,9 @@ class MultipleChoice(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """What the way of reading makes of it; ``labels`` [features], the index of the right choice."""
-        import torch
-
         batch = self._reader.collate(features, processor)
         if "target" in features[0]:
-            batch["labels"] = torch.tensor([feature["target"] for feature in features])
+            batch["labels"] = np.asarray([feature["target"] for feature in features], dtype=np.int64)
         return batch
 
     def forward(self, model: Any, batch: Batch) -> Any:

@@ -27,11 +27,9 @@ def on_vectors(task: Any, vectors_of: Callable[[Sequence[Feature]], np.ndarray])
             return features
 
         def collate(self, features: Sequence[Feature], processor: Any) -> Batch:
-            import torch
-
-            batch: Batch = {"vectors": torch.from_numpy(np.stack([feature["vector"] for feature in features]))}
+            batch: Batch = {"vectors": np.stack([feature["vector"] for feature in features])}
             if features and "target" in features[0]:
-                batch["labels"] = torch.as_tensor(np.asarray([feature["target"] for feature in features]))
+                batch["labels"] = np.asarray([feature["target"] for feature in features])
             return batch
 
     view = object.__new__(OnVectors)

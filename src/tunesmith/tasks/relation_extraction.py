@@ -188,11 +188,9 @@ class RelationExtraction(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """Padded ids; ``labels`` int64 [features, 3] are both places that are read, and the class or ``UNTOLD``."""
-        import torch
-
         batch = padded(features, processor)
         told = [[*feature["read"], feature.get("target", UNTOLD)] for feature in features]
-        batch["labels"] = torch.as_tensor(told, dtype=torch.int64)
+        batch["labels"] = np.asarray(told, dtype=np.int64)
         return batch
 
     def scored(self, outputs: Any, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -213,7 +211,7 @@ class RelationExtraction(Task):
         """One logit a relation."""
         logits = runtime.forward({key: value for key, value in batch.items() if key != "labels"})["logits"]
         sides = logits.reshape(*logits.shape[:2], READ, -1)
-        places, rows = np.asarray(batch["labels"].cpu()), np.arange(len(logits))
+        places, rows = batch["labels"], np.arange(len(logits))
         return list(sum(sides[rows, places[:, side], side] for side in range(READ)))
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:

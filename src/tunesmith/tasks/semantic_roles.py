@@ -154,13 +154,11 @@ class SemanticRoles(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """Padded ids, and ``labels`` int64 [features, longest] where there are targets."""
-        import torch
-
         batch = padded(features, processor)
         if features and "target" in features[0]:
-            labels = torch.full(batch["input_ids"].shape, UNREAD, dtype=torch.int64)
+            labels = np.full(batch["input_ids"].shape, UNREAD, dtype=np.int64)
             for i, feature in enumerate(features):
-                labels[i, : len(feature["target"])] = torch.from_numpy(feature["target"])
+                labels[i, : len(feature["target"])] = feature["target"]
             batch["labels"] = labels
         return batch
 

@@ -75,11 +75,9 @@ class SequenceTask(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``attention_mask`` [features, longest], ``labels`` where there are targets."""
-        import torch
-
         batch = padded(features, processor)
         if features and "target" in features[0]:
-            batch["labels"] = torch.as_tensor(np.asarray([feature["target"] for feature in features]))
+            batch["labels"] = np.asarray([feature["target"] for feature in features])
         return batch
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
@@ -98,13 +96,11 @@ class SequenceTask(Task):
 
 
 def padded(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
-    """The features' ids as tensors, padded on the right to the longest.
+    """The features' ids, padded on the right to the longest.
 
     Returns:
         ``input_ids`` and ``attention_mask``, int64 [features, longest]; ``token_type_ids`` where the model has them.
     """
-    import torch
-
     longest = max(1, *(len(feature["input_ids"]) for feature in features))
     ids = np.full((len(features), longest), padding_id(processor), dtype=np.int64)
     mask = np.zeros_like(ids)
@@ -115,9 +111,9 @@ def padded(features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> B
         mask[i, :length] = 1
         if kinds is not None:
             kinds[i, :length] = feature["token_type_ids"]
-    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+    batch = {"input_ids": ids, "attention_mask": mask}
     if kinds is not None:
-        batch["token_type_ids"] = torch.from_numpy(kinds)
+        batch["token_type_ids"] = kinds
     return batch
 
 

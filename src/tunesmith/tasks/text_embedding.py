@@ -18,6 +18,7 @@ from tunesmith.data.shapes.text_embedding import TextEmbeddingShape
 from tunesmith.tasks.embedding_features import batch_to_learn, sides, to_answer, to_learn
 from tunesmith.tasks.retrieval import retrieval_evidence
 from tunesmith.tasks.sequence import padded
+from tunesmith.tasks.vectors import pooled, text_vectors
 
 if TYPE_CHECKING:
     import torch
@@ -168,23 +169,14 @@ class TextEmbedding(Task):
 
     def forward(self, model: Any, batch: Batch) -> Any:
         """``vectors`` [texts, width]; questions are not padded to the length of answers."""
-        import torch
-
-        from tunesmith.tasks.vectors import by_length, pooled
-
-        order, found = [], []
-        for index, part in by_length(batch):
-            states = model(**part).last_hidden_state
-            found.append(pooled(states, part["attention_mask"], self.state["pooling"]))
-            order.append(index)
-        return SimpleNamespace(vectors=torch.cat(found)[torch.argsort(torch.cat(order))])
+        vectors = text_vectors(lambda part: model(**part).last_hidden_state, batch, self.state["pooling"])
+        return SimpleNamespace(vectors=vectors)
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
         """Of ``forward``'s vectors, or of a model's plain outputs; see ``embedding_losses``."""
         from torch.nn.functional import normalize
 
         from tunesmith.tasks import embedding_losses as losses
-        from tunesmith.tasks.vectors import pooled
 
         vectors = getattr(outputs, "vectors", None)
         if vectors is None:
@@ -222,20 +214,8 @@ class TextEmbedding(Task):
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """The vector of each window [width]; of training rows, those of the first and second text [2, width]."""
-        import torch
-
-        from tunesmith.tasks.vectors import by_length, pooled
-
-        vectors = np.empty((len(batch["input_ids"]), 0), dtype=np.float32)
-        for index, part in by_length(batch):
-            states = torch.from_numpy(runtime.forward(part)["last_hidden_state"])
-            made = pooled(states, part["attention_mask"].cpu(), self.state["pooling"]).numpy()
-            if not vectors.shape[1]:
-                vectors = np.empty((len(vectors), made.shape[1]), dtype=np.float32)
-            vectors[index.cpu().numpy()] = made
-        if "labels" not in batch:
-            return list(vectors)
-        return list(vectors[batch["labels"][:, 1:3].cpu().numpy().astype(int)])
+        vectors = text_vectors(lambda part: runtime.forward(part)["last_hidden_state"], batch, self.state["pooling"])
+        return list(vectors[batch["labels"][:, 1:3].astype(int)] if "labels" in batch else vectors)
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """A vector of length 1 for a text, a cosine for two."""

@@ -173,14 +173,12 @@ class TokenClassification(Task):
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``attention_mask`` [features, longest]; ``labels`` [features, longest, layers]."""
-        import torch
-
         batch = padded(features, processor)
         if features and "target" in features[0]:
             labels = np.full((*batch["input_ids"].shape, len(self._layers)), IGNORED, dtype=np.int64)
             for i, feature in enumerate(features):
                 labels[i, : len(feature["target"])] = feature["target"]
-            batch["labels"] = torch.from_numpy(labels)
+            batch["labels"] = labels
         return batch
 
     def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:

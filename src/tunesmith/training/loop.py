@@ -29,6 +29,7 @@ import numpy as np
 from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
 from tunesmith.data.batches import LengthBatches, length_buckets
+from tunesmith.models.tensors import tensors
 from tunesmith.training import checkpoint
 from tunesmith.training.divergence import Watch
 from tunesmith.training.optim import adamw, clip, factor
@@ -130,7 +131,7 @@ class _Loop:
         loader: Any = DataLoader(
             features,  # type: ignore[arg-type]
             batch_sampler=self.order,
-            collate_fn=lambda chosen: task.collate(chosen, processor),
+            collate_fn=lambda chosen: tensors(task.collate(chosen, processor)),
             generator=torch.Generator(),  # else each new pass draws from the run's own generator, also on a resume
         )
         self.parameters = list(run_state.trained().values())

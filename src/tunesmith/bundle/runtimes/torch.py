@@ -13,6 +13,7 @@ from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
 from tunesmith.models.load import auto_class, quiet
+from tunesmith.models.tensors import tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,8 +68,7 @@ class TorchRuntime:
         return list(ids.cpu().numpy())
 
     def _placed(self, batch: Batch) -> dict[str, Any]:
-        device = _device_of(self.model)
-        return {key: value.to(device) if hasattr(value, "to") else value for key, value in batch.items()}
+        return tensors(batch, _device_of(self.model))
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.cells import array_of
-from tunesmith.data.rows import BrokenRow, Rows
 from tunesmith.data.shapes import NAMES, NESTED, SHAPES
 from tunesmith.data.shapes.shape import RowProblem, Shape
+
+if TYPE_CHECKING:  # a service reads no files, and does without Arrow
+    import pyarrow as pa
+
+    from tunesmith.data.rows import BrokenRow, Rows
 
 Columns = Mapping[str, str | list[str]]
 SHOWN = 200
@@ -39,6 +41,8 @@ def in_shape(
     Raises:
         DataError: no row can be used; the first one's problem is told.
     """
+    from tunesmith.data.rows import Rows
+
     known = {role: column for role, column in columns.items() if role in shape.roles}
     kept: list[int] = []
     made: list[dict[str, Any]] = []
@@ -78,6 +82,10 @@ def from_json(value: Any) -> Any:
 
 
 def _table(table: pa.Table, made: list[dict[str, Any]], shape: Shape, target: bool) -> pa.Table:
+    import pyarrow as pa
+
+    from tunesmith.data.cells import array_of
+
     for role in dict.fromkeys(role for row in made for role in row):
         values = [row.get(role) for row in made]
         if any(value is not None for value in values):
@@ -100,6 +108,8 @@ def _cell(role: str, value: Any) -> Any:
 
 
 def _broken(rows: Rows, number: int, row: Mapping[str, Any], columns: Columns, reason: str) -> BrokenRow:
+    from tunesmith.data.rows import BrokenRow
+
     text = json.dumps(cells_of(row, columns), ensure_ascii=False, default=str)
     return BrokenRow(_file(rows), number + 1, reason, text[:SHOWN])
 

@@ -16,15 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from tunesmith.core.errors import ModelError
+from tunesmith.models.head_reads import KEY
 from tunesmith.models.heads.mean import POOLER_SCALE
-
-KEY = "several_heads"
-READS = {
-    "AutoModelForSequenceClassification": "text",
-    "AutoModelForTokenClassification": "tokens",
-    "AutoModelForQuestionAnswering": "tokens",
-}
-"""What a head of each auto class of transformers reads of a backbone: one vector of the text, or of each token."""
 
 
 class TextHead(nn.Module):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
+from tunesmith.models.tensors import tensors
 from tunesmith.training.strategies.head_inputs import head_inputs
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def vectors_of(run: Any, features: Sequence[Feature]) -> np.ndarray:
     with torch.no_grad(), head_inputs(model) as seen:
         for chosen in batches_by_length([len(feature["input_ids"]) for feature in features], 64, 16384):
             batch = run.task.collate([features[i] for i in chosen], run.processor)
-            run.task.forward(model, {key: value.to(device) for key, value in batch.items()})
+            run.task.forward(model, tensors(batch, device))
             for i, vector in zip(chosen, seen.pop().float().cpu().numpy(), strict=True):
                 found[i] = vector
     model.train(was)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
+from tunesmith.models.tensors import tensors
 from tunesmith.training.strategies.protected import lacking, protected_features, protected_rows
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ def fisher(run: Any, features: Sequence[Feature]) -> dict[str, torch.Tensor]:
     training = run.model.training
     run.model.eval()
     for feature in features:
-        batch = run.task.collate([feature], run.processor)
-        batch = {key: value.to(_device(run)) if hasattr(value, "to") else value for key, value in batch.items()}
+        batch = tensors(run.task.collate([feature], run.processor), _device(run))
         loss = run.task.loss(run.task.forward(run.model, batch), batch)
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         for total, gradient in zip(found.values(), gradients, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
+from tunesmith.models.tensors import tensors
 from tunesmith.training.strategies import needs
 from tunesmith.training.strategies.decisions import Decisions, decisions
 
@@ -98,7 +99,7 @@ def counts(run: Any) -> torch.Tensor:
     width = int(run.model.config.num_labels)
     found: torch.Tensor | None = None
     for start in range(0, len(run.features), 256):
-        batch = run.task.collate(run.features[start : start + 256], run.processor)
+        batch = tensors(run.task.collate(run.features[start : start + 256], run.processor))
         for made in decisions(run.task, _zeros(run.task, batch, width), batch):
             here = made.wanted.sum(0)
             found = here if found is None else found + here

@@ -85,7 +85,7 @@ class FromBundle:
         self.model: Any = self.runtime.model.requires_grad_(False)
         self.columns = columns(run.task.name, _names(run.model, run.task), _names(self.model, bundle.task), wanted)
         self._of_rows: torch.Tensor | None = None
-        if bundle.processor.get_vocab() != run.processor.get_vocab():
+        if bundle.tokenizer.get_vocab() != run.processor.get_vocab():
             self._of_rows = self._read(bundle, run, wanted)
 
     def answer(self, run: Any, batch: Batch) -> Any:
@@ -107,7 +107,7 @@ class FromBundle:
             )
         from tunesmith.bundle.predictor import Predictor
 
-        predictor = Predictor(bundle.task, bundle.processor, self.runtime, max_length=bundle.manifest.max_length)
+        predictor = Predictor(bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length)
         features, arrays = predictor.outputs(run.rows)
         pairs = zip(features, arrays, strict=True)
         merged = []

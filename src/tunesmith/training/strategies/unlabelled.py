@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.core.contracts import Batch, Feature, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.models.tensors import tensors
 from tunesmith.training.strategies import draws
 
 
@@ -56,5 +57,4 @@ def drawn(run: Any, total: int, count: int) -> list[int]:
 def batch_of(run: Any, features: Sequence[Feature], like: Batch) -> Batch:
     """The features' batch, where the batch ``like`` is."""
     device = next(iter(like.values())).device
-    made = run.task.collate(features, run.processor)
-    return {key: value.to(device) for key, value in made.items()}
+    return tensors(run.task.collate(features, run.processor), device)
