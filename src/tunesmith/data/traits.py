@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from tunesmith.data.cells import as_text
 from tunesmith.data.dialect import is_number
-from tunesmith.data.rows import Rows
 from tunesmith.data.words import names_id, names_time
+
+if TYPE_CHECKING:  # a service knows shapes, and does without Arrow
+    import pyarrow as pa
+
+    from tunesmith.data.rows import Rows
 
 SAMPLE = 5000
 _TIMELIKE = re.compile(r"^\d{4}[-/.年]\d{1,2}([-/.月]\d{1,2}日?)?([ T]\d{1,2}:\d{2}.*)?$|^\d{1,2}[/.]\d{1,2}[/.]\d{4}")
@@ -76,6 +78,10 @@ def spread(total: int, most: int) -> np.ndarray:
 
 
 def _look(name: str, column: pa.ChunkedArray, total: int) -> Traits:
+    import pyarrow as pa
+
+    from tunesmith.data.cells import as_text
+
     raw = column.to_pylist()
     lists = pa.types.is_large_list(column.type)
     texts = [t for t in (as_text(v) for v in raw) if t is not None and t.strip()]
@@ -101,6 +107,8 @@ def _look(name: str, column: pa.ChunkedArray, total: int) -> Traits:
 
 
 def _is_time(name: str, texts: list[str], kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
     if pa.types.is_temporal(kind):
         return True
     like = sum(bool(_TIMELIKE.match(t.strip())) for t in texts)
