@@ -29,7 +29,8 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 # make bench DATA=folder [ONLY=imdb]: the figures that we claim; benchmarks/README.md says what is in the folder.
-BENCHMARKS := data_million_rows finetune_speed imdb chnsenticorp head_cache profile_step kill_resume
+BENCHMARKS := data_million_rows finetune_speed imdb chnsenticorp head_cache profile_step kill_resume \
+	shrink/vocabulary shrink/cold shrink/search shrink/forms
 bench: $(STAMP)
 	@set -e; for name in $(or $(ONLY),$(BENCHMARKS)); do \
 		echo "== benchmarks/$$name.py"; \

@@ -23,6 +23,10 @@ ORDER = (
     "finetune_speed",
     "chnsenticorp",
     "imdb",
+    "shrink/vocabulary",
+    "shrink/cold",
+    "shrink/search",
+    "shrink/forms",
 )
 """The short ones first."""
 

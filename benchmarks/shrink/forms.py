@@ -35,10 +35,22 @@ def plot(found: Mapping[str, Any]) -> str:
     """The trade-off on test rows as a file of its own: "" where there is nothing to draw."""
     from tunesmith.evaluation.plots.tradeoff import tradeoff_plot
 
-    drawn = [{**one, "metric": one["test"]["value"]} for one in found["candidates"]]
-    svg = tradeoff_plot(drawn, f"{found['metric']} on test rows", found["picked"])
+    short = {one["name"]: in_short(one, found) for one in found["candidates"]}
+    drawn = [{**one, "metric": one["test"]["value"], "name": short[one["name"]]} for one in found["candidates"]]
+    svg = tradeoff_plot(drawn, f"{found['metric']} on test rows", short[found["picked"]])
     head = f'<svg xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>'.split(">", 1)
     return svg and svg.replace("<svg", head[0], 1).replace(">", f">{head[1]}", 1) + "\n"
+
+
+def cuts_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """Cut -> its letter in the plot."""
+    cuts = dict.fromkeys(one["cut"] for one in found["candidates"] if one["cut"])
+    return dict(zip(cuts, "ABCDEFGH", strict=False))
+
+
+def in_short(one: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """``A: int8`` for ``layers=0.5,recover=2: int8``."""
+    return f"{cuts_of(found)[one['cut']]}: {one['name'].rpartition(': ')[2]}" if one["cut"] else one["name"]
 
 
 def cells(one: Mapping[str, Any], first: Mapping[str, Any], picked: str) -> list[str]:
@@ -133,7 +145,9 @@ def page(kept: Mapping[str, Any]) -> list[str]:
         rows = [cells(candidate, first, found["picked"]) for candidate in found["candidates"]]
         lines += ["", f"## {SETS[name]['title']}", "", parents.about(one["parent"]), ""]
         lines += harness.table([*header, "MiB", "parity"], rows)
+        letters = "".join(f"; {letter}: `{cut}`" for cut, letter in cuts_of(found).items())
         lines += ["", *wanted(found), "", f"![{SETS[name]['title']}]({NAME}_{name}.svg)", ""]
+        lines += [f"In the plot larger dots are larger files{letters}.", ""]
         lines += [f"Left out: {form}: {why}\n" for form, why in found["left_out"].items()]
         lines += [f"The command took {one['seconds']:,.0f} s.", "", *harness.context_lines(one)]
         lines += harness.busy_note([one])

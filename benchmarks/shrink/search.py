@@ -50,8 +50,8 @@ def verdict(found: Mapping[str, Any]) -> str:
     if near:
         told += f", {', '.join(near)} by less than {NEAR - 1:.0%} and less true"
     if wrong:
-        return f"{told}. **{', '.join(wrong)} met the limit and was NOT picked.**"
-    return f"{told}. **No {'other ' if near else ''}cheaper one met the limit.**"
+        return f"{told}. **{', '.join(wrong)} met the limits and was NOT picked.**"
+    return f"{told}. **No {'other ' if near else ''}cheaper one met the limits**, on validation and test rows."
 
 
 def cells(one: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
