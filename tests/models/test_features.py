@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from tunesmith.models import features
 from tunesmith.models.load import load_processor, quiet
 from tunesmith.models.reference import resolve
+from tunesmith.models.tensors import tensors
 from tunesmith.tasks.sequence import padded
 from tunesmith.tasks.windows import windows
 
@@ -39,7 +40,7 @@ def test_vectors_are_the_first_tokens_states_in_order(parts: Any, tmp_path: Path
     model, processor, encoded = parts
     found = computed(parts, tmp_path / "f", batch_tokens=20)
     with torch.no_grad():
-        wanted = [model.base_model(**padded([f], processor)).last_hidden_state[0, 0].numpy() for f in encoded]
+        wanted = [model.base_model(**tensors(padded([f], processor))).last_hidden_state[0, 0].numpy() for f in encoded]
     assert found.dtype == np.float32 and found.shape == (4, 32)
     np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
 
