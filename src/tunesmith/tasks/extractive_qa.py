@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OVERLAP = 0.25
 """Share of a window's passage that the next one repeats, so that an answer stands whole in one of them."""
-IGNORED = -1.0
+IGNORED = -100.0  # as other tasks have it: a mixture pads with it
 """In a batch's labels: a token that cannot be a start or an end."""
 
 
