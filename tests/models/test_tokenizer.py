@@ -15,7 +15,9 @@ from transformers import AutoTokenizer
 
 from tunesmith.models.cache import cache_folder
 from tunesmith.models.load import take_whole_texts
-from tunesmith.models.tokenizer import LightTokenizer, light_tokenizer, shares
+from tunesmith.models.token_parts import shares
+from tunesmith.models.tokenizer import LightTokenizer
+from tunesmith.models.tokenizer_files import light_tokenizer
 from tunesmith.testing import tiny, toy_rows
 
 TEXTS = [

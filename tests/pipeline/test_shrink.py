@@ -18,10 +18,12 @@ from tunesmith.bundle.parity import compare, tokens_of
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.compression import FORMS
-from tunesmith.compression.forms import Int8, Onnx
+from tunesmith.compression.forms import Int8, Int8Block, Onnx
 from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
+from tunesmith.core.recipe import read_yaml
 from tunesmith.pipeline import shrink_write
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
+from tunesmith.pipeline.shrink_sides import Answers, Side
 
 Damage = Callable[[Path], None]
 TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely film 🙂", "dull and slow", "很" * 90]
@@ -73,6 +75,8 @@ def test_a_form_answers_as_its_parent(parents: dict[str, Path], language: str, f
     assert again.manifest.lineage.parent == parent.manifest.to_json()["seal"]
     assert [a["label"] for a in again.predict(TEXTS)] == [a["label"] for a in parent.predict(TEXTS)]
     assert not list(made.path.rglob("*.safetensors")), "the graph is what ships"
+    assert "as a graph for the runtime" in (made.path / "README.md").read_text("utf-8")
+    assert read_yaml(made.path / "recipe.yaml")["bundle"] == str(made.path)
     if form == "onnx":
         scores = [[a["score"] for a in bundle.predict(TEXTS)] for bundle in (again, parent)]
         np.testing.assert_allclose(*scores, atol=1e-4)
@@ -100,6 +104,56 @@ def test_a_cut_model_is_shrunk_too(parents: dict[str, Path], tmp_path: Path) -> 
     assert size[f"{cut}: torch"] < 0.9 * size["torch"]
     assert len(made.predict(TEXTS)) == len(TEXTS)
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
+
+
+def test_a_cut_alone_is_held_to_its_parent_too(parents: dict[str, Path], tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    with pytest.raises(TunesmithError, match="No form keeps|Nothing ships"):
+        shrunk(parents["en"], tmp_path, to="torch", cuts=["layers=1,feed_forward=0.1,recover=0"], least_agreement=1.0)
+    assert not (tmp_path / "small").exists()
+    cuts = ["vocabulary=en", "vocabulary=en,feed_forward=0.5,recover=2"]
+    made = shrunk(parents["en"], tmp_path, to="torch", cuts=cuts, target="size", max_loss=0.2, least_agreement=0.5)
+    told = made.report["shrink"]
+    assert told["picked"] == f"{cuts[1]}: torch" and {one["name"] for one in told["candidates"]} == {
+        "torch", *(f"{cut}: torch" for cut in cuts)
+    }  # fmt: skip
+    assert made.report["smaller"]["vocabulary"]["after"] < made.report["smaller"]["vocabulary"]["before"]
+    assert made.manifest.runtime.name == "torch" and made.manifest.parity[0].loss is not None
+    theirs = pipeline("text-classification", model=str(made.path))(TEXTS[2])
+    assert theirs[0]["label"] == made.predict(TEXTS[2])[0]["label"]
+    assert not list(tmp_path.glob(".*")), "nothing is left beside it"
+
+
+def test_answers_one_by_one_must_hold_too(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form whose rows share a scale may answer otherwise in other company."""
+    answers = Side.answers
+
+    def alone(self: Side, rows: Any, progress: Any = None, size: int = 32) -> Answers:
+        found = answers(self, rows, progress, size)
+        if size == 1 and self.form is not None:
+            other = {"negative": "positive", "positive": "negative"}
+            found.predictions = [{**p, "label": other[p["label"]]} for p in found.predictions]
+        return found
+
+    assert shrunk(parents["en"], tmp_path / "a", to="onnx").manifest.parity[0].alone == 1.0
+    monkeypatch.setattr(Side, "answers", alone)
+    with pytest.raises(TunesmithError, match=r"0\.0% asked one by one"):
+        shrunk(parents["en"], tmp_path / "b", to="onnx")
+
+
+def test_a_form_that_cannot_be_opened_does_not_end_the_search(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Int8Block, "products", lambda self, graph, target: target.write_bytes(graph.read_bytes()))
+    monkeypatch.setattr("tunesmith.compression.onnx_rows.shrink_tables", lambda one, other: other.write_bytes(b"cut"))
+    made = shrunk(parents["en"], tmp_path, max_loss=0.05, target="size")
+    assert {"int8", "int8-block"} <= set(made.report["shrink"]["left_out"])
+    with pytest.raises(BundleError, match="cannot read"):
+        shrunk(parents["en"], tmp_path / "again", to="int8-block")
+    assert not list((tmp_path / "again").glob(".*")), "graphs of a failure are not kept"
 
 
 def test_the_weights_go_along_if_asked(parents: dict[str, Path], tmp_path: Path) -> None:
@@ -178,13 +232,15 @@ def _one_weight_of_the_copy(part: Path) -> None:
 def test_damage_on_the_way_to_the_folder_is_refused(
     parents: dict[str, Path], damage: Damage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied = shrink_write.copied
+    write_report = shrink_write.write_report
 
-    def damaged(folder: Path, part: Path) -> None:
-        copied(folder, part)
-        damage(part)
+    def damaged(part: Path, report: Any) -> None:
+        """The last that is written before the folder is sealed and read again."""
+        write_report(part, report)
+        if "parity" not in report or not report["parity"]:
+            damage(part)
 
-    monkeypatch.setattr(shrink_write, "copied", damaged)
+    monkeypatch.setattr(shrink_write, "write_report", damaged)
     with pytest.raises(BundleError, match="does not answer as it did"):
         shrunk(parents["en"], tmp_path, to="onnx")
     assert not (tmp_path / "small").exists()

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tunesmith.bundle.layout import RECIPE, REPORT_PAGE, ROUTES
+from tunesmith.bundle.layout import RECIPE, REPORT_PAGE, ROUTES, WEIGHTS
 from tunesmith.bundle.markdown import block, code, escaped, items, table
 from tunesmith.core.registry import family
 
@@ -128,7 +128,14 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
-    if any(file.startswith(f"{ROUTES}/") for file in manifest.get("files", {})):
+    files, graph = manifest.get("files", {}), (manifest.get("runtime") or {}).get("file")
+    if graph and WEIGHTS not in files:
+        lines = [
+            f"{code(graph)} is the model as a graph for the runtime {code(manifest['runtime']['name'])}; transformers "
+            "finds no weights in this folder.",
+            "",
+        ]
+    elif any(file.startswith(f"{ROUTES}/") for file in files):
         lines = [
             f"{code('base/')} is the model that was there first, as transformers reads it. {code('routes/')} has an "
             "adapter for each task that was learned later, and what gives each text to one of them; transformers has "

@@ -17,7 +17,7 @@ from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
 from tunesmith.models.load import quiet, take_whole_texts
-from tunesmith.models.tokenizer import light_tokenizer
+from tunesmith.models.tokenizer_files import light_tokenizer
 
 TORCH = "torch"
 """The runtime that loads transformers."""

@@ -42,7 +42,7 @@ def shrink(
     parent on the test rows: the metric may lose --max-loss at most. What does not hold is not written.
 
     --cut takes layers, feed_forward, heads (a count or a share), vocabulary (zh+en) and recover (epochs of training by
-    the parent's answers), comma-separated; give it several times to try several. --to torch stops after one cut.
+    the parent's answers), comma-separated; give it several times to try several. --to torch stops after the cut.
     """
     from tunesmith.core.runtime import calm_threads
 
@@ -54,12 +54,6 @@ def shrink(
     options = ShrinkOptions(to, cut or [], max_loss, target, min_agreement, keep_weights, test_all)  # type: ignore[arg-type]
     made = shrunk(bundle, overrides or [], options, overwrite=replace)
     report = made.report
-    if to == "torch":
-        from tunesmith.cli.tune import _page as tuned
-        from tunesmith.cli.tune import outcome
-
-        emit({**outcome(made, time.monotonic() - begun), "smaller": report["smaller"]}, json, tuned)
-        return
     emit(
         {
             "bundle": str(made.path),
@@ -69,6 +63,7 @@ def shrink(
             "before": report["before"]["metrics"],
             "parity": report["parity"],
             "shrink": report["shrink"],
+            **{key: report[key] for key in ("smaller",) if key in report},
             "notes": report["data_notes"],
         },
         json,
@@ -95,7 +90,7 @@ def _page(result: dict[str, Any]) -> Any:
     proof = (
         f"On {parity['rows']:,} test rows {parity['metric']} loses {parity['loss']:+.4f} "
         f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), "
-        f"{parity['agreement']:.1%} of the answers are the same."
+        f"{parity['agreement']:.1%} of the answers are the same ({parity['alone']:.1%} of them asked one by one)."
     )
     path = result["bundle"]
     lines = [f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)"]

@@ -79,46 +79,40 @@ class Int8(Form):
     precision = "int8"
 
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
-        """Quantize."""
-        from tunesmith.compression.onnx_int8 import dynamic
+        """Products first, then the tables that ids look up."""
         from tunesmith.compression.onnx_rows import shrink_tables
 
         target = _made(folder / self.file)
-        dynamic(graph, target)
+        self.products(graph, target)
         shrink_tables(target, target)
 
+    def products(self, graph: Path, target: Path) -> None:
+        """A scale a column, and one for all activations of a batch."""
+        from tunesmith.compression.onnx_int8 import dynamic
 
-class Int8Block(Form):
-    """Products and tables in int8 with a scale for each few numbers."""
+        dynamic(graph, target)
+
+
+class Int8Block(Int8):
+    """The same with a scale for each few numbers, row by row."""
 
     name = "int8-block"
-    summary = "ONNX Runtime, a scale for each 32 weights: truer than int8, slower in large batches"
-    runtime = "onnx"
-    precision = "int8"
+    summary = "ONNX Runtime, a scale for each 32 numbers: truer than int8, slower in large batches"
 
-    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
-        """Quantize."""
+    def products(self, graph: Path, target: Path) -> None:
+        """A scale a block, of weights and of activations."""
         from tunesmith.compression.onnx_int8 import blocks
-        from tunesmith.compression.onnx_rows import shrink_tables
 
-        target = _made(folder / self.file)
         blocks(graph, target)
-        shrink_tables(target, target)
 
 
-class OpenVino(Form):
-    """The graph as it is, by another runtime."""
+class OpenVino(Onnx):
+    """The same graph, by another runtime."""
 
     name = "openvino"
     summary = "OpenVINO in fp32: the same numbers, quicker"
     runtime = "openvino"
-    precision = "fp32"
-    exact = True
     packages = ("openvino",)
-
-    def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
-        """Copy."""
-        _copied(graph, folder / self.file)
 
 
 class OpenVinoBf16(Form):

@@ -39,6 +39,8 @@ class Parity:
     loss_low: float | None = None
     loss_high: float | None = None
     allowed_loss: float | None = None
+    alone: float | None = None
+    """Share of rows whose prediction is still the same when they are asked one by one, where that was tried."""
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from tunesmith.bundle.layout import (
     Manifest,
     MethodRecord,
     TaskRecord,
+    finite,
 )
 from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
@@ -89,14 +90,14 @@ def save(
                 shutil.copy(folder / name, part / name)
         (part / RECIPE).write_text(plan.recipe.to_yaml(), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
-        _write_report(part, report)
+        write_report(part, report)
 
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:
             tracker.stage("reload")
         found = [prove_reload(part, rows, arrays, predictions, tokens_of(features))]
         report["parity"] = [parity.to_json() for parity in found]
-        _write_report(part, report)
+        write_report(part, report)
         return found
 
     def finish(part: Path, manifest: Manifest) -> None:
@@ -138,13 +139,20 @@ def manifest_of(plan: Plan, model: Any, report: dict[str, Any]) -> Manifest:
         data={"language": plan.data.language, **plan.data.fingerprints},
         pooling="mean" if mean.has_mean(model) else "cls",
         max_length=plan.max_length,
-        metrics={
-            name: Figure(**{key: float("nan") if value is None else value for key, value in figure.items()})
-            for name, figure in report["metrics"].items()
-        },
+        metrics=figures_of(report),
     )
 
 
-def _write_report(part: Path, report: dict[str, Any]) -> None:
-    (part / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
-    (part / REPORT_PAGE).write_text(render(report), "utf-8")
+def figures_of(report: Mapping[str, Any]) -> dict[str, Figure]:
+    """A report's metrics; what JSON has as null is no number."""
+    return {
+        name: Figure(**{key: float("nan") if value is None else value for key, value in figure.items()})
+        for name, figure in report["metrics"].items()
+    }
+
+
+def write_report(part: Path, report: Mapping[str, Any]) -> None:
+    """``report.json``, without NaN and infinities, which JSON does not have; and the page."""
+    plain = finite(report)
+    (part / REPORT).write_text(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False), "utf-8")
+    (part / REPORT_PAGE).write_text(render(plain), "utf-8")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,10 @@ AUTO, TORCH = "auto", "torch"
 AGAIN = "Shrink a bundle whose data file is still there, or name where it is now: data.path=FILE"
 CHOOSING = 1000
 """Validation rows that choose, at most."""
+ALONE = 200
+"""Test rows, at most, that are asked one by one, too: what shares a scale with its batch may answer otherwise."""
+CUT = "cut-"
+"""What the folders of cut models begin with."""
 EXACT = 1e-3
 """How far a number may move in a form that only computes in another order."""
 
@@ -91,17 +96,28 @@ def shrink(
             f"{parent.path} is shrunk already, to {parent.manifest.runtime.form}.", "Shrink the bundle it came from."
         )
     refuse_apart(parent)
-    if asked.to == TORCH:
-        (cut,) = cuts.values()
-        return _cut(parent, list(overrides), cut, overwrite=overwrite)
     chosen = len(forms) > 1 or len(cuts) > 1
     plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
     plan.task = parent.task
-    work = plan.bundle.parent / f".{plan.bundle.name}.shrink"
+    with _work_folder(plan.bundle) as work:
+        return _Shrinking(parent, plan, asked, work, left_out).go(forms, cuts, list(overrides), overwrite)
+
+
+@contextmanager
+def _work_folder(bundle: Path) -> Iterator[Path]:
+    """A hidden folder beside the bundle to be; after a failure, what was cut and trained stays for the next try."""
+    work = bundle.parent / f".{bundle.name}.shrink"
     work.mkdir(exist_ok=True)
-    made = _Shrinking(parent, plan, asked, work, left_out).go(forms, cuts, list(overrides), overwrite)
+    try:
+        yield work
+    except BaseException:
+        for path in work.iterdir():
+            if not path.name.lstrip(".").startswith(CUT):
+                shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # there is something to go on from
+            work.rmdir()
+        raise
     shutil.rmtree(work, ignore_errors=True)
-    return made
 
 
 class _Shrinking:
@@ -121,45 +137,23 @@ class _Shrinking:
         begun = time.monotonic()
         self._stage("cut")
         sources = self._sources(cuts, overrides)
-        original = sources[0].side
         self._stage("export")
         # The parent is always measured; its own forms only where they may be picked.
         shrunk = sources if self.asked.to == AUTO or not cuts else sources[1:]
-        sides = [side for source in shrunk for side in self._made(source, forms)]
+        made = [side for source in shrunk for side in self._made(source, forms)] if forms else []
+        cut = [source.side for source in sources[1:]]
         self._stage("measure")
-        sides += [source.side for source in sources[1:]]
-        measured = self._measured([original, *sides])
-        named = {side.name: side for side in sides if side.form is not None}
-        if not named:
-            why = "; ".join(f"{name}: {told}" for name, told in self.left_out.items())
-            raise TunesmithError(f"No form could be made: {why}.", "Look into what is missing, or keep the bundle.")
-        ranked = allowed([measured[name] for name in named], self.asked.max_loss, self.asked.target)
-        if not ranked:
-            best = min((measured[name] for name in named), key=lambda c: c.loss)
-            raise TunesmithError(
-                f"No form keeps to --max-loss {self.asked.max_loss:g}: the truest, {best.name}, loses {best.loss:.4f} "
-                f"of {self.plan.task.metrics[0]} on {len(self.choosing)} rows.",
-                "Allow more with --max-loss, cut off less, or train longer after it (recover=2 in --cut).",
-            )
-        refused: dict[str, str] = {}
-        for candidate in ranked:
-            self._stage("prove")
-            picked = named[candidate.name]
-            proof = self._proven(picked, sources)
-            if proof.parity.passed:
-                break
-            refused[candidate.name] = _why(proof.parity)
-        told = [f"{name} does not hold on the test rows: {why}." for name, why in refused.items()]
-        if not proof.parity.passed:
-            raise TunesmithError(
-                f"Nothing ships: {' '.join(told)}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
-            )
+        sides = [sources[0].side, *made, *cut]
+        measured = self._measured(sides)
+        ranked = self._ranked([measured[side.name] for side in (cut if self.asked.to == TORCH else made)])
+        candidate, proof, refused = self._pick(ranked, {side.name: side for side in sides}, sources)
         if self.asked.test_all:
             self._stage("test")
-            for side in [original, *sides]:
+            for side in sides:
                 found = self._proven(side, sources)
                 measured[side.name].test = {**found.figure, **found.parity.to_json()}
-        told = [words(candidate, measured[original.name], self.asked.max_loss, self.asked.target), *told]
+        told = [words(candidate, measured[sides[0].name], self.asked.max_loss, self.asked.target)]
+        told += [f"{name} does not hold on the test rows: {why}." for name, why in refused.items()]
         facts = {
             "parent": {"path": str(self.parent.path), "seal": self.plan.parent},
             "metric": self.plan.task.metrics[0],
@@ -167,7 +161,7 @@ class _Shrinking:
             "max_loss": self.asked.max_loss,
             "target": self.asked.target,
             "picked": candidate.name,
-            "candidates": [measured[side.name].to_json() for side in [original, *sides]],
+            "candidates": [measured[side.name].to_json() for side in sides],
             "left_out": self.left_out,
             "refused": refused,
             "parity": proof.parity.to_json(),
@@ -175,10 +169,41 @@ class _Shrinking:
             "seconds": round(time.monotonic() - begun, 1),
         }
         notes = [*told, *(f"{name} was left out: {why}" for name, why in self.left_out.items())]
-        report = report_of(self.plan, self.parent, self._answers(original), proof.answers, facts, notes)
-        return written(
-            self.plan, picked, report, proof.parity, keep_weights=self.asked.keep_weights, overwrite=overwrite
-        )  # fmt: skip
+        picked = next(side for side in sides if side.name == candidate.name)
+        report = report_of(self.plan, picked, self._answers(sides[0]), proof.answers, facts, notes)
+        keep = self.asked.keep_weights
+        return written(self.plan, picked, report, proof.parity, keep_weights=keep, overwrite=overwrite)
+
+    def _ranked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that the rows that choose allow, the best first."""
+        if not candidates:
+            why = "; ".join(f"{name}: {told}" for name, told in self.left_out.items())
+            raise TunesmithError(f"No form could be made: {why}.", "Look into what is missing, or keep the bundle.")
+        ranked = allowed(candidates, self.asked.max_loss, self.asked.target)
+        if not ranked:
+            best = min(candidates, key=lambda c: c.loss)
+            raise TunesmithError(
+                f"No form keeps to --max-loss {self.asked.max_loss:g}: the truest, {best.name}, loses {best.loss:.4f} "
+                f"of {self.plan.task.metrics[0]} on {len(self.choosing)} rows.",
+                "Allow more with --max-loss, cut off less, or train longer after it (recover=2 in --cut).",
+            )
+        return ranked
+
+    def _pick(
+        self, ranked: Sequence[Candidate], sides: Mapping[str, Side], sources: Sequence[Source]
+    ) -> tuple[Candidate, Proof, dict[str, str]]:
+        """The first that holds on the test rows, and why those before it did not."""
+        refused: dict[str, str] = {}
+        for candidate in ranked:
+            self._stage("prove")
+            proof = self._proven(sides[candidate.name], sources)
+            if proof.parity.passed:
+                return candidate, proof, refused
+            refused[candidate.name] = _why(proof.parity)
+        why = " ".join(f"{name} does not hold on the test rows: {told}." for name, told in refused.items())
+        raise TunesmithError(
+            f"Nothing ships: {why}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
+        )
 
     def _sources(self, cuts: Mapping[str, CutSpec], overrides: list[str]) -> list[Source]:
         """The parent, and a bundle for each cut; those that an earlier run made are taken again."""
@@ -186,7 +211,7 @@ class _Shrinking:
         found = [in_torch(self.parent)]
         for text, cut in cuts.items():
             name = hashlib.sha256(f"{text} {data} {self.plan.parent}".encode()).hexdigest()[:8]
-            place = self.work / f"cut-{name}"
+            place = self.work / f"{CUT}{name}"
             made = read_bundle(place) if place.is_dir() else _cut(self.parent, [*data, f"bundle={place}"], cut)
             found.append(in_torch(made, text))
         return found
@@ -202,15 +227,17 @@ class _Shrinking:
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 found.append(source.in_form(form, folder))
-            except (OSError, TunesmithError):
+            except OSError:
                 raise
-            except Exception as error:  # a tool's own failure must not end the search
+            except Exception as error:  # a tool's or a runtime's own failure must not end a search
+                if len(forms) == 1 and isinstance(error, TunesmithError):
+                    raise
                 why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
                 if len(forms) == 1:
                     raise TunesmithError(
                         f"The model cannot be brought to {form.name}: {why}", "Take another form: --to auto"
                     ) from error
-                self.left_out[form.name] = why
+                self.left_out[source.name_of(form)] = why
         return found
 
     def _measured(self, sides: Sequence[Side]) -> dict[str, Candidate]:
@@ -254,11 +281,13 @@ class _Shrinking:
         # A number may move by what all of them differ by; more is another model, whatever its answers.
         spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
         tolerance = EXACT if picked.form is None or picked.form.exact else spread
+        few = picked.answers(rows[:ALONE], size=SINGLE).predictions
+        alone = agreement(before.predictions[: len(few)], few)
         held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
-        passed = held and gap <= tolerance and same >= self.asked.least_agreement
+        passed = held and gap <= tolerance and min(same, alone) >= self.asked.least_agreement
         parity = Parity(
             f"shrink to {picked.name}", len(rows), gap, same, tolerance, passed,
-            task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss,
+            task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss, alone,
         )  # fmt: skip
         return Proof(parity, after, kept["after"][task.metrics[0]])
 
@@ -271,10 +300,10 @@ class _Shrinking:
             tracker.progress(done, total)
 
 
-def _cut(parent: Bundle, overrides: list[str], cut: CutSpec, *, overwrite: bool = False) -> Bundle:
+def _cut(parent: Bundle, overrides: list[str], cut: CutSpec) -> Bundle:
     from tunesmith.pipeline.smaller import smaller
 
-    return smaller(parent.path, overrides, overwrite=overwrite, **cut.given())
+    return smaller(parent.path, overrides, **cut.given())
 
 
 def _forms(asked: ShrinkOptions, cuts: Mapping[str, CutSpec]) -> tuple[list[Form], dict[str, str]]:
@@ -287,8 +316,8 @@ def _forms(asked: ShrinkOptions, cuts: Mapping[str, CutSpec]) -> tuple[list[Form
     if asked.target not in TARGETS:
         raise RecipeError(f'--target is "{asked.target}".', f"Take one of: {', '.join(TARGETS)}.")
     if asked.to == TORCH:
-        if len(cuts) != 1:
-            raise RecipeError(f"--to torch cuts a model, and {len(cuts)} cuts are named.", "Name one: --cut layers=3")
+        if not cuts:
+            raise RecipeError("--to torch only cuts a model, and no cut is named.", "Name one: --cut layers=3")
         return [], {}
     if asked.to != AUTO:
         if asked.to not in FORMS:
@@ -318,5 +347,5 @@ def _why(parity: Parity) -> str:
         said.append(f"{parity.metric} loses {number(parity.loss)} ({number(parity.allowed_loss)} allowed)")
     if not parity.largest_gap <= parity.tolerance:
         said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
-    said.append(f"{parity.agreement:.1%} of the answers are the same")
+    said.append(f"{parity.agreement:.1%} of the answers are the same, {parity.alone:.1%} asked one by one")
     return ", ".join(said)

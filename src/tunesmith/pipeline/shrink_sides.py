@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,15 +57,16 @@ class Side:
     folder: Path | None = None
     cut: str = ""
 
-    def predictor(self) -> Predictor:
-        """Rows in, predictions out."""
+    def answers(
+        self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None, size: int = TOGETHER
+    ) -> Answers:
+        """What it says of rows, whose targets it does not see; so many of them, or of their windows, at once."""
         bundle = self.bundle
-        return Predictor(bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length)
-
-    def answers(self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None) -> Answers:
-        """What it says of rows, whose targets it does not see."""
-        features, arrays = self.predictor().outputs(inputs_only(self.bundle.task, rows), progress)
-        return Answers(arrays, self.bundle.task.decode(arrays, features), tokens_of(features))
+        predictor = Predictor(
+            bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length, batch_size=size
+        )
+        features, arrays = predictor.outputs(inputs_only(bundle.task, rows), progress)
+        return Answers(arrays, bundle.task.decode(arrays, features), tokens_of(features))
 
     def batches(self, rows: Sequence[Row], size: int) -> list[Batch]:
         """Batches of features of like length, in an order that all sides share; tokens made."""
@@ -106,8 +106,11 @@ class Source:
         form.write(self.graph, folder, self.calibration)
         made: Any = family("runtimes").load(form.runtime)
         runtime = made(folder / form.file, precision=form.precision)
-        name = f"{self.side.cut}: {form.name}" if self.side.cut else form.name
-        return Side(name, self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)
+        return Side(self.name_of(form), self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)
+
+    def name_of(self, form: Form) -> str:
+        """As the table calls the form."""
+        return f"{self.side.cut}: {form.name}" if self.side.cut else form.name
 
 
 def in_torch(bundle: Bundle, cut: str = "") -> Source:
@@ -124,7 +127,7 @@ def agreement(one: Sequence[Prediction], other: Sequence[Prediction]) -> float:
 
 def seconds(sides: Sequence[Side], rows: Sequence[Row], size: int) -> Mapping[str, float]:
     """Seconds a batch of ``size`` rows, in turns; the tokens were made before."""
-    some = rows[: SINGLE * 32 if size == SINGLE else 8 * size]
+    some = rows[: max(32, 8 * size)]
     own = {side.name: side.batches(some, size) for side in sides}
 
     def runner(side: Side) -> Callable[[int], object]:
@@ -137,12 +140,3 @@ def seconds(sides: Sequence[Side], rows: Sequence[Row], size: int) -> Mapping[st
 def file_bytes(folder: Path) -> int:
     """Of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def copied(folder: Path, part: Path) -> None:
-    """All files of a folder into another, with their places."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            target = part / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)

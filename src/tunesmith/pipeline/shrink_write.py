@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,30 +10,30 @@ from typing import Any
 
 from tunesmith.bundle.card import model_card
 from tunesmith.bundle.environment import environment
-from tunesmith.bundle.layout import CARD, ENVIRONMENT, LOG, MANIFEST, MEMBERS, REPORT, REPORT_PAGE, Manifest
+from tunesmith.bundle.layout import CARD, ENVIRONMENT, LOG, MANIFEST, RECIPE, REPORT, REPORT_PAGE, Manifest
 from tunesmith.bundle.parity import prove_reload
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.write import write_bundle
-from tunesmith.core.artefacts import Figure, Parity
-from tunesmith.evaluation.html import render
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.recipe import Recipe
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.plan import Plan
-from tunesmith.pipeline.save import proof_rows
-from tunesmith.pipeline.shrink_sides import Answers, Side, copied
+from tunesmith.pipeline.save import figures_of, proof_rows, write_report
+from tunesmith.pipeline.shrink_sides import Answers, Side
 
-OWN = {CARD, REPORT, REPORT_PAGE, ENVIRONMENT, MANIFEST, LOG, "broken_rows.csv"}
+OWN = {CARD, RECIPE, REPORT, REPORT_PAGE, ENVIRONMENT, MANIFEST, LOG, "broken_rows.csv"}
 """Files of a parent that its child has its own of, or none."""
 
 
 def report_of(
-    plan: Plan, parent: Bundle, before: Answers, after: Answers, facts: Mapping[str, Any], notes: Sequence[str]
+    plan: Plan, picked: Side, before: Answers, after: Answers, facts: Mapping[str, Any], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """``report.json``: the shrunk model beside its parent on the same test rows.
+    """``report.json``: the pick beside the parent on the same test rows; of a cut, what was cut off, too.
 
     Args:
         facts: of the shrinking; they stand under ``shrink``.
     """
-    task, rows = parent.task, plan.data.test
+    task, rows, own = plan.task, plan.data.test, picked.bundle.report
     found = build_report(
         task_name=task.name,
         class_names=getattr(task, "labels", []),
@@ -45,55 +44,54 @@ def report_of(
             "before": task.evidence(rows, before.predictions),
         },
         data_notes=notes,
-        context={**parent.report.get("context", {}), "seconds": {"shrink": facts["seconds"]}},
+        context={**own.get("context", {}), "seconds": {"shrink": facts["seconds"]}},
         titles={"before": "the parent", "after": "the shrunk model"},
     )
-    return {**found, "shrink": dict(facts)}
+    return {**found, **{key: own[key] for key in ("smaller",) if key in own}, "shrink": dict(facts)}
 
 
 def written(
     plan: Plan, picked: Side, report: dict[str, Any], parity: Parity, *, keep_weights: bool, overwrite: bool
 ) -> Bundle:
-    """Write the bundle of a form, reload it in a fresh process, and only then put it in its place.
+    """Write the pick's bundle, reload it in a fresh process, and only then put it in its place.
 
     Raises:
         BundleError: the place cannot be written, or the reloaded bundle answers otherwise than what was measured.
     """
-    assert picked.form is not None and picked.folder is not None
-    source, files = picked.bundle, picked.folder
+    source, own = picked.bundle, picked.bundle.manifest
     rows = proof_rows(plan)
     expected = picked.answers(rows)
-    own = source.manifest
     kept: dict[str, Any] = {
         key: own.recipe[key] for key in ("model", "method", "training", "task") if key in own.recipe
     }
+    recipe: dict[str, Any] = {**plan.recipe.model_dump(mode="json"), **kept}
     manifest = replace(
         own,
-        recipe={**plan.recipe.model_dump(mode="json"), **kept},
+        recipe=recipe,
         lineage=replace(own.lineage, parent=plan.parent),
-        runtime=picked.form.record(),
-        metrics={name: _figure(found) for name, found in report["metrics"].items()},
+        runtime=picked.form.record() if picked.form else own.runtime,
+        metrics=figures_of(report),
         parity=(parity,),
         files={},
     )
 
     def fill(part: Path) -> None:
         for path in sorted(source.path.iterdir()):
-            weights = path.suffix == ".safetensors"
-            if path.is_file() and path.name not in OWN and (keep_weights or not weights):
+            stays = keep_weights or picked.form is None or path.suffix != ".safetensors"
+            if path.is_file() and path.name not in OWN and stays:
                 shutil.copyfile(path, part / path.name)
-        if keep_weights and (source.path / MEMBERS).is_dir():
-            shutil.copytree(source.path / MEMBERS, part / MEMBERS)
-        copied(files, part)
+        if picked.folder is not None:
+            shutil.copytree(picked.folder, part, dirs_exist_ok=True)
+        (part / RECIPE).write_text(Recipe.model_validate(recipe).to_yaml(), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
-        _write_report(part, report)
+        write_report(part, report)
 
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:
             tracker.stage("reload")
         found = [prove_reload(part, rows, expected.arrays, expected.predictions, expected.tokens)]
         report["parity"] = [one.to_json() for one in (parity, *found)]
-        _write_report(part, report)
+        write_report(part, report)
         return found
 
     def finish(part: Path, sealed: Manifest) -> None:
@@ -101,12 +99,3 @@ def written(
 
     write_bundle(plan.bundle, fill=fill, manifest=manifest, prove=prove, finish=finish, replace=overwrite)
     return read_bundle(plan.bundle, verify=False)
-
-
-def _write_report(part: Path, report: Mapping[str, Any]) -> None:
-    (part / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1), "utf-8")
-    (part / REPORT_PAGE).write_text(render(report), "utf-8")
-
-
-def _figure(found: Mapping[str, float | None]) -> Figure:
-    return Figure(**{key: float("nan") if value is None else value for key, value in found.items()})

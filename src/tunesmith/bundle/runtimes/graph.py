@@ -1,20 +1,43 @@
-"""What runtimes of a graph share: which file of a bundle it is, its inputs as arrays, and how many threads."""
+"""What runtimes of a graph share: how a bundle's is opened, its inputs as arrays, and how many threads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from tunesmith.core.contracts import Batch
-from tunesmith.core.errors import BundleError
+from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.runtime import cores
 
 if TYPE_CHECKING:
     from tunesmith.bundle.read import Bundle
+
+
+class GraphRuntime:
+    """A runtime whose constructor takes (graph, precision, device)."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> Self:
+        """The graph of a bundle."""
+        return cls(graph_of(bundle, cls.name), precision, device)  # type: ignore[call-arg]
+
+    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+        """Not yet."""
+        raise RecipeError(f"The runtime {self.name} does not generate text.", "Use --runtime torch.")
+
+
+def unreadable(library: str, graph: Path, error: Exception) -> BundleError:
+    """What to raise where a library, named with its version, cannot read a graph."""
+    return BundleError(
+        f"{library} cannot read {graph}: {' '.join(str(error).split()):.300}",
+        "environment.txt in the bundle names the versions that it was made with.",
+    )
 
 
 def graph_of(bundle: Bundle, runtime: str) -> Path:

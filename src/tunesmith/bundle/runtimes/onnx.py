@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.bundle.runtimes.graph import fed, floats, graph_of, threads
+from tunesmith.bundle.runtimes.graph import GraphRuntime, fed, floats, threads, unreadable
 from tunesmith.core.contracts import Batch
-from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.errors import RecipeError
 from tunesmith.core.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tunesmith.bundle.read import Bundle
 
-
-class OnnxRuntime:
+class OnnxRuntime(GraphRuntime):
     """An ONNX graph as a runtime: batches in, arrays out.
 
     Args:
@@ -38,29 +36,18 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        providers = _providers(onnxruntime, device)
         try:
-            self.session = onnxruntime.InferenceSession(str(graph), options, providers=_providers(onnxruntime, device))
+            self.session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
         except Exception as error:  # its errors have no common class but Exception
-            raise BundleError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot read {graph}: {' '.join(str(error).split()):.300}",
-                "environment.txt in the bundle names the versions that it was made with.",
-            ) from error
+            raise unreadable(f"ONNX Runtime {onnxruntime.__version__}", graph, error) from error
         self.inputs = [one.name for one in self.session.get_inputs()]
         self.outputs = [one.name for one in self.session.get_outputs()]
-
-    @classmethod
-    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> OnnxRuntime:
-        """The graph of a bundle; its precision is the one that it was made with."""
-        return cls(graph_of(bundle, cls.name), precision, device)
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every output by name, float32; ``logits`` is [features, ...]."""
         found = self.session.run(self.outputs, fed(batch, self.inputs))
         return floats(dict(zip(self.outputs, found, strict=True)))
-
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
-        """Not yet."""
-        raise RecipeError("The runtime onnx does not generate text.", "Use --runtime torch.")
 
 
 def _providers(onnxruntime: Any, device: str) -> list[str]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.bundle.runtimes.graph import fed, floats, graph_of, threads
+from tunesmith.bundle.runtimes.graph import GraphRuntime, fed, floats, threads, unreadable
 from tunesmith.core.contracts import Batch
-from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.errors import RecipeError
 from tunesmith.core.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from tunesmith.bundle.read import Bundle
 
 WEIGHTS_SUFFIX = ".weights"
 """Of the file beside an .xml graph. OpenVINO's own, .bin, is refused in a bundle: such files may hold pickles."""
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(GraphRuntime):
     """A graph as a runtime: batches in, arrays out.
 
     Args:
@@ -50,24 +48,12 @@ class OpenVinoRuntime:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(str(graph), **beside), "CPU", options)
         except Exception as error:
-            raise BundleError(
-                f"OpenVINO {openvino.__version__} cannot read {graph}: {' '.join(str(error).split()):.300}",
-                "environment.txt in the bundle names the versions that it was made with.",
-            ) from error
+            raise unreadable(f"OpenVINO {openvino.__version__}", graph, error) from error
         self.request = compiled.create_infer_request()
         self.inputs = [one.get_any_name() for one in compiled.inputs]
         self.outputs = {one.get_any_name(): one for one in compiled.outputs}
-
-    @classmethod
-    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> OpenVinoRuntime:
-        """The graph of a bundle."""
-        return cls(graph_of(bundle, cls.name), precision, device)
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every output by name, float32; ``logits`` is [features, ...]."""
         found = self.request.infer(fed(batch, self.inputs))
         return floats({name: found[port].copy() for name, port in self.outputs.items()})
-
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
-        """Not yet."""
-        raise RecipeError("The runtime openvino does not generate text.", "Use --runtime torch.")
