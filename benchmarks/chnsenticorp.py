@@ -52,7 +52,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "chnsenticorp.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"methods": {}}
+    kept = harness.kept(path, {"methods": {}})
     run = harness.context()
     for method in given.only:
         job = {"data": str(given.data), "rows": given.rows, "test_rows": given.test_rows, "method": method}

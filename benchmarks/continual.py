@@ -16,7 +16,6 @@ A run that was made is not made again: the same command goes on.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -155,7 +154,7 @@ def main() -> None:
     settings = {"rows": given.rows, "test_rows": given.test_rows, "domains": given.domains, "method": given.method}
     settings |= {"model": given.model, "overrides": overrides}
     path = given.results / "continual.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {"settings": settings}
+    kept: dict[str, Any] = harness.kept(path, {"settings": settings})
     if kept["settings"] != settings:
         raise SystemExit(f"{path} has runs of other settings: {kept['settings']}. Give those, or another --results.")
     found: dict[str, list[dict[str, Any]]] = kept.setdefault("contenders", {})

@@ -93,7 +93,7 @@ def main() -> None:
     given = options()
     path = given.results / "cross_domain.json"
     settings = {key: getattr(given, key) for key in ("rows", "test_rows", "domains", "batch", "method", "model", "set")}
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"settings": settings, "targets": {}}
+    kept = harness.kept(path, {"settings": settings, "targets": {}})
     if kept["settings"] != settings:
         raise SystemExit(f"{path} has runs of other settings: {kept['settings']}. Give those, or another --results.")
     kept["context"] = harness.context()

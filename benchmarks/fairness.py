@@ -12,7 +12,6 @@ the same seed. A run that was made is not made again: the same command goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import tempfile
 from collections.abc import Mapping
@@ -103,7 +102,7 @@ def main() -> None:
     path = given.results / "fairness.json"
     names = ("rows", "test_rows", "epochs", "max_length", "method", "criterion", "groups", "set")
     settings = {key: getattr(given, key) for key in names}
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"settings": settings, "sets": {}}
+    kept = harness.kept(path, {"settings": settings, "sets": {}})
     if kept["settings"] != settings:
         raise SystemExit(f"{path} has runs of other settings: {kept['settings']}. Give those, or another --results.")
     kept["context"] = harness.context()

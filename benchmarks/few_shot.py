@@ -10,7 +10,6 @@ training, head included, and not of loading, measuring or saving. A run that was
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import subprocess
@@ -108,7 +107,7 @@ def main() -> None:
         given.contenders.remove("setfit")
     path = given.results / "few_shot.json"
     run = harness.context()
-    runs: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else []
+    runs: list[dict[str, Any]] = harness.kept(path, {"runs": []})["runs"]
     for name in given.sets:
         encoder = _encoder(SETS[name])
         for seed in given.seeds:

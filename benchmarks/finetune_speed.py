@@ -11,7 +11,6 @@ Every contender runs in a process of its own, one after the other, ``--rounds`` 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from statistics import mean, median
 from typing import Any
@@ -49,7 +48,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "finetune_speed.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"sets": {}}
+    kept = harness.kept(path, {"sets": {}})
     for name in given.sets:
         job = base_job(given, name)
         run = harness.context()

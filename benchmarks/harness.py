@@ -293,6 +293,12 @@ def busy_note(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["", f"Not an idle machine: other processes kept up to {most:.1f} cores busy. The times are worth little."]
 
 
+def kept(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier run of a benchmark found; ``fresh`` where there was none."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else fresh
+    return found
+
+
 def write(folder: Path, name: str, title: str, lines: Sequence[str], figures: Mapping[str, Any]) -> None:
     """``NAME.md`` and ``NAME.json``; the page goes to stdout, too."""
     folder.mkdir(parents=True, exist_ok=True)

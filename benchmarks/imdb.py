@@ -11,7 +11,6 @@ Chosen on dev.csv, measured on test.csv. Each contender runs in a process of its
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import tempfile
 from pathlib import Path
@@ -108,7 +107,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "imdb.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"contenders": {}}
+    kept = harness.kept(path, {"contenders": {}})
     run = harness.context()
     for contender in given.only:
         job = {

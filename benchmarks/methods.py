@@ -150,7 +150,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "methods.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     halves = general(given.data, 40 if given.quick else 1000)
     run = harness.context()
     for name in given.only:

@@ -13,7 +13,6 @@ again; do not do so with private rows. A run that was made is not made again: th
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import tempfile
 from collections import Counter, defaultdict
@@ -166,7 +165,7 @@ def main() -> None:
     given = options()
     path = given.results / "privacy.json"
     settings = {key: getattr(given, key) for key in ("rows", "test_rows", "classes", "max_length", "set")}
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"settings": settings, "sets": {}}
+    kept = harness.kept(path, {"settings": settings, "sets": {}})
     if kept["settings"] != settings:
         raise SystemExit(f"{path} has runs of other settings: {kept['settings']}. Give those, or another --results.")
     kept["context"] = harness.context()

@@ -12,7 +12,6 @@ made again: the same command goes on. Differences from "off" are paired by seed.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import tempfile
@@ -220,7 +219,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "strategies.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {"sets": {}}
+    kept = harness.kept(path, {"sets": {}})
     kept["context"] = harness.context()
     for seed in given.seeds:  # all strategies of a seed before the next: a table that is cut short is still fair
         for name in given.only:

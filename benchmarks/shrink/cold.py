@@ -112,7 +112,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / f"{NAME}.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     run = harness.context()
     for name in given.only:
         made = parents.parent(given, name)

@@ -10,7 +10,6 @@ it all. A plot stands beside each table. A set that was measured under the same 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -169,7 +168,7 @@ def main() -> None:
     parser.add_argument("--cut", action="append", help="a smaller model beside it, for every set; again for another")
     given = parents.parse(parser)
     path = given.results / f"{NAME}.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     run = harness.context()
     for name in given.only:
         cuts = given.cut or ([parents.QUICK_CUT] if given.quick else SETS[name]["cuts"])

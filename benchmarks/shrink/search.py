@@ -10,7 +10,6 @@ same settings is not made again.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,7 +98,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / f"{NAME}.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     run = harness.context()
     for name in given.only:
         cuts = given.cut or ([parents.QUICK_CUT] if given.quick else SETS[name]["cuts"])

@@ -9,7 +9,6 @@ languages without any row: how many texts are cut otherwise.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,7 +159,7 @@ def main() -> None:
     made = parents.parent(given, name)
     most = 40 if given.quick else given.most
     path = given.results / f"{NAME}.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     run = harness.context()
     words = ["--to", "torch", "--cut", "vocabulary=zh+en"]
     texts = {"hotel reviews, test": made.rows("test"), "banking77, test": given.data / "banking77" / "test.csv"}

@@ -74,7 +74,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "tasks_choices.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept = harness.kept(path, {})
     run = harness.context()
     for name in given.only:
         data, reading = name.split("/")

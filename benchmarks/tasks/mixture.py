@@ -106,7 +106,7 @@ def main() -> None:
     job = {"data": str(given.data), "rows": given.rows, "epochs": given.epochs, "model": given.model,
            "settings": given.set}  # fmt: skip
     path = given.results / "tasks_mixture.json"
-    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept: dict[str, Any] = harness.kept(path, {})
     run = harness.context()
     runs = {name: ([name], 1.0) for name in PARTS}
     runs |= {f"temperature {t:g}": (list(PARTS), t) for t in given.temperatures}

@@ -99,7 +99,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "tasks_qa.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept = harness.kept(path, {})
     run = harness.context()
     for name in given.only:
         told = SETS[name]

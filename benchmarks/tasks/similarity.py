@@ -163,7 +163,7 @@ def main() -> None:
     """The command line."""
     given = options()
     path = given.results / "tasks_similarity.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept = harness.kept(path, {})
     run = harness.context()
     with tempfile.TemporaryDirectory() as folder:
         for name in given.only:

@@ -82,7 +82,7 @@ def measure(script: str, name: str, title: str, sets: dict[str, Any], given: arg
         page: name -> figures -> lines.
     """
     path = given.results / f"{name}.json"
-    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept = harness.kept(path, {})
     run = harness.context()
     for key in given.only:
         one = sets[key]
