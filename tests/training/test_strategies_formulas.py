@@ -130,13 +130,13 @@ class TestDecisions:
         torch.testing.assert_close(shaped(made), wanted)
 
     def test_starts_and_ends(self) -> None:
-        from tunesmith.tasks.extractive_qa import ExtractiveQA
+        from tunesmith.tasks.extractive_qa import IGNORED, ExtractiveQA
 
         task = ExtractiveQA()
         outputs = SimpleNamespace(start_logits=torch.randn(2, 4), end_logits=torch.randn(2, 4))
         labels = torch.zeros(2, 4, 2)
         labels[0, 1], labels[1, 0, 0], labels[1, 2, 0], labels[1, 0, 1] = 1.0, 0.5, 0.5, 1.0
-        labels[:, 3] = -1
+        labels[:, 3] = IGNORED
         found = decisions(task, outputs, {"labels": labels})
         both = (shaped(found[0]) + shaped(found[1])) / 2
         torch.testing.assert_close(both, task.loss(outputs, {"labels": labels}))
