@@ -29,7 +29,7 @@ class Serving:
         command: what starts it.
         port: where it listens.
         ready: the path that answers 200 once it is ready.
-        log: the file for what it prints.
+        folder: where it runs: what it prints goes into ``server.log`` there.
         env: more environment.
         patience: seconds that it may take to become ready.
     """
@@ -39,12 +39,12 @@ class Serving:
         command: Sequence[Any],
         port: int,
         ready: str,
-        log: Path,
+        folder: Path,
         *,
         env: Mapping[str, str] | None = None,
         patience: float = 180.0,
     ) -> None:
-        self.command, self.port, self.ready, self.log = [str(word) for word in command], port, ready, log
+        self.command, self.port, self.ready, self.folder = [str(word) for word in command], port, ready, folder
         self.env, self.patience = {**os.environ, "TOKENIZERS_PARALLELISM": "false", **(env or {})}, patience
         self.process: subprocess.Popen[bytes] | None = None
         self.seconds = 0.0
@@ -72,14 +72,16 @@ class Serving:
         Raises:
             SystemExit: it ended, or is not ready in time; with the end of what it printed.
         """
-        began = time.perf_counter()
-        with self.log.open("ab") as log:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        began, printed = time.perf_counter(), self.folder / "server.log"
+        with printed.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                self.command, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
         while status(f"{self.url}{self.ready}") != 200:
             if self.process.poll() is not None or time.perf_counter() - began > self.patience:
-                told = self.log.read_text("utf-8", "replace")[-2000:]
+                told = printed.read_text("utf-8", "replace")[-2000:]
                 raise SystemExit(f"{' '.join(self.command)} is not ready (exit {self.process.poll()}):\n{told}")
             time.sleep(0.01)
         self.seconds = time.perf_counter() - began
@@ -95,6 +97,9 @@ class Serving:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            until = time.perf_counter() + 10
+            while self.pids() and time.perf_counter() < until:  # the next server shall find idle cores
+                time.sleep(0.02)
 
     def stop(self, patience: float = 20.0) -> float:
         """SIGTERM, and SIGKILL to what is left of its group; seconds until it had ended by itself."""
@@ -169,24 +174,24 @@ def free_port() -> int:
         return int(made.getsockname()[1])
 
 
-def ours(what: Path, log: Path, *options: Any, env: Mapping[str, str] | None = None) -> Serving:
+def ours(what: Path, folder: Path, *options: Any, env: Mapping[str, str] | None = None) -> Serving:
     """``tunesmith serve`` of a bundle or a catalog."""
     port = free_port()
     command = [sys.executable, "-m", "tunesmith", "serve", what, "--port", port, *options]
-    return Serving(command, port, "/readyz", log, env=env)
+    return Serving(command, port, "/readyz", folder, env=env)
 
 
-def naive(bundle: Path, log: Path) -> Serving:
+def naive(bundle: Path, folder: Path) -> Serving:
     """FastAPI with ``transformers.pipeline``."""
     port = free_port()
-    return Serving([sys.executable, PEERS, "naive", "--bundle", bundle, "--port", port], port, "/health", log)
+    return Serving([sys.executable, PEERS, "naive", "--bundle", bundle, "--port", port], port, "/health", folder)
 
 
-def litserve(bundle: Path, log: Path, python: str, *options: Any) -> Serving:
+def litserve(bundle: Path, folder: Path, python: str, *options: Any) -> Serving:
     """LitServe, by the python that has it."""
     port = free_port()
     command = [python, PEERS, "litserve", "--bundle", bundle, "--port", port, *options]
-    return Serving(command, port, "/health", log, env={"PYTHONPATH": ""})
+    return Serving(command, port, "/health", folder, env={"PYTHONPATH": ""})
 
 
 def load(url: str, texts: Path, *options: Any) -> dict[str, Any]:
