@@ -1,0 +1,1 @@
+"""Bundles behind HTTP: batched, metered, guarded. Nothing here trains, and nothing loads torch unless a bundle needs it."""
