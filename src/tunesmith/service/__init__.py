@@ -1,1 +1,1 @@
-"""Bundles behind HTTP: batched, metered, guarded. Nothing here trains, and nothing loads torch unless a bundle needs it."""
+"""Bundles behind HTTP: batched, metered, guarded. Nothing here trains; torch loads only where a bundle needs it."""

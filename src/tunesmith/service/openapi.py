@@ -97,7 +97,7 @@ def _named(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _refused() -> dict[str, Any]:
     text = {"type": "string"}
-    told = {name: text for name in ("message", "type", "code", "request_id")}
+    told: dict[str, Any] = {name: text for name in ("message", "type", "code", "request_id")}
     told["param"] = {"anyOf": [text, {"type": "null"}]}
     error = {"type": "object", "properties": told, "required": sorted(told)}
     return {"type": "object", "properties": {"error": error}, "required": ["error"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import MutableMapping
 from typing import Any
 
 from tunesmith.service.problems import Refused
@@ -12,7 +13,7 @@ _FINE = re.compile(r"[!-~]{1,128}")
 _STATE = "tunesmith.request_id"
 
 
-def request_id_of(scope: dict[str, Any]) -> str:
+def request_id_of(scope: MutableMapping[str, Any]) -> str:
     """The id of a request (an ASGI scope): always the same one for the same scope.
 
     Raises:

@@ -34,7 +34,7 @@ async def predict(request: Request) -> Response:
     rows, single = rows_of(await request.body(), product.stable.request)
     request_id = request_id_of(request.scope)
     answered = await ask(services, caller, product.name, rows, request_id)
-    told = {
+    told: dict[str, Any] = {
         "request_id": request_id,
         "product": answered.product,
         "version": answered.version,
