@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -179,6 +180,15 @@ def ours(what: Path, folder: Path, *options: Any, env: Mapping[str, str] | None 
     port = free_port()
     command = [sys.executable, "-m", "tunesmith", "serve", what, "--port", port, *options]
     return Serving(command, port, "/readyz", folder, env=env)
+
+
+def catalog(folder: Path, values: Mapping[str, Any]) -> Path:
+    """A ``catalog.yaml`` in a folder that holds nothing else yet; its store and its files are there, too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path = folder / "catalog.yaml"
+    path.write_text(json.dumps(values), "utf-8")  # JSON is YAML
+    return path
 
 
 def naive(bundle: Path, folder: Path) -> Serving:
