@@ -81,7 +81,7 @@ def json_response(told: Any) -> Response:
 
 def _row(given: Any, index: int, model: type[BaseModel], single: bool) -> dict[str, Any]:
     try:
-        row = model.model_validate(given, strict=True).model_dump(exclude_unset=True)
+        row = model.model_validate(given).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise invalid(error, "" if single else f"rows.{index}") from error
     return {role: value for role, value in row.items() if value is not None}
