@@ -44,9 +44,7 @@ async def rerank(request: Request) -> Response:
     task = need_task(product, "text-embedding", "text-regression")
     texts = [one if isinstance(one, str) else one.text for one in body.documents]
     pairs = task == "text-regression"
-    rows = (
-        [{"text": body.query, "text_pair": text} for text in texts] if pairs else _embedded(product, body.query, texts)
-    )
+    rows = _paired(body.query, texts) if pairs else _embedded(product, body.query, texts)
     answered = await ask(services, caller, product.name, rows, request_id_of(request.scope))
     if pairs:
         scores = [float(one["value"]) for one in answered.predictions]
