@@ -99,6 +99,16 @@ VERBS: dict[str, Verb] = {
             "tunesmith predict out/reviews --file new.csv --json",
         ),
     ),
+    "serve": Verb(
+        "tunesmith.cli.serve:serve",
+        "answer over HTTP: batched, with keys, metered, watched",
+        (
+            "tunesmith serve out/reviews",
+            "tunesmith serve out/reviews --port 8080 --runtime onnx",
+            "tunesmith serve catalog.yaml --host 0.0.0.0 --keys",
+        ),
+        "What was asked before has been answered.",
+    ),
     "query": Verb(
         "tunesmith.cli.query:query",
         "which rows of an unlabelled file to label next",

@@ -1,0 +1,67 @@
+"""``tunesmith serve``: a bundle, or all of a catalog, behind HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json
+
+if TYPE_CHECKING:
+    from tunesmith.service.settings import Catalog
+
+
+def serve(
+    what: Annotated[str, typer.Argument(metavar="BUNDLE|CATALOG", help="A bundle's folder, or a catalog.yaml.")],
+    host: Annotated[str | None, typer.Option("--host", help="Where to listen; default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Default: 8000; 0 takes a free one.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The product's name; default: the folder's.")] = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", help="What computes; default: as proven.")] = None,
+    keys: Annotated[
+        bool | None, typer.Option("--keys/--open", help="Ask for keys, or not; default: not on this machine alone.")
+    ] = None,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Serve what has no good record of parity.")] = False,
+    json: Json = False,
+) -> None:
+    """Serve predictions over HTTP until Ctrl-C or SIGTERM. The page at / shows what is served, and how to ask."""
+    from tunesmith.core.runtime import calm_threads
+
+    calm_threads()
+    from tunesmith.service.run import build
+    from tunesmith.service.run import serve as run
+    from tunesmith.service.settings import of_bundle, read_catalog
+
+    path = Path(what)
+    catalog = read_catalog(path) if path.is_file() else of_bundle(path, name)
+    catalog = _changed(catalog, host, port, keys, runtime, unproven)
+    run(build(catalog), lambda address: emit(_told(catalog, address), json, _readable))
+
+
+def _changed(
+    catalog: Catalog, host: str | None, port: int | None, keys: bool | None, runtime: str | None, unproven: bool
+) -> Catalog:
+    given = {"host": host, "port": port, "open": None if keys is None else not keys}
+    server = catalog.server.model_copy(update={key: value for key, value in given.items() if value is not None})
+    change: dict[str, Any] = {"runtime": runtime} if runtime else {}
+    change |= {"unproven": True} if unproven else {}
+    products = {key: one.model_copy(update=change) for key, one in catalog.products.items()}
+    return catalog.model_copy(update={"server": server, "products": products})
+
+
+def _told(catalog: Catalog, address: str) -> dict[str, Any]:
+    return {"address": address, "products": list(catalog.products), "keys": not catalog.server.is_open()}
+
+
+def _readable(told: dict[str, Any]) -> str:
+    first = told["products"][0]
+    print(f"Serving {', '.join(told['products'])} on {told['address']}", file=sys.stderr)
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if told["keys"] else ""
+    make = "\n  Make a key: tunesmith keys make NAME" if told["keys"] else ""
+    return f"""\
+  {told["address"]}/  shows what is served, and tries it
+  curl {told["address"]}/v1/predict/{first}{key} -d '{{"text": "..."}}'{make}
+  Ctrl-C ends it."""

@@ -1,0 +1,88 @@
+"""The application: its routes and its layers, all in one visible place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from tunesmith.service import openapi
+from tunesmith.service.problems import Refused
+from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes import admin, health, models, predict
+from tunesmith.service.services import Services
+
+log = logging.getLogger(__name__)
+
+SWITCH = 0.0005
+"""Seconds after which a thread hands over Python's lock. With Python's own 5 ms a batch that is done waits that long
+for the event loop to let it go on."""
+
+
+def make_app(services: Services) -> FastAPI:
+    """The service as an ASGI application."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH)
+        await asyncio.to_thread(services.products.load)
+        services.ready = True
+        yield
+        services.ready = False
+        await asyncio.to_thread(services.products.close)
+        if services.meter is not None:
+            await asyncio.to_thread(services.meter.close)
+
+    app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
+    app.state.services = services
+    for group in (predict, models, health):
+        app.router.routes.extend(group.routes())
+    app.include_router(admin.routes())
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(Exception, unexpected)
+    app.openapi = lambda: openapi.schema(app, services)  # type: ignore[method-assign]
+    return app
+
+
+async def refused(request: Request, error: Any) -> Response:
+    """The client's answer to a refusal."""
+    request.app.state.services.counts.refused.labels(error.code).inc()
+    try:
+        request_id = request_id_of(request.scope)
+    except Refused:  # what is refused may be the id itself
+        request_id = ""
+    return JSONResponse(error.body(request_id), error.status, error.headers())
+
+
+async def of_http(request: Request, error: Any) -> Response:
+    """No such path, no such method, in the one shape."""
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    made = await refused(
+        request, Refused(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}.")
+    )
+    made.headers.update(error.headers or {})
+    return made
+
+
+async def of_validation(request: Request, error: Any) -> Response:
+    """What FastAPI found wrong in a body or a path."""
+    mistakes = [(".".join(str(part) for part in one["loc"][1:]), one["msg"]) for one in error.errors()[:8]]
+    message = "; ".join(f"{place}: {said}" if place else said for place, said in mistakes)
+    return await refused(request, Refused(422, "invalid_request", message, param=mistakes[0][0] or None))
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """Our own fault: the log has it, the client is not shown it."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    why = Refused(500, "internal_error", "The service failed on this request. It was written to its log.")
+    return await refused(request, why)

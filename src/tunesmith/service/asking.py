@@ -1,0 +1,128 @@
+"""A request's way, the same for every endpoint that computes: allowed, guarded, batched, metered, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.bundle.rows import as_rows
+from tunesmith.core.errors import DataError
+from tunesmith.service.caller import Caller
+from tunesmith.service.problems import Refused
+from tunesmith.service.products import Product, Version, unknown
+from tunesmith.service.services import Event, Services
+
+if TYPE_CHECKING:
+    from tunesmith.core.contracts import Prediction, Row
+    from tunesmith.service.engine import Computed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a client gets, and what it cost."""
+
+    predictions: list[Prediction]
+    product: str
+    version: str
+    tokens: int
+    flags: list[str] = field(default_factory=list)
+
+
+def product_of(services: Services, caller: Caller, name: str) -> Product:
+    """A product that the caller may ask; 404 for all others, there or not."""
+    if not caller.may(name):
+        raise unknown(name)
+    return services.products.of(name)
+
+
+async def ask(
+    services: Services,
+    caller: Caller,
+    product: str,
+    rows: Sequence[Any],
+    request_id: str,
+    *,
+    low: bool = False,
+    deadline: float | None = None,
+) -> Answered:
+    """Answers to rows, in order; metered before they are returned.
+
+    Args:
+        rows: as ``bundle.rows.as_rows`` takes them.
+        low: after all requests that are not low: for work that nobody waits for.
+        deadline: seconds; None: the product's.
+
+    Raises:
+        Refused: with what the client is told.
+    """
+    began = time.monotonic()
+    found = product_of(services, caller, product)
+    if services.allowance is not None:
+        await services.allowance.admit(caller, product)
+    guard = services.parts.get("guards", {}).get(product)
+    flags: list[str] = []
+    if guard is not None:
+        rows, flags = await guard.before(rows)
+    version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline)
+    predictions = computed.predictions
+    if guard is not None:
+        predictions, more = await guard.after(predictions)
+        flags = [*flags, *more]
+    if services.allowance is not None:
+        await services.allowance.spend(caller, product, computed.tokens)
+    if services.meter is not None:
+        await services.meter.note(
+            Event(request_id, caller.key, product, version.name, rows=len(asked), tokens=computed.tokens)
+        )
+    stages = {"queue": computed.waited, "compute": computed.computed, "total": time.monotonic() - began}
+    services.counts.answered(product, version.name, len(asked), computed.tokens, stages)
+    if found.shadow is not None and not low:
+        _behind(_compare(services, found, asked, predictions))
+    return Answered(predictions, product, version.name, computed.tokens, flags)
+
+
+async def _computed(
+    product: Product, rows: Sequence[Any], caller: Caller, request_id: str, low: bool, deadline: float | None
+) -> tuple[Version, list[Row], Computed]:
+    """What a version says. One that is taken away at this moment is not asked: its follower is."""
+    while True:
+        version = product.pick(request_id)
+        try:
+            asked = as_rows(version.task, rows)
+        except DataError as error:
+            raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
+        try:
+            return version, asked, await version.engine.submit(asked, caller.key, deadline=deadline, low=low)
+        except Refused as why:
+            if why.code != "unloading" or product.pick(request_id) is version:
+                raise
+
+
+async def _compare(services: Services, product: Product, rows: list[Row], predictions: list[Prediction]) -> None:
+    from tunesmith.bundle.parity import same_answer
+
+    shadow = product.shadow
+    if shadow is None or shadow.engine.wait_expected() > 1:
+        return
+    try:
+        computed = await shadow.engine.submit(rows, "shadow", low=True)
+    except Refused:
+        return
+    for one, other in zip(predictions, computed.predictions, strict=True):
+        services.counts.shadow.labels(product.name, shadow.name, str(same_answer(one, other)).lower()).inc()
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def _behind(work: Any) -> None:
+    """Run beside; kept until done, for the event loop itself holds tasks only weakly."""
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)

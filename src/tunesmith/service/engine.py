@@ -1,0 +1,316 @@
+"""What computes a product's answers: requests of many clients in one batch, on threads beside the event loop.
+
+    submit -> [arrived] -> tokenise -> [ready, fair between keys] -> infer -> decode -> answer
+
+Two threads: while one batch is computed the texts of the next are cut into tokens; both happen outside of Python's
+lock. Nothing waits for a batch to fill: an idle engine computes what there is, and while it computes the next batch
+grows by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.service.fair_queue import FairQueue
+from tunesmith.service.problems import Refused
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.predictor import Predictor
+    from tunesmith.core.contracts import Feature, Prediction, Row
+
+log = logging.getLogger(__name__)
+
+CHARACTERS = 3.0
+"""Of a token, roughly, before it is counted; only how much may wait depends on it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is computed together, and how much may wait."""
+
+    rows: int = 32
+    """Requests' rows that are computed together, about."""
+    tokens: int = 4096
+    """Tokens that are computed together, about."""
+    waiting: int = 400_000
+    """Tokens that may wait: what bounds memory."""
+    deadline: float = 10.0
+    """Seconds from a request's arrival to its answer, where the client names none."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Answers to a request's rows, what they cost, and where the time went."""
+
+    predictions: list[Prediction]
+    tokens: int
+    waited: float
+    """Seconds from arrival until its batch began."""
+    computed: float
+    """Seconds that its batch took."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A request on its way."""
+
+    rows: Sequence[Row]
+    key: str
+    deadline: float
+    low: bool
+    guess: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Computed]
+    arrived: float = field(default_factory=time.monotonic)
+    features: list[Feature] = field(default_factory=list)
+    tokens: int = 0
+
+    def late(self, now: float) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.future.cancelled() or now > self.deadline
+
+
+Outcome = Computed | Refused
+
+
+def settle(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
+    """Tell each who waits; from any thread, with one call into each event loop."""
+    for loop in {id(job.loop): job.loop for job, _ in outcomes}.values():
+        own = [(job.future, found) for job, found in outcomes if job.loop is loop]
+        with suppress(RuntimeError):  # the loop is gone, and so are those who waited
+            loop.call_soon_threadsafe(_settle, own)
+
+
+def _settle(outcomes: Sequence[tuple[asyncio.Future[Computed], Outcome]]) -> None:
+    for future, found in outcomes:
+        if future.done():
+            continue
+        if isinstance(found, Refused):
+            future.set_exception(found)
+        else:
+            future.set_result(found)
+
+
+class Engine:
+    """A predictor that many ask at once.
+
+    Args:
+        predictor: encodes, infers, decodes.
+        limits: of batches and queues.
+        name: for the threads' names.
+    """
+
+    def __init__(self, predictor: Predictor, limits: Limits = Limits(), name: str = "engine") -> None:  # noqa: B008
+        self.predictor = predictor
+        self.limits = limits
+        self._arrived: deque[Job] = deque()
+        self._live: FairQueue[Job] = FairQueue()
+        self._low: FairQueue[Job] = FairQueue()
+        self._waiting = 0  # tokens, about, from arrival to the beginning of their batch
+        self._computing = 0
+        self._rate = 0.0  # tokens a second, smoothed; 0: not known yet
+        self._closing = self._all_tokenised = False
+        lock = threading.RLock()
+        self._new, self._ready = threading.Condition(lock), threading.Condition(lock)
+        self._threads = [
+            threading.Thread(target=self._watched, args=(work,), name=f"{name}-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._tokenise, self._compute)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Tokens, about, that have arrived and are in no batch yet."""
+        return self._waiting
+
+    def wait_expected(self) -> float:
+        """Seconds until a request that arrives now begins to be computed, about; 0 while nothing is known."""
+        return (self._waiting + self._computing / 2) / self._rate if self._rate else 0.0
+
+    def refuse_if_full(self, more: int = 0, deadline: float | None = None) -> None:
+        """Raise Refused (503) where a request of so many tokens would not be answered in time."""
+        expected = self.wait_expected()
+        within = self.limits.deadline if deadline is None else deadline
+        if self._closing:
+            raise Refused(503, "unloading", "This version is being taken away. Ask again.", retry_after=1)
+        if expected > 0.8 * within or (self._waiting and self._waiting + more > self.limits.waiting):
+            raise Refused(
+                503,
+                "overloaded",
+                f"The service has more to do than it can in {within:g} s. Nothing was computed, nothing is charged.",
+                retry_after=expected - 0.4 * within,
+            )
+
+    async def submit(
+        self, rows: Sequence[Row], key: str, *, deadline: float | None = None, low: bool = False
+    ) -> Computed:
+        """Answers to rows, in order. If the caller is cancelled, they are not computed.
+
+        Args:
+            rows: as ``bundle.rows.as_rows`` gives them.
+            key: whose turn it is.
+            deadline: seconds from now; None: the engine's.
+            low: after all that is not low.
+
+        Raises:
+            Refused: overloaded (503), too late (503), or the rows cannot be read (422).
+        """
+        guess = _guess(rows)
+        within = self.limits.deadline if deadline is None else deadline
+        if not low:
+            self.refuse_if_full(guess, within)
+        loop = asyncio.get_running_loop()
+        job = Job(rows, key, time.monotonic() + within, low, guess, loop, loop.create_future())
+        with self._new:
+            self._waiting += guess
+            self._arrived.append(job)
+            self._new.notify()
+        return await job.future
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Compute what waits, then end."""
+        with self._new, self._ready:
+            self._closing = True
+            self._new.notify_all()
+            self._ready.notify_all()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _watched(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException:
+            log.exception("a thread of the engine died")
+            raise
+
+    def _tokenise(self) -> None:
+        while True:
+            with self._new:
+                while not self._arrived and not self._closing:
+                    self._new.wait()
+                if not self._arrived:
+                    break
+                jobs = [self._arrived.popleft() for _ in range(min(len(self._arrived), 2 * self.limits.rows))]
+            now = time.monotonic()
+            on_time = [job for job in jobs if not self._dropped(job, now)]
+            if on_time:
+                self._encode(on_time)
+        with self._ready:
+            self._all_tokenised = True
+            self._ready.notify_all()
+
+    def _encode(self, jobs: list[Job]) -> None:
+        """All jobs' texts in one call; where that fails, one by one, so that one broken row fails alone."""
+        try:
+            features = self._features([row for job in jobs for row in job.rows])
+        except Exception as error:  # whatever a row can do to a task
+            if len(jobs) > 1:
+                for job in jobs:
+                    self._encode([job])
+                return
+            self._end(jobs[0], refusal(error))
+            return
+        at = first = 0
+        for job in jobs:
+            last = first + len(job.rows)
+            begin = at
+            while at < len(features) and features[at]["row"] < last:
+                at += 1
+            job.features, first = features[begin:at], last
+            job.tokens = sum(len(feature["input_ids"]) for feature in job.features)
+        with self._ready:
+            for job in jobs:
+                self._waiting += job.tokens - job.guess
+                (self._low if job.low else self._live).put(job.key, job, job.tokens)
+            self._ready.notify()
+
+    def _features(self, rows: Sequence[Row]) -> list[Feature]:
+        predictor = self.predictor
+        return predictor.task.encode(rows, predictor.processor, max_length=predictor.max_length, targets=False)
+
+    def _compute(self) -> None:
+        while True:
+            with self._ready:
+                while not (self._live or self._low or self._all_tokenised):
+                    self._ready.wait()
+                if not (self._live or self._low):
+                    return
+                queue = self._live if self._live else self._low
+                jobs = queue.take(self.limits.tokens, self.limits.rows)
+            began = time.monotonic()
+            on_time = [job for job in jobs if not self._dropped(job, began)]
+            if on_time:
+                self._answer(on_time, began)
+
+    def _answer(self, jobs: list[Job], began: float) -> None:
+        tokens = sum(job.tokens for job in jobs)
+        with self._ready:
+            self._waiting -= tokens
+            self._computing = tokens
+        try:
+            arrays = self.predictor.infer([feature for job in jobs for feature in job.features])
+        except Exception as error:
+            why = refusal(error)
+            settle([(job, why) for job in jobs])
+            return
+        finally:
+            self._computing = 0
+        took = max(time.monotonic() - began, 1e-6)
+        self._rate = tokens / took if not self._rate else 0.9 * self._rate + 0.1 * tokens / took
+        outcomes, at = [], 0
+        for job in jobs:
+            own, at = arrays[at : at + len(job.features)], at + len(job.features)
+            outcomes.append((job, self._decoded(job, own, began, took)))
+        settle(outcomes)
+
+    def _decoded(self, job: Job, arrays: list[Any], began: float, took: float) -> Outcome:
+        try:
+            predictions = self.predictor.task.decode(arrays, job.features)
+        except Exception as error:
+            return refusal(error)
+        return Computed(predictions, job.tokens, began - job.arrived, took)
+
+    def _dropped(self, job: Job, now: float) -> bool:
+        """Whether nobody waits for it any more; then it ends here."""
+        if not job.late(now):
+            return False
+        self._end(job, Refused(503, "too_late", "It could not be answered in time. Nothing is charged.", retry_after=1))
+        return True
+
+    def _end(self, job: Job, why: Refused) -> None:
+        with self._ready:
+            self._waiting -= job.tokens or job.guess
+        settle([(job, why)])
+
+
+def _guess(rows: Sequence[Row]) -> int:
+    """Tokens of rows, about: by characters, at least 8 a row."""
+    return sum(8 + int(_characters(row) / CHARACTERS) for row in rows)
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else 3 * len(value)
+    if isinstance(value, dict):
+        return sum(map(_characters, value.values()))
+    return sum(map(_characters, value)) if isinstance(value, list | tuple) else 0
+
+
+def refusal(error: Exception) -> Refused:
+    """What a client is told of a failure: bad rows are its own, the rest is ours and not shown."""
+    if isinstance(error, DataError):
+        return Refused(422, "unreadable_rows", str(error).replace("\n", " "))
+    if isinstance(error, Refused):
+        return error
+    log.error("unexpected: %s", type(error).__name__, exc_info=error)
+    return Refused(500, "internal_error", "The service failed on this request. It was written to its log.")

@@ -1,0 +1,264 @@
+"""What is served: products, their versions, and which of them answers. Changed while requests go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import BundleError, TunesmithError
+from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.problems import Refused
+from tunesmith.service.settings import ProductSpec, Route
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from tunesmith.bundle.read import Bundle
+    from tunesmith.core.contracts import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Version:
+    """A bundle that is loaded, and what computes it."""
+
+    name: str
+    bundle: Bundle
+    engine: Engine
+    runtime: str
+    request: type[BaseModel]
+    response: type[BaseModel]
+    loaded: float = field(default_factory=time.time)
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+        return self.bundle.task
+
+
+def open_version(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+    """Load a bundle, and let it answer once, so that the first client does not wait for what is made lazily.
+
+    Raises:
+        BundleError: it is no whole bundle, or was not proven.
+    """
+    from tunesmith.bundle.read import read_bundle
+
+    bundle = read_bundle(path)
+    if not spec.unproven:
+        refuse_unproven(bundle)
+    predictor = bundle.predictor(spec.runtime, batch_size=limits.rows)
+    task = bundle.task
+    return Version(
+        name,
+        bundle,
+        Engine(predictor, limits, name),
+        predictor.runtime.name,
+        task.request_model(),
+        task.response_model(),
+    )
+
+
+def refuse_unproven(bundle: Bundle) -> None:
+    """Raise BundleError where the bundle's record of parity is missing or failed."""
+    records = bundle.report.get("parity") or []
+    failed = [one["handoff"] for one in records if not one["passed"]]
+    if records and not failed:
+        return
+    why = f"its parity failed: {', '.join(failed)}" if failed else "it has no record of parity"
+    raise BundleError(
+        f"{bundle.path} is not served: {why}.",
+        "Tune or shrink it again; or say that you want it so: --unproven, or unproven: true in the catalog.",
+    )
+
+
+class Product:
+    """A name that clients ask, and the versions behind it."""
+
+    def __init__(self, name: str, spec: ProductSpec) -> None:
+        self.name = name
+        self.spec = spec
+        self.route = spec.route()
+        self.before: Route | None = None
+        """The route before the last change, for a rollback."""
+        self.versions: dict[str, Version] = {}
+
+    @property
+    def stable(self) -> Version:
+        """What answers most."""
+        return self.versions[self.route.stable]
+
+    @property
+    def shadow(self) -> Version | None:
+        """What is only compared."""
+        return self.versions.get(self.route.shadow) if self.route.shadow else None
+
+    def pick(self, request_id: str) -> Version:
+        """The version for a request; the same for the same id."""
+        canary = self.route.canary
+        if canary is not None and zlib.crc32(request_id.encode()) / 2**32 < canary.share:
+            return self.versions[canary.version]
+        return self.stable
+
+
+Opener = Callable[[str, Path, ProductSpec, Limits], Version]
+
+
+class Products:
+    """All products.
+
+    Args:
+        specs: the catalog's.
+        limits: of batches and queues.
+        kept: a file that keeps what an admin changed, so that a restart does not undo it; None: it is not kept.
+        opener: makes a version; tests give their own.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, ProductSpec],
+        limits: Limits,
+        kept: Path | None = None,
+        opener: Opener = open_version,
+    ) -> None:
+        self._all = {name: Product(name, spec) for name, spec in specs.items()}
+        self._limits = limits
+        self._kept = kept
+        self._open = opener
+        self._changing = asyncio.Lock()
+
+    def __iter__(self) -> Any:
+        """The products, in the catalog's order."""
+        return iter(self._all.values())
+
+    def of(self, name: str) -> Product:
+        """A product by name.
+
+        Raises:
+            Refused: 404.
+        """
+        found = self._all.get(name)
+        if found is None or not found.versions:
+            raise unknown(name)
+        return found
+
+    def load(self) -> None:
+        """Load what the routes need: before anything is asked."""
+        self._restore()
+        for product in self._all.values():
+            for name in product.route.names():
+                if name not in product.versions:
+                    product.versions[name] = self._opened(product, name)
+
+    def close(self) -> None:
+        """Compute what waits, then end."""
+        for product in self._all.values():
+            for version in product.versions.values():
+                version.engine.close()
+
+    async def add(self, name: str, version: str, path: Path) -> Version:
+        """Load a version beside those that answer; nobody is sent to it yet. A new name is a new product."""
+        async with self._changing:
+            product = self._all.get(name)
+            spec = product.spec if product else ProductSpec(versions={version: path})
+            if product is not None and version in product.versions:
+                raise Refused(409, "version_exists", f'{name} already has a version "{version}"; take another name.')
+            made = await asyncio.to_thread(self._made, version, path, spec)
+            if product is None:
+                product = self._all[name] = Product(name, spec)
+            product.spec = product.spec.model_copy(update={"versions": {**product.spec.versions, version: path}})
+            product.versions[version] = made
+            self._keep()
+            return made
+
+    async def change(self, name: str, route: Route) -> None:
+        """Send requests elsewhere, at once. Versions that it names and that are not loaded are loaded first."""
+        async with self._changing:
+            product = self.of(name)
+            for version in route.names():
+                if version not in product.spec.versions:
+                    raise Refused(404, "no_such_version", f'{name} has no version "{version}".', param="version")
+                if version not in product.versions:
+                    path = product.spec.versions[version]
+                    product.versions[version] = await asyncio.to_thread(self._made, version, path, product.spec)
+            product.before, product.route = product.route, route
+            self._keep()
+
+    async def rollback(self, name: str) -> Route:
+        """The route before the last change."""
+        before = self.of(name).before
+        if before is None:
+            raise Refused(409, "nothing_before", f"Nothing was changed for {name} yet.")
+        await self.change(name, before)
+        return before
+
+    async def unload(self, name: str, version: str) -> None:
+        """Take a version out of memory, after it has answered what it was asked."""
+        async with self._changing:
+            product = self.of(name)
+            if version in product.route.names():
+                raise Refused(409, "in_use", f'Version "{version}" of {name} is in use; change the route first.')
+            gone = product.versions.pop(version, None)
+            if gone is None:
+                raise Refused(404, "no_such_version", f'{name} has no version "{version}" in memory.')
+        await asyncio.to_thread(gone.engine.close)
+
+    def _made(self, version: str, path: Path, spec: ProductSpec) -> Version:
+        try:
+            return self._open(version, path, spec, self._limits_of(spec))
+        except TunesmithError as error:
+            raise Refused(422, "not_loadable", str(error).replace("\n", " ")) from error
+
+    def _opened(self, product: Product, version: str) -> Version:
+        return self._open(version, product.spec.versions[version], product.spec, self._limits_of(product.spec))
+
+    def _limits_of(self, spec: ProductSpec) -> Limits:
+        from dataclasses import replace
+
+        return replace(self._limits, deadline=spec.deadline) if spec.deadline else self._limits
+
+    def _keep(self) -> None:
+        if self._kept is None:
+            return
+        told = {
+            p.name: {
+                "versions": {v: str(path.absolute()) for v, path in p.spec.versions.items()},
+                "route": p.route.model_dump(mode="json"),
+                "before": p.before.model_dump(mode="json") if p.before else None,
+            }
+            for p in self._all.values()
+        }
+        part = self._kept.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
+        part.replace(self._kept)
+
+    def _restore(self) -> None:
+        """What an admin changed before the restart; the catalog's own stands where it names other versions."""
+        if self._kept is None or not self._kept.is_file():
+            return
+        for name, told in json.loads(self._kept.read_text("utf-8")).items():
+            versions = {version: Path(path) for version, path in told["versions"].items()}
+            product = self._all.get(name)
+            if product is None:
+                product = self._all[name] = Product(name, ProductSpec(versions=versions))
+            own = {version: path.absolute() for version, path in product.spec.versions.items()}
+            if any(versions.get(version, path) != path for version, path in own.items()):
+                log.warning("%s: the catalog has changed; what was set by the admin API is forgotten", name)
+                continue
+            product.spec = product.spec.model_copy(update={"versions": {**versions, **own}})
+            product.route = Route.model_validate(told["route"])
+            product.before = Route.model_validate(told["before"]) if told["before"] else None
+
+
+def unknown(name: str) -> Refused:
+    """The same for what is not there and for what is not the caller's."""
+    return Refused(404, "model_not_found", f'There is no product "{name}", or your key may not ask it.', param="model")

@@ -1,0 +1,36 @@
+"""A request's name: the client's ``Idempotency-Key``, or one of ours."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import MutableMapping
+from typing import Any
+
+from tunesmith.service.problems import Refused
+
+_FINE = re.compile(r"[!-~]{1,128}")
+_STATE = "tunesmith.request_id"
+
+
+def request_id_of(scope: MutableMapping[str, Any]) -> str:
+    """The id of a request (an ASGI scope): always the same one for the same scope.
+
+    Raises:
+        Refused: the client's own is too long, or has other characters than visible ASCII ones.
+    """
+    found = scope.get(_STATE)
+    if found is None:
+        found = scope[_STATE] = new_id()
+        own = next((value for name, value in scope.get("headers", ()) if name == b"idempotency-key"), None)
+        if own is not None:
+            told = own.decode("latin-1")
+            if not _FINE.fullmatch(told):
+                raise Refused(400, "bad_idempotency_key", "Idempotency-Key: 1 to 128 visible ASCII characters.")
+            found = scope[_STATE] = told
+    return str(found)
+
+
+def new_id(kind: str = "req") -> str:
+    """``req_`` and 96 random bits."""
+    return f"{kind}_{secrets.token_hex(12)}"

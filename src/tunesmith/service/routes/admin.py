@@ -1,0 +1,81 @@
+"""What is served, changed while it runs: ``/admin/products``, under the admin key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+
+from tunesmith.service.products import Product
+from tunesmith.service.services import Services
+from tunesmith.service.settings import Name, Route
+
+
+class NewVersion(BaseModel):
+    """A bundle on the service's disk."""
+
+    model_config = ConfigDict(extra="forbid")
+    bundle: Path
+
+
+def routes() -> APIRouter:
+    """List, load, route, roll back, unload."""
+    router = APIRouter(prefix="/admin/products", tags=["admin"])
+
+    def services_of(request: Request) -> Services:
+        services: Services = request.app.state.services
+        services.admin(request)
+        return services
+
+    @router.get("")
+    async def list_products(request: Request) -> dict[str, Any]:
+        """What is served, by which versions."""
+        return {"products": [told(one) for one in services_of(request).products]}
+
+    @router.put("/{product}/versions/{version}", status_code=201)
+    async def load(product: Name, version: Name, new: NewVersion, request: Request) -> dict[str, Any]:
+        """Load a bundle as a version. Nobody is sent to it until the route says so."""
+        services = services_of(request)
+        await services.products.add(product, version, new.bundle)
+        return told(services.products.of(product))
+
+    @router.delete("/{product}/versions/{version}")
+    async def unload(product: Name, version: Name, request: Request) -> dict[str, Any]:
+        """Take a version out of memory, when it has answered what it was asked."""
+        services = services_of(request)
+        await services.products.unload(product, version)
+        return told(services.products.of(product))
+
+    @router.put("/{product}")
+    async def route(product: Name, route: Route, request: Request) -> dict[str, Any]:
+        """Which version answers, which gets a share (canary), which is only compared (shadow). At once."""
+        services = services_of(request)
+        await services.products.change(product, route)
+        return told(services.products.of(product))
+
+    @router.post("/{product}/rollback")
+    async def rollback(product: Name, request: Request) -> dict[str, Any]:
+        """The route before the last change."""
+        services = services_of(request)
+        await services.products.rollback(product)
+        return told(services.products.of(product))
+
+    return router
+
+
+def told(product: Product) -> dict[str, Any]:
+    """A product as the admin sees it."""
+    return {
+        "product": product.name,
+        "route": product.route.model_dump(mode="json"),
+        "versions": {
+            name: {
+                "bundle": str(path),
+                "loaded": name in product.versions,
+                "runtime": product.versions[name].runtime if name in product.versions else None,
+            }
+            for name, path in product.spec.versions.items()
+        },
+    }

@@ -1,0 +1,87 @@
+"""A service from a catalog, and the process that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.extras import need
+from tunesmith.service.app import make_app
+from tunesmith.service.engine import Limits
+from tunesmith.service.monitoring import Counts
+from tunesmith.service.products import Products
+from tunesmith.service.services import Services
+from tunesmith.service.settings import Catalog
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+
+
+def build(catalog: Catalog) -> Services:
+    """The parts that a catalog asks for. Nothing is loaded yet.
+
+    Raises:
+        TunesmithError: the store cannot be reached, or a package is missing.
+    """
+    batching = catalog.batching
+    limits = Limits(batching.rows, batching.tokens, batching.waiting, batching.deadline)
+    products = Products(catalog.products, limits, catalog.server.folder / "products.json")
+    return Services(catalog, products, Counts())
+
+
+def serve(services: Services, listening: Callable[[str], None]) -> None:
+    """Run until SIGTERM or Ctrl-C; then answer what was asked, and end.
+
+    Args:
+        listening: is called with the address once it answers.
+
+    Raises:
+        TunesmithError: a bundle cannot be loaded, or the port is taken.
+    """
+    uvicorn: Any = need("uvicorn", extra="serve", purpose="tunesmith serve")
+    server = services.catalog.server
+    place = _bound(server.host, server.port)
+    services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
+    tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
+    config = uvicorn.Config(
+        make_app(services),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(server.shutdown),
+        backlog=BACKLOG,
+        **tls,
+    )
+    address = f"{'https' if tls else 'http'}://{server.host}:{place.getsockname()[1]}"
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(uvicorn.Server(config), place, lambda: listening(address)))
+
+
+async def _run(server: Any, place: socket.socket, started: Callable[[], None]) -> None:
+    running = asyncio.ensure_future(server.serve(sockets=[place]))
+    while not (server.started or running.done()):
+        await asyncio.sleep(0.01)
+    if server.started:
+        started()
+    await running
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that is ours before minutes are spent on loading models."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise TunesmithError(
+            f"The service cannot listen on {host}:{port}: {error.strerror or error}.",
+            "Name another port, or 0 for a free one: --port 8001",
+        ) from error
+    return made
