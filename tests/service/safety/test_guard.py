@@ -48,6 +48,11 @@ def test_outputs_are_filtered_and_prompts_are_not() -> None:
     assert flags[0]["on"] == "output"
 
 
+def test_rows_may_be_texts_and_pairs() -> None:
+    held, flags = guard({"words": ["idiot"], "action": "mask"}).before(["an idiot", ("a", "idiot"), ["idiot"]])
+    assert held == ["an *****", ("a", "*****"), ["*****"]] and [f["row"] for f in flags] == [0, 1, 2]
+
+
 def test_filters_come_one_after_the_other() -> None:
     made = guard({"words": ["secret"], "action": "mask"}, {"words": ["secret"], "action": "block"})
     assert made.before([{"text": "a secret"}])[0] == [{"text": "a ******"}]

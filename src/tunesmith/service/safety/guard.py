@@ -69,9 +69,7 @@ class Guard:
         return _filtered(self._outputs, predictions, "output")
 
 
-def _filtered(
-    filters: Sequence[tuple[Filter, Finder]], rows: Sequence[Any], on: str
-) -> tuple[list[Any], list[Flag]]:
+def _filtered(filters: Sequence[tuple[Filter, Finder]], rows: Sequence[Any], on: str) -> tuple[list[Any], list[Flag]]:
     held = list(rows)
     flags: list[Flag] = []
     until = time.perf_counter() + SECONDS
