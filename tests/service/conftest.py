@@ -1,15 +1,31 @@
-"""A store on SQLite and on PostgreSQL, and a Redis: all real."""
+"""A service over a predictor that is a few lines of Python; a store on SQLite and on PostgreSQL, and a Redis: real."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from fastapi.testclient import TestClient
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
 
+from tunesmith.bundle.predictor import Predictor
+from tunesmith.core.contracts import Column
+from tunesmith.core.errors import DataError
+from tunesmith.service.app import make_app
+from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.monitoring import Counts
+from tunesmith.service.products import Products, Version
+from tunesmith.service.services import Services
+from tunesmith.service.settings import ProductSpec, checked
 from tunesmith.service.store.connect import connect
 from tunesmith.service.store.migrate import open_store
 from tunesmith.testing import servers
@@ -77,3 +93,94 @@ def new_database(request: pytest.FixtureRequest) -> str:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
     return server.replace("/postgres?", f"/{name}?")
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1)
+
+
+class Length(BaseModel):
+    label: str
+    score: float
+
+
+class Lengths:
+    """Answers how many characters a text has. "broken" cannot be read; a gate holds batches back."""
+
+    name = "text-classification"
+    columns = (Column("text", "text"),)
+
+    def __init__(self, says: str = "") -> None:
+        self.says = says
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.batches: list[list[int]] = []
+        self.pause = 0.0
+
+    def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
+        if any(row["text"] == "broken" for row in rows):
+            raise DataError("This row is broken.")
+        if any(row["text"] == "bug" for row in rows):
+            raise RuntimeError("a secret of ours")
+        parts = [(i, row["text"][at : at + 8]) for i, row in enumerate(rows) for at in range(0, len(row["text"]), 8)]
+        return [{"row": i, "input_ids": np.arange(len(part))} for i, part in parts]
+
+    def collate(self, features: Sequence[Any], processor: Any) -> Any:
+        return features
+
+    def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
+        self.entered.set()
+        self.gate.wait(10)
+        time.sleep(self.pause)
+        self.batches.append([len(one["input_ids"]) for one in batch])
+        return [np.array(len(one["input_ids"])) for one in batch]
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Any]) -> list[dict[str, Any]]:
+        found: dict[int, int] = {}
+        for array, feature in zip(outputs, features, strict=True):
+            found[feature["row"]] = found.get(feature["row"], 0) + int(array)
+        return [{"label": f"{self.says}{n}", "score": 1.0} for n in found.values()]
+
+    def request_model(self) -> type[BaseModel]:
+        return Asked
+
+    def response_model(self) -> type[BaseModel]:
+        return Length
+
+
+@pytest.fixture
+def tasks() -> dict[str, Lengths]:
+    """What computes each version, by the name of its folder."""
+    return {}
+
+
+@pytest.fixture
+def opener(tasks: dict[str, Lengths]) -> Callable[..., Version]:
+    def opened(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+        task: Any = tasks.setdefault(path.name, Lengths(path.name + "/" if path.name != "plain" else ""))
+        manifest = SimpleNamespace(task=SimpleNamespace(name=task.name), max_length=64)
+        bundle: Any = SimpleNamespace(path=path, task=task, manifest=manifest, report={})
+        predictor = Predictor(task, None, SimpleNamespace(name="stub"), max_length=64)  # type: ignore[arg-type]
+        return Version(name, bundle, Engine(predictor, limits, name), "stub", Asked, Length)
+
+    return opened
+
+
+@pytest.fixture
+def made(opener: Callable[..., Version], tmp_path: Path) -> Callable[..., Services]:
+    """Services of a catalog, given as it stands in the file."""
+
+    def services(values: dict[str, Any] | None = None, **limits: Any) -> Services:
+        catalog = checked({"products": {"plain": "plain"}, **(values or {})}, "catalog.yaml")
+        products = Products(catalog.products, Limits(**limits), tmp_path / "service" / "products.json", opener)
+        return Services(catalog, products, Counts())
+
+    return services
+
+
+@pytest.fixture
+def client(made: Callable[..., Services]) -> Iterator[TestClient]:
+    with TestClient(make_app(made()), raise_server_exceptions=False) as asked:
+        yield asked

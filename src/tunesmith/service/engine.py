@@ -117,7 +117,7 @@ class Engine:
         self._low: FairQueue[Job] = FairQueue()
         self._waiting = 0  # tokens, about, from arrival to the beginning of their batch
         self._computing = 0
-        self._rate = 0.0  # tokens a second, smoothed; 0: not known yet
+        self._rate = 0.0  # tokens a second of full batches, smoothed; 0: not known yet
         self._closing = self._all_tokenised = False
         lock = threading.RLock()
         self._new, self._ready = threading.Condition(lock), threading.Condition(lock)
@@ -247,12 +247,13 @@ class Engine:
                     return
                 queue = self._live if self._live else self._low
                 jobs = queue.take(self.limits.tokens, self.limits.rows)
+                full = bool(queue)
             began = time.monotonic()
             on_time = [job for job in jobs if not self._dropped(job, began)]
             if on_time:
-                self._answer(on_time, began)
+                self._answer(on_time, began, full)
 
-    def _answer(self, jobs: list[Job], began: float) -> None:
+    def _answer(self, jobs: list[Job], began: float, full: bool) -> None:
         tokens = sum(job.tokens for job in jobs)
         with self._ready:
             self._waiting -= tokens
@@ -266,7 +267,8 @@ class Engine:
         finally:
             self._computing = 0
         took = max(time.monotonic() - began, 1e-6)
-        self._rate = tokens / took if not self._rate else 0.9 * self._rate + 0.1 * tokens / took
+        if full:  # a batch of one request tells nothing of how quick many are
+            self._rate = tokens / took if not self._rate else 0.9 * self._rate + 0.1 * tokens / took
         outcomes, at = [], 0
         for job in jobs:
             own, at = arrays[at : at + len(job.features)], at + len(job.features)

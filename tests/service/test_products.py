@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.service.conftest import Lengths
+from tunesmith.core.errors import BundleError
+from tunesmith.service.app import make_app
+from tunesmith.service.products import refuse_unproven
+from tunesmith.service.services import Services
+
+TWO = {"products": {"p": {"versions": {"1": "one", "2": "two"}, "stable": "1"}}}
+
+
+def asked(client: TestClient, request_id: str = "a") -> str:
+    answer = client.post("/v1/predict/p", json={"text": "abc"}, headers={"Idempotency-Key": request_id})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["prediction"]["label"])
+
+
+def test_swap_and_rollback(made: Callable[..., Services]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        assert asked(client) == "one/3"
+        told = client.put("/admin/products/p", json={"stable": "2"}).json()
+        assert told["route"]["stable"] == "2" and asked(client) == "two/3"
+        assert client.post("/admin/products/p/rollback").json()["route"]["stable"] == "1"
+        assert asked(client) == "one/3"
+
+
+def test_a_canary_gets_its_share_and_an_id_always_the_same(made: Callable[..., Services]) -> None:
+    canary = {"stable": "1", "canary": {"version": "2", "share": 0.25}}
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/p", json=canary)
+        found = [asked(client, f"request-{i}") for i in range(400)]
+        assert 70 <= found.count("two/3") <= 130 and found.count("one/3") + found.count("two/3") == 400
+        assert [asked(client, f"request-{i}") for i in range(40)] == found[:40]
+
+
+def test_a_shadow_is_compared_and_never_answers(made: Callable[..., Services]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/p", json={"stable": "1", "shadow": "2"})
+        assert {asked(client, str(i)) for i in range(5)} == {"one/3"}
+        page = client.get("/metrics").text
+        assert 'tunesmith_shadow_total{product="p",same="false",version="2"}' in page
+
+
+def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Lengths]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        assert client.put("/admin/products/p/versions/3", json={"bundle": "/x/three"}).status_code == 201
+        assert asked(client) == "one/3"  # nobody is sent there yet
+        assert client.delete("/admin/products/p/versions/1").status_code == 409  # it answers
+        client.put("/admin/products/p", json={"stable": "3"})
+        assert asked(client) == "three/3"
+        assert client.delete("/admin/products/p/versions/1").json()["versions"]["1"]["loaded"] is False
+        assert client.put("/admin/products/p", json={"stable": "9"}).json()["error"]["code"] == "no_such_version"
+        assert client.put("/admin/products/new/versions/1", json={"bundle": "/x/new"}).status_code == 201
+        assert client.post("/v1/predict/new", json={"text": "abc"}).json()["prediction"]["label"] == "new/3"
+
+
+def test_what_an_admin_changed_survives_a_restart(made: Callable[..., Services]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/p/versions/3", json={"bundle": "/x/three"})
+        client.put("/admin/products/p", json={"stable": "3"})
+    with TestClient(make_app(made(TWO))) as client:
+        assert asked(client) == "three/3"
+        assert client.post("/admin/products/p/rollback").json()["route"]["stable"] == "1"
+    changed = {"products": {"p": {"versions": {"1": "another", "2": "two"}, "stable": "1"}}}
+    with TestClient(make_app(made(changed))) as client:  # the catalog's owner has the last word
+        assert asked(client) == "another/3"
+
+
+def test_swapping_under_load_loses_no_request(made: Callable[..., Services]) -> None:
+    services = made(TWO)
+
+    async def work() -> list[str]:
+        from tunesmith.service.asking import ask
+        from tunesmith.service.caller import OPEN
+
+        services.products.load()
+        found: list[str] = []
+
+        async def ask_many(number: int) -> None:
+            for i in range(40):
+                answered = await ask(services, OPEN, "p", [{"text": "abc"}], f"{number}-{i}")
+                found.append(answered.predictions[0]["label"])
+
+        async def swap() -> None:
+            for i in range(10):
+                stable, other = ("2", "1") if i % 2 == 0 else ("1", "2")
+                from tunesmith.service.settings import Route
+
+                await services.products.change("p", Route(stable=stable))
+                await services.products.unload("p", other)
+
+        await asyncio.gather(swap(), *(ask_many(i) for i in range(16)))
+        return found
+
+    found = asyncio.run(work())
+    assert len(found) == 640 and set(found) == {"one/3", "two/3"}
+    services.products.close()
+
+
+@pytest.mark.parametrize(
+    ("parity", "why"),
+    [([], "no record of parity"), ([{"handoff": "int8", "passed": False}], "parity failed: int8")],
+)
+def test_what_was_not_proven_is_not_served(parity: list[Any], why: str) -> None:
+    bundle: Any = SimpleNamespace(path=Path("out/b"), report={"parity": parity})
+    with pytest.raises(BundleError, match=why):
+        refuse_unproven(bundle)
+    bundle.report = {"parity": [{"handoff": "save and reload", "passed": True}]}
+    refuse_unproven(bundle)

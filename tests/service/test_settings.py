@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.service.settings import of_bundle, product_name, read_catalog
+
+CATALOG = """
+products:
+  intents: out/intents
+  reviews:
+    versions: {v1: out/reviews, v2: /abs/reviews}
+    stable: v1
+    canary: {version: v2, share: 0.1}
+plans:
+  free: {requests: {minute: 60, month: 1000}, price: {thousand_tokens: "0.02"}}
+server: {port: 9000}
+"""
+
+
+def test_a_catalog(tmp_path: Path) -> None:
+    (tmp_path / "catalog.yaml").write_text(CATALOG, "utf-8")
+    found = read_catalog(tmp_path / "catalog.yaml")
+    assert found.products["intents"].versions == {"1": tmp_path / "out/intents"}
+    assert found.products["reviews"].versions["v2"] == Path("/abs/reviews")
+    assert found.products["intents"].route().stable == "1" and found.products["reviews"].route().stable == "v1"
+    assert str(found.plans["free"].price.thousand_tokens) == "0.02" and found.plans["free"].requests.day is None
+
+
+def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
+    wrong = "products: {p: {versions: {v1: a}, stabel: v1}, 'q q': b, r: {versions: {v1: a}, stable: v2}}\nport: 1\n"
+    (tmp_path / "c.yaml").write_text(wrong, "utf-8")
+    with pytest.raises(RecipeError) as error:
+        read_catalog(tmp_path / "c.yaml")
+    said = "\n".join(error.value.mistakes)
+    for part in ("p.stabel", "q q", 'version "v2" is not there', "port"):
+        assert part in said
+
+
+@pytest.mark.parametrize("text", ["products: [", "", "- a", "\x00"])
+def test_not_a_catalog(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text, "utf-8")
+    with pytest.raises(RecipeError, match=r"c\.yaml"):
+        read_catalog(tmp_path / "c.yaml")
+
+
+def test_a_bundle_alone_is_open_on_this_machine_only() -> None:
+    catalog = of_bundle("out/my reviews")
+    assert list(catalog.products) == ["my-reviews"] and catalog.server.is_open()
+    assert not catalog.server.model_copy(update={"host": "0.0.0.0"}).is_open()
+    assert product_name("中文") == "model"
