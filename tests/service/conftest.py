@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Engine
+from sqlalchemy import Engine as StoreEngine
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.core.contracts import Column
@@ -58,7 +58,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(store_url: str) -> Iterator[Engine]:
+def store(store_url: str) -> Iterator[StoreEngine]:
     """A store with its tables, on SQLite and on PostgreSQL."""
     engine = open_store(store_url)
     yield engine
@@ -66,7 +66,7 @@ def store(store_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Engine]:
+def sqlite_store(tmp_path: Path) -> Iterator[StoreEngine]:
     engine = open_store(sqlite_url(tmp_path))
     yield engine
     engine.dispose()

@@ -9,7 +9,7 @@ SECONDS = 10.0
 
 
 def timed_protocol(seconds: float = SECONDS) -> type[asyncio.Protocol]:
-    """The protocol of uvicorn, whose connections must bring a request's head in time; for ``uvicorn.Config(http=...)``."""
+    """A protocol for ``uvicorn.Config(http=...)`` whose connections must bring the head of a request in time."""
     base = _base()
 
     class Timed(base):  # type: ignore[misc, valid-type]
