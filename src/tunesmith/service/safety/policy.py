@@ -78,6 +78,8 @@ class Policy(BaseModel):
     limits: Limits = Limits()
     redact: bool = True
     """Whether personal data is taken out of what is logged or stored. What the model sees is as it was asked."""
+    feedback: bool = True
+    """Whether answers are remembered, so that ``/v1/feedback`` can say what would have been right."""
     keep: bool = False
     """Whether rows are kept beside their answers, so that feedback has the text that it is about."""
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
