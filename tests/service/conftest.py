@@ -29,13 +29,10 @@ from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products, Version
 from tunesmith.service.services import Services
 from tunesmith.service.settings import ProductSpec, checked
-<<<<<<< HEAD
-from tunesmith.tasks.text_embedding import EmbeddingRequest
-=======
 from tunesmith.service.store.connect import connect
 from tunesmith.service.store.migrate import open_store
+from tunesmith.tasks.text_embedding import EmbeddingRequest
 from tunesmith.testing import servers
->>>>>>> 36b40334eaa5e3e3503dede57bca24309e473340
 
 
 class Asked(BaseModel):
