@@ -1,16 +1,22 @@
-"""A service over a predictor that is a few lines of Python: what is tested is the way there and back."""
+"""A service over a predictor that is a few lines of Python: what is tested is the way there and back.
+
+And a store on SQLite and on PostgreSQL, and a Redis: all real.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +29,10 @@ from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products, Version
 from tunesmith.service.services import Services
 from tunesmith.service.settings import ProductSpec, checked
+from tunesmith.service.store.connect import connect
+from tunesmith.service.store.migrate import open_store
+from tunesmith.tasks.text_embedding import EmbeddingRequest
+from tunesmith.testing import servers
 
 
 class Asked(BaseModel):
@@ -80,6 +90,47 @@ class Lengths:
         return Length
 
 
+class Vectors(Lengths):
+    """A text's vector: whether it is about cats or dogs."""
+
+    name = "text-embedding"
+    state = {"kind": "pairs"}
+
+    def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
+        return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
+
+    def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
+        return [np.array([one["text"].count("cat"), one["text"].count("狗")], float) for one in batch]
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{"vector": one.tolist()} for one in outputs]
+
+    def request_model(self) -> type[BaseModel]:
+        return EmbeddingRequest
+
+
+class Moods(Lengths):
+    """How many of the words of a text are good."""
+
+    def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
+        return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
+
+    def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
+        return [np.array((one["text"].count("good") + one["text"].count("好")) / 4) for one in batch]
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Any]) -> list[dict[str, Any]]:
+        made = [{"good": float(one), "bad": 1 - float(one)} for one in outputs]
+        return [{"label": max(one, key=one.__getitem__), "score": max(one.values()), "scores": one} for one in made]
+
+
+KINDS: dict[str, type[Lengths]] = {"vectors": Vectors, "moods": Moods}
+
+
+@pytest.fixture
+def task() -> Lengths:
+    return Lengths()
+
+
 @pytest.fixture
 def tasks() -> dict[str, Lengths]:
     """What computes each version, by the name of its folder."""
@@ -89,11 +140,12 @@ def tasks() -> dict[str, Lengths]:
 @pytest.fixture
 def opener(tasks: dict[str, Lengths]) -> Callable[..., Version]:
     def opened(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
-        task: Any = tasks.setdefault(path.name, Lengths(path.name + "/" if path.name != "plain" else ""))
+        kind = KINDS.get(path.name, Lengths)
+        task: Any = tasks.setdefault(path.name, kind(path.name + "/" if path.name != "plain" else ""))
         manifest = SimpleNamespace(task=SimpleNamespace(name=task.name), max_length=64)
         bundle: Any = SimpleNamespace(path=path, task=task, manifest=manifest, report={})
         predictor = Predictor(task, None, SimpleNamespace(name="stub"), max_length=64)  # type: ignore[arg-type]
-        return Version(name, bundle, Engine(predictor, limits, name), "stub", Asked, Length)
+        return Version(name, bundle, Engine(predictor, limits, name), "stub", task.request_model(), Length)
 
     return opened
 
@@ -114,3 +166,68 @@ def made(opener: Callable[..., Version], tmp_path: Path) -> Callable[..., Servic
 def client(made: Callable[..., Services]) -> Iterator[TestClient]:
     with TestClient(make_app(made()), raise_server_exceptions=False) as asked:
         yield asked
+
+
+NUMBERS = count()
+
+
+def started(server: AbstractContextManager[str]) -> Iterator[str]:
+    try:
+        with server as url:
+            yield url
+    except servers.NoServer as error:
+        pytest.skip(f"NOT TESTED HERE: {error}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    yield from started(servers.postgresql())
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    yield from started(servers.redis())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store."""
+    return sqlite_url(tmp_path) if request.param == "sqlite" else new_database(request)
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[sqlalchemy.Engine]:
+    """A store with its tables, on SQLite and on PostgreSQL."""
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[sqlalchemy.Engine]:
+    engine = open_store(sqlite_url(tmp_path))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """A Redis that holds nothing."""
+    from redis import Redis
+
+    Redis.from_url(redis_server.replace("redis+unix", "unix")).flushall()
+    return redis_server
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/store.db"
+
+
+def new_database(request: pytest.FixtureRequest) -> str:
+    server: str = request.getfixturevalue("postgresql_server")
+    name = f"test{next(NUMBERS)}"
+    engine = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.replace("/postgres?", f"/{name}?")

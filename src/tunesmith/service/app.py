@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from tunesmith.service import openapi
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
-from tunesmith.service.routes import admin, health, models, predict
+from tunesmith.service.routes import admin, classify, embeddings, explain, health, models, predict, rerank
 from tunesmith.service.services import Services
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def make_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (predict, models, health):
+    for group in (predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
     app.include_router(admin.routes())
     app.add_exception_handler(Refused, refused)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.bundle.rows import as_rows
 from tunesmith.core.errors import DataError
 from tunesmith.service.caller import Caller
+from tunesmith.service.metering.event import Event
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, Version, unknown
-from tunesmith.service.services import Event, Services
+from tunesmith.service.services import Services
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,25 +9,11 @@ from typing import Any, Protocol
 from starlette.requests import Request
 
 from tunesmith.service.caller import OPEN, Caller
+from tunesmith.service.metering.event import Event
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
 from tunesmith.service.settings import Catalog
-
-
-@dataclass(frozen=True)
-class Event:
-    """A request that was answered, as it is metered."""
-
-    request_id: str
-    key: str
-    product: str
-    version: str
-    rows: int
-    tokens: int
-    requests: int = 1
-    status: int = 200
-    at: float = field(default_factory=time.time)
 
 
 class Keys(Protocol):

@@ -1,0 +1,1 @@
+"""Who may ask: keys that are shown once and stored as a hash."""
