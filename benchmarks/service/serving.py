@@ -84,7 +84,7 @@ class Serving:
             if self.process.poll() is not None or time.perf_counter() - began > self.patience:
                 told = printed.read_text("utf-8", "replace")[-2000:]
                 raise SystemExit(f"{' '.join(self.command)} is not ready (exit {self.process.poll()}):\n{told}")
-            time.sleep(0.01)
+            time.sleep(0.02)
         self.seconds = time.perf_counter() - began
 
     @property
@@ -206,8 +206,7 @@ def litserve(bundle: Path, folder: Path, python: str, *options: Any) -> Serving:
 
 def load(url: str, texts: Path, *options: Any) -> dict[str, Any]:
     """What ``load.py`` said, run to its end."""
-    found: dict[str, Any] = json.loads(finished(loading(url, texts, *options)))
-    return found
+    return printed(loading(url, texts, *options))
 
 
 def loading(url: str, texts: Path, *options: Any) -> subprocess.Popen[str]:
@@ -216,8 +215,8 @@ def loading(url: str, texts: Path, *options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
 
-def finished(load: subprocess.Popen[str]) -> str:
-    """What it printed.
+def printed(load: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a load said at its end.
 
     Raises:
         SystemExit: it failed.
@@ -225,4 +224,5 @@ def finished(load: subprocess.Popen[str]) -> str:
     said, _ = load.communicate()
     if load.returncode:
         raise SystemExit(f"load.py failed (exit code {load.returncode})")
-    return said
+    found: dict[str, Any] = json.loads(said)
+    return found
