@@ -174,6 +174,8 @@ class Load:
         if given.rate:
             self.tally.ends = start + given.seconds
             return
+        while given.until is not None and not given.until.exists():
+            await asyncio.sleep(0.1)
         await asyncio.sleep(given.seconds)
         while self.tally.count < given.least and time.perf_counter() - start < given.most * given.seconds:
             await asyncio.sleep(0.1)

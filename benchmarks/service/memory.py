@@ -78,8 +78,8 @@ def page(one: Mapping[str, Any]) -> list[str]:
     more, each = ((pss[all_] - pss[single]) / max(1, count - 1) for all_, single in ((many, first), (apart, alone)))
     lines += [
         "",
-        f"Each further adapter takes {more:,.1f} MiB in the service, {each:,.1f} MiB where it is loaded for itself; all "
-        f"{count} together take {pss[many] / pss[apart]:.0%} of what they take apart.",
+        f"Each further adapter takes {more:,.1f} MiB in the service, {each:,.1f} MiB where it is loaded for itself; "
+        f"all {count} together take {pss[many] / pss[apart]:.0%} of what they take apart.",
     ]
     answers = {tuple(run["answers"]) for name in (many, apart) for run in one["runs"][name]}
     lines += [f"The answers are {'the same' if len(answers) == 1 else 'NOT the same'} in both."]

@@ -11,6 +11,7 @@ time, workers and queue are tried first at 64 clients, and its best ones kept. I
 from __future__ import annotations
 
 import argparse
+import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -196,6 +197,8 @@ def page(one: Mapping[str, Any]) -> list[str]:
             rows.append([form, *figures, found[text]["batch"]])
         lines += ["", *harness.table(header, rows)]
     lines += ["", "## What was wanted", "", *wanted(one)]
+    if not one["tuning"]:
+        lines += ["", "LitServe was left out: no `--litserve-python` was given."]
     for name, found in one["tuning"].items():
         tried = "; ".join(f"`{words}` {rate:,.0f}/s" for words, rate in found["tried"].items())
         lines += ["", f"{name}, tried at 64 clients: {tried}."]
@@ -215,6 +218,12 @@ def alike(found: Mapping[str, list[str]]) -> str:
     return f"Of {len(found[first])} texts, answered as {first} answers them: {', '.join(same) or '-'}."
 
 
+def litserve_version(given: argparse.Namespace) -> str:
+    """Of its own environment; also a look at whether that is there."""
+    command = [given.litserve_python, "-c", "from importlib.metadata import version; print(version('litserve'))"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
 def write(given: argparse.Namespace, one: Mapping[str, Any]) -> None:
     """The page and the figures so far."""
     harness.write(given.results, NAME, "The service: throughput and latency", page(one), one)
@@ -231,7 +240,8 @@ def main() -> None:
     settings = {"parent": made.told["settings"], "seconds": given.seconds}
     if one.get("settings") != settings:
         told = {name: bundles.lengths(made.bundle, file) for name, file in files.items()}
-        servers = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS) + ", litserve 0.2.19"
+        servers = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS)
+        servers += f", litserve {litserve_version(given)}" if given.litserve_python else ""
         one = {**harness.context(), "settings": settings, "about": bundles.about(made), "texts": told}
         one |= {"servers": servers, "cells": {}, "bare": {}, "tuning": {}, "labels": {}, "ready": {}}
     for name, place in places.items():
