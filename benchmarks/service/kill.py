@@ -3,8 +3,9 @@
     python benchmarks/service/kill.py --data FOLDER
     python benchmarks/service/kill.py --data FOLDER --stores sqlite --kills 10 --form int8
 
-Clients with several keys ask without a pause. After a broken connection, a refusal or an error they ask again under the
-same Idempotency-Key until there is an answer; each id that was answered is written down. The service is killed with
+Clients with several keys ask without a pause; some go away before they are answered. After a broken connection, a
+refusal or an error they ask again under the same Idempotency-Key until there is an answer; each id that was answered is
+written down. The service is killed with
 SIGKILL at moments drawn by the seed, and started again; a last time when the load has ended, so that nothing that was
 only in memory can help. Then ``tunesmith usage`` must name the very numbers of the ids, for each key. On SQLite, and on
 a PostgreSQL cluster in a folder of its own.
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import accounts
 import bundles
 import serving
 from bundles import TEXTS, harness
@@ -41,20 +43,6 @@ def store(kind: str, folder: Path) -> Iterator[str]:
         yield url
 
 
-def made_keys(url: str, count: int) -> list[dict[str, str]]:
-    """New keys: ``id`` and ``key`` (its text)."""
-    found = [harness.verb("keys", "make", f"client-{number}", "--store", url) for number in range(count)]
-    return [{"id": one["id"], "key": one["key"]} for one in found]
-
-
-def metered(url: str) -> dict[str, int]:
-    """Key's id -> requests that were answered well, as ``tunesmith usage`` tells."""
-    found: Counter[str] = Counter()
-    for row in harness.verb("usage", "--store", url)["usage"]:
-        found[row["key"]] += row["requests"] - row["failed"]
-    return dict(found)
-
-
 def acknowledged(lines: Iterable[str]) -> dict[int, int]:
     """Number of a key -> how many different ids were answered.
 
@@ -72,7 +60,7 @@ def trial(given: argparse.Namespace, kind: str, bundle: Path, file: Path) -> dic
     serving.catalog(folder, {})  # empty
     with store(kind, folder) as url:
         catalog = serving.catalog(folder, {**product, "store": url})
-        keys = made_keys(url, given.keys)
+        keys = accounts.made_keys(url, given.keys)
         Path(folder, "keys.txt").write_text("\n".join(one["key"] for one in keys), "utf-8")
         ids, stop = folder / "ids.txt", folder / "stop"
         server, drawn, kills = serving.ours(catalog, folder), random.Random(given.seed), []
@@ -80,6 +68,7 @@ def trial(given: argparse.Namespace, kind: str, bundle: Path, file: Path) -> dic
             server.start()
             words = ["--clients", given.clients, "--keys", folder / "keys.txt", "--retry", "--acknowledged", ids]
             words += ["--warmup", 0, "--seconds", 1, "--until", stop, "--timeout", 20, "--drain", 60]
+            words += ["--break", given.breaks]
             running = serving.loading(f"{server.url}/v1/predict/bank", file, *words)
             for _ in range(given.kills):
                 time.sleep(drawn.uniform(*given.between))
@@ -94,7 +83,7 @@ def trial(given: argparse.Namespace, kind: str, bundle: Path, file: Path) -> dic
         finally:
             server.stop()
         answered = acknowledged(ids.read_text("utf-8").splitlines())
-        counted = metered(url)
+        counted = accounts.metered(url)
     by_key = [
         {"acknowledged": answered.get(number, 0), "metered": counted.get(one["id"], 0)}
         for number, one in enumerate(keys)
@@ -120,7 +109,8 @@ def page(one: Mapping[str, Any]) -> list[str]:
         again = f"{load['retries']:,}"
         rows.append([kind, len(found["restarts"]) + 1, *sums, again, load["unacknowledged"], different])
     lines = [
-        f"{one['settings']['clients']} clients with {one['settings']['keys']} keys; the last kill is after the load.",
+        f"{one['settings']['clients']} clients with {one['settings']['keys']} keys; of "
+        f"{one['settings']['breaks']:.0%} of the requests the client goes away. The last kill is after the load.",
         "", one["about"], "", *harness.table(header, rows), "",
     ]  # fmt: skip
     for kind, found in one["found"].items():
@@ -138,7 +128,7 @@ def main() -> None:
     given = options()
     made = bundles.parent(given)
     bundle, file = bundles.form(made, given.form), bundles.texts(given, made.bundle, TEXTS[0])
-    settings = {key: getattr(given, key) for key in ("form", "kills", "clients", "keys", "between", "seed")}
+    settings = {key: getattr(given, key) for key in ("form", "kills", "clients", "keys", "between", "breaks", "seed")}
     one = {**harness.context(), "others": harness.busy_cores(), "settings": settings, "about": bundles.about(made)}
     one["found"] = {kind: trial(given, kind, bundle, file) for kind in given.stores}
     harness.write(given.results, NAME, "The service: kill -9 under load, and what was metered", page(one), one)
@@ -153,6 +143,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--keys", type=int, default=4)
     parser.add_argument("--between", nargs=2, type=float, default=[1.0, 4.0], help="seconds of load before a kill")
+    parser.add_argument("--breaks", type=float, default=0.02, help="share of requests whose client goes away")
     parser.add_argument("--seed", type=int, default=13)
     given = bundles.parse(parser)
     if given.quick:

@@ -63,6 +63,7 @@ def options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds that an answer may take")
     parser.add_argument("--keys", type=Path, help="a file, a key a line; requests take them in turns")
     parser.add_argument("--retry", action="store_true", help="ask again under the same Idempotency-Key")
+    parser.add_argument("--break", dest="breaks", type=float, default=0.0, help="share whose client leaves (--retry)")
     parser.add_argument("--prefix", default=f"load-{os.getpid()}", help="of the ids")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds after the end for the last retries")
     parser.add_argument("--acknowledged", type=Path, help="append the ids that were answered to this file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -45,6 +46,7 @@ class Load:
         self.bodies = bodies
         self.ready = [request(self.target, body, self._headers(0)) for body in self.bodies]
         self.tally = Tally(given.each)
+        self.drawn = random.Random(given.seed)
         self.sent = self.retries = self.unacknowledged = 0
         self.idle: list[Connection] = []
         self.all: set[Connection] = set()
@@ -86,6 +88,8 @@ class Load:
         """Ask under an id, and again under the same one, until there is an answer; the connection that stands then."""
         data, key, name = self.next()
         while True:
+            if self.drawn.random() < self.given.breaks:  # perhaps before it is computed, perhaps after
+                asyncio.get_running_loop().call_later(self.drawn.uniform(0, 0.1), connection.abort)
             status, wait = await self.once(connection, data, key)
             if status == GOOD and self.acknowledged is not None:
                 self.acknowledged.write(f"{key} {name}\n")

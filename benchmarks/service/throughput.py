@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import accounts
 import bundles
 import serving
 from bundles import TEXTS, harness
@@ -27,7 +28,11 @@ NAIVE = "naive"
 LITSERVE = "LitServe"
 OURS = "ours"
 FORMS = ("torch", "onnx", "int8", "openvino")
-CONTENDERS = (NAIVE, *(f"{LITSERVE}, {form}" for form in ("torch", "int8")), *(f"{OURS}, {form}" for form in FORMS))
+AS_SOLD = f"{OURS}, int8, metered"
+"""It asks for a key, and counts each request in a store."""
+CONTENDERS = (
+    NAIVE, *(f"{LITSERVE}, {form}" for form in ("torch", "int8")), *(f"{OURS}, {form}" for form in FORMS), AS_SOLD,
+)  # fmt: skip
 CLIENTS = (1, 8, 64, 256)
 LONG_CLIENTS = (1, 64)
 """With texts of IMDB's length."""
@@ -99,21 +104,31 @@ def bare(bundle: str, file: Path, seconds: float) -> dict[str, Any]:
     return {**{key: round(value, 3) for key, value in found.items()}, "batch": predictor.batch_size}
 
 
-def server(given: argparse.Namespace, name: str, made: Path, chosen: list[Any]) -> tuple[serving.Serving, str]:
-    """A contender's server, not yet started, and its path."""
-    kind, _, form = name.partition(", ")
+def server(given: argparse.Namespace, name: str, made: Path, chosen: list[Any]) -> tuple[serving.Serving, str, str]:
+    """A contender's server, not yet started, its path, and a key for it ("" where none is asked for)."""
+    kind, form = name.split(", ")[0], form_of(name)
     folder = given.work / "run" / name.replace(", ", "-")
     if kind == NAIVE:
-        return serving.naive(made, folder), "/predict"
+        return serving.naive(made, folder), "/predict", ""
     if kind == LITSERVE:
         runtime = ["--runtime", "torch" if form == "torch" else "onnx"]
-        return serving.litserve(made, folder, given.litserve_python, *runtime, *chosen), "/predict"
-    return serving.ours(made, folder, "--name", "bank"), "/v1/predict/bank"
+        return serving.litserve(made, folder, given.litserve_python, *runtime, *chosen), "/predict", ""
+    if name != AS_SOLD:
+        return serving.ours(made, folder, "--name", "bank"), "/v1/predict/bank", ""
+    store = f"sqlite:///{folder / 'store.db'}"
+    values = {
+        "products": {"bank": str(made)},
+        "store": store,
+        "server": {"open": False, "folder": str(folder / "files")},
+    }
+    catalog = serving.catalog(folder, values)
+    key = accounts.made_keys(store, 1)[0]["key"]
+    return serving.ours(catalog, folder), "/v1/predict/bank", key
 
 
 def form_of(name: str) -> str:
     """The form that a contender serves."""
-    return name.partition(", ")[2] or bundles.TORCH
+    return (name.split(", ") + [bundles.TORCH])[1]
 
 
 def tuned(given: argparse.Namespace, name: str, made: Path, file: Path) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def tuned(given: argparse.Namespace, name: str, made: Path, file: Path) -> dict[
     tried: list[tuple[list[Any], float]] = []
 
     def rate(chosen: list[Any]) -> float:
-        one, path = server(given, name, made, chosen)
+        one, path, _ = server(given, name, made, chosen)
         with one:
             found = serving.load(one.url + path, file, "--clients", 64, "--seconds", given.seconds / 2, "--warmup", 1)
         tried.append((chosen, found["rate"]))
@@ -142,20 +157,22 @@ def measured(given: argparse.Namespace, name: str, one: dict[str, Any], made: Pa
     if name.startswith(LITSERVE) and name not in one["tuning"]:
         one["tuning"][name] = tuned(given, name, made, files[TEXTS[0]])
     others = harness.busy_cores()
-    running, path = server(given, name, made, one["tuning"].get(name, {}).get("chosen", []))
+    running, path, key = server(given, name, made, one["tuning"].get(name, {}).get("chosen", []))
+    keys = given.work / "key.txt"
+    keys.write_text(key, "utf-8")
     with running:
         one["ready"][name] = round(running.seconds, 2)
-        one["labels"][name] = labels(running.url + path, files[TEXTS[0]])
+        one["labels"][name] = labels(running.url + path, files[TEXTS[0]], key)
         for text, n in missing:
-            words = ["--clients", n, "--seconds", given.seconds, "--least", 3 * n]
+            words = ["--clients", n, "--seconds", given.seconds, "--least", 3 * n, *(["--keys", keys] if key else [])]
             found = serving.load(running.url + path, files[text], *words)
             one["cells"][cell(name, text, n)] = {**found, **running.memory(), "others": others}
             write(given, one)
 
 
-def labels(url: str, file: Path) -> list[str]:
+def labels(url: str, file: Path, key: str) -> list[str]:
     """What a server answers to some texts, one by one."""
-    answers = [serving.call("POST", url, {"text": row["text"]}) for row in harness.rows_of(file, ASKED)]
+    answers = [serving.call("POST", url, {"text": row["text"]}, key) for row in harness.rows_of(file, ASKED)]
     return [answer.get("prediction", answer)["label"] for answer in answers]
 
 
