@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def main() -> None:
     given = options()
     paths = bundles.adapters(given, given.adapters)
     folder, path = given.work / "run" / "memory", given.results / f"{NAME}.json"
-    contenders = {
+    contenders: dict[str, Callable[[], dict[str, Any]]] = {
         "tunesmith serve, 1 adapter": lambda: served(paths[:1], folder),
         f"tunesmith serve, {len(paths)} adapters": lambda: served(paths, folder),
         "1 bundle, without a service": lambda: separate(paths[:1]),

@@ -33,7 +33,9 @@ class Watch(threading.Thread):
 
     def __init__(self, server: serving.Serving) -> None:
         super().__init__(daemon=True)
-        self.server, self.rss, self.health = server, [], []
+        self.server = server
+        self.rss: list[float] = []
+        self.health: list[float] = []
         self._end = threading.Event()
 
     def run(self) -> None:

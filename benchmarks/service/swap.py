@@ -30,7 +30,7 @@ def swapped(url: str, versions: list[str], load: Popen[str], every: float, unloa
 
     Ends with the first version, and with both loaded.
     """
-    product, ask, found = f"{url}/admin/products/bank", f"{url}/v1/predict/bank", []
+    product, ask, found = f"{url}/admin/products/bank", f"{url}/v1/predict/bank", list[dict[str, Any]]()
     while load.poll() is None or len(found) % 2:
         old, new = versions[len(found) % 2], versions[(len(found) + 1) % 2]
         start = time.perf_counter()
@@ -50,7 +50,7 @@ def measured(given: argparse.Namespace, made: parents.Parent) -> dict[str, Any]:
     file, folder = bundles.texts(given, made.bundle, TEXTS[0]), given.work / "run" / "swap"
     versions = [str(i + 1) for i in range(len(paths))]
     product = {"versions": dict(zip(versions, map(str, paths), strict=True)), "stable": versions[0]}
-    found = {}
+    found: dict[str, Any] = {}
     with serving.ours(serving.catalog(folder, {"products": {"bank": product}}), folder) as server:
         for version in reversed(versions):  # both loaded, the first one answers
             serving.call("PUT", f"{server.url}/admin/products/bank", {"stable": version})
