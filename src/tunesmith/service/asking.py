@@ -14,10 +14,11 @@ from tunesmith.core.errors import DataError
 from tunesmith.service.caller import Caller
 from tunesmith.service.metering.event import Event
 from tunesmith.service.problems import Refused
-from tunesmith.service.products import Product, Version, unknown
+from tunesmith.service.products import Product, unknown
 from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.services import Services
+from tunesmith.service.version import Version
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
