@@ -31,6 +31,7 @@ from tunesmith.service.services import Services
 from tunesmith.service.settings import ProductSpec, checked
 from tunesmith.service.store.connect import connect
 from tunesmith.service.store.migrate import open_store
+from tunesmith.tasks.text_embedding import EmbeddingRequest
 from tunesmith.testing import servers
 
 
@@ -89,6 +90,47 @@ class Lengths:
         return Length
 
 
+class Vectors(Lengths):
+    """A text's vector: whether it is about cats or dogs."""
+
+    name = "text-embedding"
+    state = {"kind": "pairs"}
+
+    def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
+        return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
+
+    def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
+        return [np.array([one["text"].count("cat"), one["text"].count("狗")], float) for one in batch]
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{"vector": one.tolist()} for one in outputs]
+
+    def request_model(self) -> type[BaseModel]:
+        return EmbeddingRequest
+
+
+class Moods(Lengths):
+    """How many of the words of a text are good."""
+
+    def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
+        return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
+
+    def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
+        return [np.array((one["text"].count("good") + one["text"].count("好")) / 4) for one in batch]
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Any]) -> list[dict[str, Any]]:
+        made = [{"good": float(one), "bad": 1 - float(one)} for one in outputs]
+        return [{"label": max(one, key=one.__getitem__), "score": max(one.values()), "scores": one} for one in made]
+
+
+KINDS: dict[str, type[Lengths]] = {"vectors": Vectors, "moods": Moods}
+
+
+@pytest.fixture
+def task() -> Lengths:
+    return Lengths()
+
+
 @pytest.fixture
 def tasks() -> dict[str, Lengths]:
     """What computes each version, by the name of its folder."""
@@ -98,11 +140,12 @@ def tasks() -> dict[str, Lengths]:
 @pytest.fixture
 def opener(tasks: dict[str, Lengths]) -> Callable[..., Version]:
     def opened(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
-        task: Any = tasks.setdefault(path.name, Lengths(path.name + "/" if path.name != "plain" else ""))
+        kind = KINDS.get(path.name, Lengths)
+        task: Any = tasks.setdefault(path.name, kind(path.name + "/" if path.name != "plain" else ""))
         manifest = SimpleNamespace(task=SimpleNamespace(name=task.name), max_length=64)
         bundle: Any = SimpleNamespace(path=path, task=task, manifest=manifest, report={})
         predictor = Predictor(task, None, SimpleNamespace(name="stub"), max_length=64)  # type: ignore[arg-type]
-        return Version(name, bundle, Engine(predictor, limits, name), "stub", Asked, Length)
+        return Version(name, bundle, Engine(predictor, limits, name), "stub", task.request_model(), Length)
 
     return opened
 

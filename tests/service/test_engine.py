@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.service.conftest import Lengths
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.service.engine import Engine, Limits
@@ -14,12 +13,7 @@ from tunesmith.service.problems import Refused
 
 
 @pytest.fixture
-def task() -> Lengths:
-    return Lengths()
-
-
-@pytest.fixture
-def engine(task: Lengths) -> Iterator[Engine]:
+def engine(task: Any) -> Iterator[Engine]:
     made = engine_of(task)
     yield made
     task.gate.set()
@@ -39,7 +33,7 @@ async def labels(engine: Engine, *texts: str, key: str = "a", **more: Any) -> li
     return [one["label"] for one in (await engine.submit(rows(*texts), key, **more)).predictions]
 
 
-async def held(task: Lengths, engine: Engine) -> asyncio.Task[list[str]]:
+async def held(task: Any, engine: Engine) -> asyncio.Task[list[str]]:
     """A request that is being computed until the gate opens."""
     task.gate.clear()
     first = asyncio.ensure_future(labels(engine, "held"))
@@ -55,7 +49,7 @@ def test_each_gets_its_own_answers_whatever_it_was_batched_with(engine: Engine) 
     assert asyncio.run(many()) == [[str(n), str(2 * n)] for n in range(1, 60)]
 
 
-def test_what_waits_is_computed_together(task: Lengths, engine: Engine) -> None:
+def test_what_waits_is_computed_together(task: Any, engine: Engine) -> None:
     async def work() -> None:
         first = await held(task, engine)
         others = [asyncio.ensure_future(labels(engine, "abc")) for _ in range(20)]
@@ -67,7 +61,7 @@ def test_what_waits_is_computed_together(task: Lengths, engine: Engine) -> None:
     assert task.batches[1] == [3] * 20
 
 
-def test_a_broken_row_fails_alone(task: Lengths, engine: Engine) -> None:
+def test_a_broken_row_fails_alone(task: Any, engine: Engine) -> None:
     async def work() -> tuple[Any, ...]:
         first = await held(task, engine)
         others = [labels(engine, "fine"), labels(engine, "broken"), labels(engine, "bug"), labels(engine, "too")]
@@ -84,7 +78,7 @@ def test_a_broken_row_fails_alone(task: Lengths, engine: Engine) -> None:
     assert engine.waiting == 0
 
 
-def test_who_went_away_is_not_computed(task: Lengths, engine: Engine) -> None:
+def test_who_went_away_is_not_computed(task: Any, engine: Engine) -> None:
     async def work() -> None:
         first = await held(task, engine)
         gone = asyncio.ensure_future(labels(engine, "gone!"))
@@ -100,7 +94,7 @@ def test_who_went_away_is_not_computed(task: Lengths, engine: Engine) -> None:
     assert task.batches == [[4], [7]] and engine.waiting == 0
 
 
-def test_what_is_too_late_is_not_computed(task: Lengths, engine: Engine) -> None:
+def test_what_is_too_late_is_not_computed(task: Any, engine: Engine) -> None:
     async def work() -> Refused:
         first = await held(task, engine)
         late = asyncio.ensure_future(labels(engine, "late", deadline=0.1))
@@ -115,7 +109,7 @@ def test_what_is_too_late_is_not_computed(task: Lengths, engine: Engine) -> None
     assert (refused.status, refused.code) == (503, "too_late") and task.batches == [[4]]
 
 
-def test_more_than_can_be_done_in_time_is_refused_at_once(task: Lengths) -> None:
+def test_more_than_can_be_done_in_time_is_refused_at_once(task: Any) -> None:
     task.pause = 0.05
     engine = engine_of(task, rows=2, deadline=1.0)
 
@@ -132,7 +126,7 @@ def test_more_than_can_be_done_in_time_is_refused_at_once(task: Lengths) -> None
     engine.close()
 
 
-def test_memory_is_bounded_before_the_speed_is_known(task: Lengths) -> None:
+def test_memory_is_bounded_before_the_speed_is_known(task: Any) -> None:
     engine = engine_of(task, waiting=100)
 
     async def work() -> None:
@@ -148,7 +142,7 @@ def test_memory_is_bounded_before_the_speed_is_known(task: Lengths) -> None:
     engine.close()
 
 
-def test_low_goes_after_all_others(task: Lengths, engine: Engine) -> None:
+def test_low_goes_after_all_others(task: Any, engine: Engine) -> None:
     async def work() -> None:
         first = await held(task, engine)
         low = asyncio.ensure_future(labels(engine, "low low", low=True))
@@ -162,7 +156,7 @@ def test_low_goes_after_all_others(task: Lengths, engine: Engine) -> None:
     assert task.batches == [[4], [4], [7]]
 
 
-def test_closing_answers_what_was_asked(task: Lengths, engine: Engine) -> None:
+def test_closing_answers_what_was_asked(task: Any, engine: Engine) -> None:
     async def work() -> None:
         first = await held(task, engine)
         waiting = asyncio.ensure_future(labels(engine, "waits"))

@@ -53,7 +53,10 @@ def test_too_many_rows_belong_into_a_job(client: TestClient) -> None:
     assert client.post("/v1/predict/plain", json={"rows": [{"text": "a"}] * 1025}).status_code == 413
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/v1/predict/no", 404), ("GET", "/v1/predict/plain", 405), ("GET", "/x", 404)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/v1/predict/no", 404), ("GET", "/v1/predict/plain", 405), ("GET", "/x", 404)],
+)
 def test_wrong_doors_have_the_same_shape(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path, json={"text": "a"} if method == "POST" else None)
     assert answer.status_code == status and answer.json()["error"]["message"]

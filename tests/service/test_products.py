@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.service.conftest import Lengths
 
 from tunesmith.core.errors import BundleError
 from tunesmith.service.app import make_app
@@ -50,7 +49,7 @@ def test_a_shadow_is_compared_and_never_answers(made: Callable[..., Services]) -
         assert 'tunesmith_shadow_total{product="p",same="false",version="2"}' in page
 
 
-def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Lengths]) -> None:
+def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Any]) -> None:
     with TestClient(make_app(made(TWO))) as client:
         assert client.put("/admin/products/p/versions/3", json={"bundle": "/x/three"}).status_code == 201
         assert asked(client) == "one/3"  # nobody is sent there yet

@@ -9,6 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from tunesmith.service.products import Product
+from tunesmith.service.routes.classify import ClassifyBody
+from tunesmith.service.routes.embeddings import EmbeddingsBody
+from tunesmith.service.routes.explain import ExplainBody
+from tunesmith.service.routes.rerank import RerankBody
 from tunesmith.service.services import Services
 
 EXAMPLES: dict[str, Any] = {
@@ -20,6 +24,20 @@ EXAMPLES: dict[str, Any] = {
     "texts": ["Where is my card?", "我的卡在哪里？"],
 }
 """By role, for what a schema has no example of."""
+
+
+LIKE_OPENAI: dict[str, tuple[type[BaseModel], str, tuple[str, ...]]] = {
+    "/v1/classify": (ClassifyBody, "Labels of texts", ("text-classification",)),
+    "/v1/embeddings": (EmbeddingsBody, "Vectors of texts", ("text-embedding",)),
+    "/v1/rerank": (RerankBody, "Documents by how well they answer a query", ("text-embedding", "text-regression")),
+    "/v1/explain": (ExplainBody, "An answer, and which words speak for it", ("text-classification",)),
+}
+"""Path -> its body, what it does, and the tasks that it is for."""
+MORE: dict[str, Any] = {
+    "input": ["Where is my card?", "我的卡在哪里？"],
+    "query": "Where is my card?",
+    "documents": ["Your card is on its way.", "您的卡正在路上。"],
+}
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
@@ -43,6 +61,10 @@ def schema(app: FastAPI, services: Services) -> dict[str, Any]:
     for product in services.products:
         if product.versions:
             made["paths"][f"/v1/predict/{product.name}"] = {"post": _predict(product, schemas)}
+    for place, (body, summary, tasks) in LIKE_OPENAI.items():
+        able = [one for one in services.products if one.versions and one.stable.bundle.manifest.task.name in tasks]
+        if able:
+            made["paths"][place] = {"post": _like_openai(place, body, summary, able[0].name, schemas)}
     for path in made["paths"].values():
         for operation in path.values():
             operation["responses"]["default"] = {
@@ -84,6 +106,21 @@ def _predict(product: Product, schemas: dict[str, Any]) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"type": "object", "properties": told}}},
             }
         },
+    }
+
+
+def _like_openai(
+    place: str, body: type[BaseModel], summary: str, product: str, schemas: dict[str, Any]
+) -> dict[str, Any]:
+    required = {name for name, field in body.model_fields.items() if field.is_required()} - {"model"}
+    shown = {"model": product, **{name: MORE.get(name, EXAMPLES["text"]) for name in sorted(required)}}
+    content = {"schema": _named(body, schemas), "example": shown}
+    return {
+        "tags": ["predict"],
+        "summary": summary,
+        "operationId": place.rpartition("/")[2],
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {"200": {"description": "Answers, in order", "content": {"application/json": {}}}},
     }
 
 

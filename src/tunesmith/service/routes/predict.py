@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tunesmith.bundle.layout import finite
 from tunesmith.service.asking import ask, product_of
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
@@ -75,13 +74,13 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def json_response(told: Any) -> Response:
-    """JSON; a number that is not finite is null."""
-    return Response(orjson.dumps(finite(told), default=str), media_type="application/json")
+    """JSON; orjson writes a number that is not finite as null."""
+    return Response(orjson.dumps(told, default=str, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
 
 
 def _row(given: Any, index: int, model: type[BaseModel], single: bool) -> dict[str, Any]:
     try:
-        row = model.model_validate(given, strict=True).model_dump(exclude_unset=True)
+        row = model.model_validate(given).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise invalid(error, "" if single else f"rows.{index}") from error
     return {role: value for role, value in row.items() if value is not None}

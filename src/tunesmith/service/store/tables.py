@@ -97,3 +97,37 @@ settled = Table(
     Column("offset", BigInteger, nullable=False),
 )
 """How much of each write-ahead file is in 'usage': stored in the transaction that added it."""
+
+answered = Table(
+    "answered",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("request", Text, primary_key=True),
+    Column("product", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("predictions", JSON, nullable=False),  # one a row, without long lists of numbers
+    Column("rows", JSON(none_as_null=True)),  # without personal data; null where the policy keeps no texts
+    Column("at", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Index(None, "until"),
+)
+"""What was answered, for some days, so that feedback can be put beside it."""
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("request", Text, primary_key=True),
+    Column("row", BigInteger, primary_key=True),  # of the request, from 0
+    Column("product", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("asked", JSON(none_as_null=True)),
+    Column("predicted", JSON, nullable=False),
+    Column("right", JSON, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Index(None, "product", "at"),
+    Index(None, "until"),
+)
+"""What would have been right, said by who had asked. It stands alone: what it is about is copied into it."""

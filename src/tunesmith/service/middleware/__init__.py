@@ -1,0 +1,1 @@
+"""Layers around the application, each of them plain ASGI, for answers that stream as well."""

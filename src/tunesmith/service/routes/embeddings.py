@@ -1,0 +1,55 @@
+"""``POST /v1/embeddings``, as OpenAI's."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tunesmith.service.asking import ask
+from tunesmith.service.problems import Refused
+from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.openai_like import Body, Texts, as_list, need_task, read
+from tunesmith.service.routes.predict import json_response
+
+
+class EmbeddingsBody(Body):
+    """Texts to be embedded."""
+
+    input: Texts
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+    prompt: Literal["query", "passage"] | None = None
+    """What the texts are, for models that were trained to tell questions from documents."""
+
+
+def routes() -> list[Route]:
+    """The endpoint."""
+    return [Route("/v1/embeddings", embeddings, methods=["POST"])]
+
+
+async def embeddings(request: Request) -> Response:
+    """A vector a text, in order."""
+    services, caller, product, body = await read(request, EmbeddingsBody)
+    need_task(product, "text-embedding")
+    rows = [{"text": text, **({"prompt": body.prompt} if body.prompt else {})} for text in as_list(body.input)]
+    answered = await ask(services, caller, product.name, rows, request_id_of(request.scope))
+    data = [
+        {"object": "embedding", "index": i, "embedding": encoded(one["vector"], body)}
+        for i, one in enumerate(answered.predictions)
+    ]
+    usage = {"prompt_tokens": answered.tokens, "total_tokens": answered.tokens}
+    return json_response({"object": "list", "data": data, "model": product.name, "usage": usage})
+
+
+def encoded(vector: list[float], body: EmbeddingsBody) -> Any:
+    """As numbers, or as base64 of float32, little-endian, which OpenAI's client asks for."""
+    if body.dimensions is not None and body.dimensions != len(vector):
+        raise Refused(400, "wrong_dimensions", f"The vectors have {len(vector)} dimensions.", param="dimensions")
+    if body.encoding_format == "float":
+        return vector
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode("ascii")

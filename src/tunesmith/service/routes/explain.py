@@ -1,0 +1,51 @@
+"""``POST /v1/explain``: the answer to a text, and how much each of its words speaks for it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tunesmith.core.errors import did_you_mean
+from tunesmith.service.asking import ask
+from tunesmith.service.occlusion import units, weights, without
+from tunesmith.service.problems import Refused
+from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.openai_like import Body, Text, need_task, read
+from tunesmith.service.routes.predict import json_response
+
+
+class ExplainBody(Body):
+    """A text whose label is to be explained."""
+
+    text: Text
+    label: str | None = None
+    """The label to be explained; absent: the answer's."""
+
+
+def routes() -> list[Route]:
+    """The endpoint."""
+    return [Route("/v1/explain", explain, methods=["POST"])]
+
+
+async def explain(request: Request) -> Response:
+    """Costs as many rows as the text has words, and one."""
+    services, caller, product, body = await read(request, ExplainBody)
+    need_task(product, "text-classification")
+    places = units(body.text)
+    rows = [{"text": body.text}, *({"text": without(body.text, place)} for place in places)]
+    request_id = request_id_of(request.scope)
+    answered = await ask(services, caller, product.name, rows, request_id)
+    whole, *others = answered.predictions
+    label = whole["label"] if body.label is None else body.label
+    if label not in whole["scores"]:
+        why = f'{product.name} knows no label "{label}". {did_you_mean(label, whole["scores"])}'
+        raise Refused(422, "no_such_label", why, param="label")
+    found = weights(whole["scores"][label], [one["scores"][label] for one in others])
+    words = [
+        {"text": body.text[start:end], "start": start, "end": end, "weight": weight}
+        for (start, end), weight in zip(places, found, strict=True)
+    ]
+    told = {"label": label, "score": whole["scores"][label], "words": words, "method": "leave one out"}
+    usage = {"tokens": answered.tokens}
+    return json_response({"request_id": request_id, "product": product.name, **told, "usage": usage})

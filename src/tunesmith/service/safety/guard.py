@@ -1,0 +1,111 @@
+"""A policy at work: rows before the model sees them, predictions before the client does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from tunesmith.service.problems import Refused
+from tunesmith.service.safety.filters import Classify, Finder, finder
+from tunesmith.service.safety.limits import within
+from tunesmith.service.safety.policy import Action, Filter, Policy
+from tunesmith.service.safety.rules import TooSlow
+from tunesmith.service.safety.texts import replaced, strings
+from tunesmith.service.safety.words import Place
+
+SECONDS = 0.1
+"""That the filters of one direction have for one request, classifiers not counted."""
+MASK = "*"
+"""For each character: what is behind keeps its place, so that spans in an answer point to where they should."""
+
+
+class Flag(TypedDict):
+    """A filter that found something in a row or in its answer."""
+
+    row: int
+    """Counted from 0."""
+    filter: str
+    on: str
+    """"prompt" or "output"."""
+    action: Action
+
+
+class Guard:
+    """What a policy says, made ready.
+
+    Args:
+        policy: limits and filters.
+        classify: asks a bundle about texts, for filters that have one.
+        folder: relative to which a filter's file is named.
+
+    Raises:
+        RecipeError: a filter cannot be made ready.
+    """
+
+    def __init__(self, policy: Policy, classify: Classify | None = None, folder: str | Path = ".") -> None:
+        self.policy = policy
+        self._prompts = [(spec, finder(spec, classify, Path(folder))) for spec in policy.prompts]
+        self._outputs = [(spec, finder(spec, classify, Path(folder))) for spec in policy.outputs]
+        self.computes = any(spec.classifier for spec in (*policy.prompts, *policy.outputs))
+        """Whether a model is asked, so that it is better done in a thread."""
+
+    def before(self, rows: Sequence[Any]) -> tuple[list[Any], list[Flag]]:
+        """The rows as the model may see them.
+
+        Raises:
+            Refused: over a limit ("too_large"), or blocked ("content_filter").
+        """
+        within(self.policy.limits, rows)
+        return _filtered(self._prompts, rows, "prompt")
+
+    def after(self, predictions: Sequence[Any]) -> tuple[list[Any], list[Flag]]:
+        """The predictions as the client may see them.
+
+        Raises:
+            Refused: blocked ("content_filter").
+        """
+        return _filtered(self._outputs, predictions, "output")
+
+
+def _filtered(filters: Sequence[tuple[Filter, Finder]], rows: Sequence[Any], on: str) -> tuple[list[Any], list[Flag]]:
+    held = list(rows)
+    flags: list[Flag] = []
+    until = time.perf_counter() + SECONDS
+    for spec, finds in filters:
+        owners = [index for index, row in enumerate(held) for _ in strings(row)]
+        texts = [text for row in held for text in strings(row)]
+        try:
+            places = finds.find(texts, until)
+        except TooSlow:
+            # What cannot be looked through may hold what is to be kept out: only a flag lets it pass.
+            if spec.action != "flag":
+                raise _blocked(spec, on) from None
+            places = [[(0, len(text))] if text else [] for text in texts]
+        hit = sorted({owner for owner, found in zip(owners, places, strict=True) if found})
+        if hit and spec.action == "block":
+            raise _blocked(spec, on)
+        flags += [Flag(row=row, filter=spec.name, on=on, action=spec.action) for row in hit]
+        if hit and spec.action == "mask":
+            held = _masked(held, [_mask(text, found) for text, found in zip(texts, places, strict=True)])
+        if spec.classifier:
+            until = time.perf_counter() + SECONDS
+    return held, flags
+
+
+def _masked(rows: list[Any], texts: list[str]) -> list[Any]:
+    """The rows with these texts in place of theirs."""
+    left = iter(texts)
+    return [replaced(row, lambda _: next(left)) for row in rows]
+
+
+def _mask(text: str, places: Sequence[Place]) -> str:
+    for start, end in places:
+        text = text[:start] + MASK * (end - start) + text[end:]
+    return text
+
+
+def _blocked(spec: Filter, on: str) -> Refused:
+    what = "The request" if on == "prompt" else "The answer"
+    return Refused(400, "content_filter", f'{what} was stopped by the filter "{spec.name}".')
