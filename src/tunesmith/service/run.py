@@ -17,6 +17,7 @@ from tunesmith.service.auth import KeyRing
 from tunesmith.service.engine import Limits
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
+from tunesmith.service.middleware.asgi import App
 from tunesmith.service.middleware.layers import layered
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
@@ -69,6 +70,17 @@ def classifier(services: Services) -> Classify:
     return classify
 
 
+def application(catalog: Catalog) -> App:
+    """The whole service as an ASGI application, for any server. It loads its bundles when that starts it."""
+    return layers_of(build(catalog))
+
+
+def layers_of(services: Services) -> App:
+    """The endpoints inside their layers."""
+    server = services.catalog.server
+    return layered(make_app(services), origins=server.cors, log=services.log)
+
+
 def serve(services: Services, listening: Callable[[str], None]) -> None:
     """Run until SIGTERM or Ctrl-C; then answer what was asked, and end.
 
@@ -84,7 +96,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
-        layered(make_app(services), origins=server.cors, log=services.log),
+        layers_of(services),
         log_level="warning",
         access_log=False,
         server_header=False,
