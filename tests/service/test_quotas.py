@@ -111,6 +111,20 @@ def test_what_is_refused_uses_nothing_up(quotas: Callable[..., Quotas], clock: C
     run(main)
 
 
+def test_what_was_not_answered_is_given_back(quotas: Callable[..., Quotas], clock: Clock) -> None:
+    async def main() -> None:
+        made = quotas({"requests": {"minute": 1, "month": 2}})
+        for _ in range(5):
+            await made.admit(ONE, "茶")
+            await made.take_back(ONE, "茶")
+        clock.now += 30  # a new minute gets nothing that was taken in the old one
+        await made.take_back(ONE, "茶")
+        await made.admit(ONE, "茶")
+        assert (await refusal(made)).code == "rate_limit_exceeded"
+
+    run(main)
+
+
 def test_many_at_once_never_get_more(quotas: Callable[..., Quotas]) -> None:
     async def main() -> None:
         made = quotas({"requests": {"minute": 10, "day": 1000}})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.cli import stores
+from tunesmith.cli.columns import aligned
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
 from tunesmith.core.errors import RecipeError, did_you_mean
@@ -85,15 +86,17 @@ def _once(made: NewKey) -> str:
     return made.text
 
 
-def _table(told: dict[str, Any]) -> Any:
-    from rich import box
-    from rich.table import Table
-
+def _table(told: dict[str, Any]) -> str:
     if not told["keys"]:
         return "There is no key yet. Make one: tunesmith keys make NAME"
-    table = Table("id", "name", "products", "plan", "state", "made", "ends", box=box.SIMPLE)
-    for key in told["keys"]:
-        scope = "all" if key["products"] is None else ", ".join(key["products"])
-        ends = key["revoked_at"] or key["expires_at"] or "-"
-        table.add_row(key["id"], key["name"], scope, key["plan"] or "-", key["state"], key["made_at"], ends)
-    return table
+    rows = [
+        {
+            **key,
+            "products": "all" if key["products"] is None else ",".join(key["products"]),
+            "plan": key["plan"] or "-",
+            "made": key["made_at"],
+            "ends": key["revoked_at"] or key["expires_at"] or "-",
+        }
+        for key in told["keys"]
+    ]
+    return aligned(("id", "state", "plan", "products", "made", "ends", "name"), rows)

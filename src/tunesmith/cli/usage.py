@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tunesmith.cli import stores
+from tunesmith.cli.columns import aligned
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
 from tunesmith.core.errors import RecipeError
@@ -41,6 +41,7 @@ def usage(
     from tunesmith.service import usage as used
     from tunesmith.service.metering.settle import SUMS
 
+    columns: tuple[str, ...]
     if invoice is not None and known is not None:
         columns, rows = invoices.COLUMNS, invoices.invoice(engine, known.plans, invoice)
     else:
@@ -52,7 +53,11 @@ def usage(
         emit({"csv": csv, "lines": len(rows)}, json, lambda told: f"{told['lines']:,} lines in {told['csv']}")
         return
     plain = [{name: value if isinstance(value, int) else str(value) for name, value in row.items()} for row in rows]
-    emit({"invoice" if invoice else "usage": plain}, json, lambda _: _table(columns, plain))
+    emit(
+        {"invoice" if invoice else "usage": plain},
+        json,
+        lambda _: aligned(columns, plain) if plain else "Nothing was used in this time.",
+    )
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -60,15 +65,3 @@ def _day(text: str | None, option: str) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError as error:
         raise RecipeError(f'{option} is "{text}", which is no day.', "Write it as 2026-11-30.") from error
-
-
-def _table(columns: Sequence[str], rows: list[dict[str, Any]]) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    if not rows:
-        return "Nothing was used in this time."
-    table = Table(*columns, box=box.SIMPLE)
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value := row[name], int) else value for name in columns))
-    return table

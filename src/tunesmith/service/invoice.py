@@ -74,7 +74,7 @@ def _day(at: float) -> date:
 
 
 def _days(month: str) -> tuple[date, date]:
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
         raise RecipeError(f'"{month[:20]}" is no month.', "Write it as 2026-11.")
     first = date(int(month[:4]), int(month[5:]), 1)
     following = (first + timedelta(days=31)).replace(day=1)

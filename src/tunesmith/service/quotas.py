@@ -67,6 +67,18 @@ class Quotas:
             message = "The service cannot look up what your plan allows at the moment."
             raise Refused(503, "limits_unavailable", message, retry_after=2) from error
 
+    async def take_back(self, caller: Caller, product: str) -> None:
+        """A request that was admitted, and then not answered by our own fault (503), uses nothing up."""
+        if not caller.plan:
+            return
+        now = self._clock()
+        try:
+            for _, span in _limits(self._plan(caller).requests, now):
+                if await self._counters.get(_name(caller, "requests", span)) > 0:  # else the window is a new one
+                    await self._counters.add(_name(caller, "requests", span), -1, span.end - now)
+        except Away as error:
+            log.error("a request of %s is not given back: %s", caller.key, error)
+
     async def spend(self, caller: Caller, product: str, tokens: int) -> None:
         """Count what an answer cost. It is given in any case: where Redis is away, only the limit does not know."""
         if not caller.plan or tokens <= 0:

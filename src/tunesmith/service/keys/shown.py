@@ -45,6 +45,6 @@ def seconds(text: str, option: str) -> float:
         RecipeError: it cannot be read.
     """
     plain = text.strip().lower().replace(" ", "")
-    if re.fullmatch(r"0|(\d{1,9}[dhms])+", plain):
-        return float(sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", plain)))
+    if re.fullmatch(r"0|([0-9]{1,9}[dhms])+", plain):
+        return float(sum(int(number) * UNITS[unit] for number, unit in re.findall(r"([0-9]+)([dhms])", plain)))
     raise RecipeError(f'{option} is "{text[:40]}", which is no time.', "Write for example 90d, 24h or 30m.")
