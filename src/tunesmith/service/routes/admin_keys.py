@@ -19,6 +19,7 @@ from tunesmith.service.keys.secret import NewKey
 from tunesmith.service.keys.shown import shown
 from tunesmith.service.metering.settle import SUMS
 from tunesmith.service.problems import Refused
+from tunesmith.service.routes.admin_only import admin_only
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Name
 
@@ -48,7 +49,7 @@ class Rotation(BaseModel):
 
 def routes() -> APIRouter:
     """Make, list, revoke, rotate; usage and invoices. Plain functions: FastAPI runs them in threads."""
-    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(_admin)])
+    router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(admin_only)])
 
     @router.post("/keys", status_code=201)
     def make(asked: AskedKey, request: Request, response: Response) -> dict[str, Any]:
@@ -98,11 +99,6 @@ def routes() -> APIRouter:
         return _csv(used.csv_text(invoices.COLUMNS, rows), "invoice.csv")
 
     return router
-
-
-def _admin(request: Request) -> None:
-    """Before a body is looked at, so that others learn nothing from what is wrong with it."""
-    request.app.state.services.admin(request)
 
 
 def _ring(request: Request) -> KeyRing:
