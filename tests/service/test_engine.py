@@ -6,10 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
-=======
-from tests.service.conftest import Lengths
->>>>>>> 36b40334eaa5e3e3503dede57bca24309e473340
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.service.engine import Engine, Limits
