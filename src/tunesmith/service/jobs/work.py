@@ -73,6 +73,12 @@ def questions(
     rows = read(str(path / f"data{batch.suffix}"))
     if len(rows) > most:
         raise Refused(413, "too_many_rows", f"The file has {len(rows):,} rows; at most {most:,} are taken.")
+    for role, column in batch.columns.items():
+        if column not in rows.columns:
+            there = ", ".join(rows.columns)[:500]
+            raise Refused(
+                422, "no_such_column", f'{role} is the column "{column}", and there is none. Columns: {there}.'
+            )
     broken = (Question({"line": b.text[:1000]}, None, f"line {b.line}: {b.reason}") for b in rows.broken)
     columns = columns_of(task, rows, batch.columns, trained)
 
