@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from tunesmith.service import openapi
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
-from tunesmith.service.routes import admin, classify, embeddings, explain, health, models, predict, rerank
+from tunesmith.service.routes import admin, classify, embeddings, explain, feedback, health, models, predict, rerank
 from tunesmith.service.services import Services
 
 log = logging.getLogger(__name__)
@@ -33,19 +33,20 @@ def make_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH)
+        services.loop = asyncio.get_running_loop()
         await asyncio.to_thread(services.products.load)
         services.ready = True
         yield
         services.ready = False
         await asyncio.to_thread(services.products.close)
-        if services.meter is not None:
-            await asyncio.to_thread(services.meter.close)
+        await asyncio.to_thread(services.close)
 
     app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
     app.state.services = services
     for group in (predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
-    app.include_router(admin.routes())
+    for router in (admin, feedback):
+        app.include_router(router.routes())
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)

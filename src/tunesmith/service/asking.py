@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from tunesmith.service.caller import Caller
 from tunesmith.service.metering.event import Event
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, Version, unknown
+from tunesmith.service.request_log import note
+from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.services import Services
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Answered:
     product: str
     version: str
     tokens: int
-    flags: list[str] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
 
 
 def product_of(services: Services, caller: Caller, name: str) -> Product:
@@ -66,26 +68,35 @@ async def ask(
     found = product_of(services, caller, product)
     if services.allowance is not None:
         await services.allowance.admit(caller, product)
-    guard = services.parts.get("guards", {}).get(product)
-    flags: list[str] = []
-    if guard is not None:
-        rows, flags = await guard.before(rows)
+    guard = services.guard(product)
+    rows, flags = await _guarded(guard, guard.before, rows)
     version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline)
-    predictions = computed.predictions
-    if guard is not None:
-        predictions, more = await guard.after(predictions)
-        flags = [*flags, *more]
+    predictions, more = await _guarded(guard, guard.after, computed.predictions)
+    flags = [*flags, *more]
     if services.allowance is not None:
         await services.allowance.spend(caller, product, computed.tokens)
     if services.meter is not None:
         await services.meter.note(
             Event(request_id, caller.key, product, version.name, rows=len(asked), tokens=computed.tokens)
         )
+    if services.answers is not None:
+        services.answers.keep(guard.policy, caller.key, request_id, product, version.name, asked, predictions)
+    note(
+        request_id=request_id, key=caller.key, product=product, version=version.name, rows=len(asked),
+        tokens=computed.tokens, flags=flags, asked=asked, answered=predictions,
+    )  # fmt: skip
     stages = {"queue": computed.waited, "compute": computed.computed, "total": time.monotonic() - began}
     services.counts.answered(product, version.name, len(asked), computed.tokens, stages)
     if found.shadow is not None and not low:
         _behind(_compare(services, found, asked, predictions))
     return Answered(predictions, product, version.name, computed.tokens, flags)
+
+
+async def _guarded(
+    guard: Guard, check: Callable[[Sequence[Any]], tuple[list[Any], list[Flag]]], given: Sequence[Any]
+) -> tuple[list[Any], list[Flag]]:
+    """What a guard lets through; in a thread where a classifier is asked, which must not wait for this event loop."""
+    return await asyncio.to_thread(check, given) if guard.computes else check(given)
 
 
 async def _computed(

@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tunesmith.bundle.rows import as_rows
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.extras import need
+from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
+from tunesmith.service.auth import KeyRing
 from tunesmith.service.engine import Limits
+from tunesmith.service.metering.meter import Meter
+from tunesmith.service.metering.tick import TickMeter
+from tunesmith.service.middleware.layers import layered
 from tunesmith.service.monitoring import Counts
+from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
+from tunesmith.service.request_log import RequestLog
+from tunesmith.service.safety.filters import Classify
+from tunesmith.service.safety.guard import Guard
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Catalog
+from tunesmith.service.store.migrate import open_store
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +34,39 @@ BACKLOG = 2048
 
 
 def build(catalog: Catalog) -> Services:
-    """The parts that a catalog asks for. Nothing is loaded yet.
+    """The parts that a catalog asks for. No bundle is loaded yet.
 
     Raises:
-        TunesmithError: the store cannot be reached, or a package is missing.
+        TunesmithError: the store cannot be reached, a filter cannot be made ready, or a package is missing.
     """
-    batching = catalog.batching
+    batching, server = catalog.batching, catalog.server
     limits = Limits(batching.rows, batching.tokens, batching.waiting, batching.deadline)
-    products = Products(catalog.products, limits, catalog.server.folder / "products.json")
-    return Services(catalog, products, Counts())
+    services = Services(catalog, Products(catalog.products, limits, server.folder / "products.json"), Counts())
+    for name in catalog.products:
+        services.guards[name] = Guard(catalog.policy(name), classifier(services), catalog.folder)
+    if catalog.request_log is not None:
+        services.log = RequestLog(catalog.request_log)
+    url = catalog.store_url()
+    if url is not None:
+        services.store = open_store(url)
+        services.meter = TickMeter(Meter(services.store, server.folder / "usage"))
+        services.answers = Answers(services.store)
+        if not server.is_open():
+            services.keys = KeyRing(services.store)
+    return services
+
+
+def classifier(services: Services) -> Classify:
+    """Asks a product of the same catalog about texts, for filters; to be called in a thread beside the event loop."""
+
+    def classify(product: str, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        if services.loop is None:
+            raise Refused(503, "not_ready", "The service is starting.", retry_after=1)
+        version = services.products.of(product).stable
+        asked = version.engine.submit(as_rows(version.task, texts), "filters")
+        return asyncio.run_coroutine_threadsafe(asked, services.loop).result().predictions
+
+    return classify
 
 
 def serve(services: Services, listening: Callable[[str], None]) -> None:
@@ -49,7 +84,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
-        make_app(services),
+        layered(make_app(services), origins=server.cors, log=services.log),
         log_level="warning",
         access_log=False,
         server_header=False,

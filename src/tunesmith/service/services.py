@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
 from tunesmith.service.caller import OPEN, Caller
-from tunesmith.service.metering.event import Event
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
+from tunesmith.service.safety.guard import Guard
 from tunesmith.service.settings import Catalog
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine as Store
+
+    from tunesmith.service.answers import Answers
+    from tunesmith.service.metering.tick import TickMeter
+    from tunesmith.service.request_log import RequestLog
 
 
 class Keys(Protocol):
@@ -25,6 +32,10 @@ class Keys(Protocol):
 
     def find(self, header: str | None) -> Caller:
         """Raise Refused (401, 403) where it is nobody."""
+        ...
+
+    def close(self) -> None:
+        """End."""
         ...
 
 
@@ -40,18 +51,6 @@ class Allowance(Protocol):
         ...
 
 
-class Writes(Protocol):
-    """What writes events where they are not lost."""
-
-    def write(self, events: Sequence[Event]) -> None:
-        """All of them, or raise."""
-        ...
-
-    def close(self) -> None:
-        """End, with everything settled."""
-        ...
-
-
 @dataclass
 class Services:
     """The parts of a running service. What is None is switched off."""
@@ -61,13 +60,18 @@ class Services:
     counts: Counts
     keys: Keys | None = None
     allowance: Allowance | None = None
-    meter: Any = None
-    """A ``metering.tick.TickMeter``."""
-    store: Any = None
-    """The SQLAlchemy engine."""
+    meter: TickMeter | None = None
+    store: Store | None = None
+    answers: Answers | None = None
+    """What feedback is put beside."""
+    log: RequestLog | None = None
+    guards: dict[str, Guard] = field(default_factory=dict)
+    """By product."""
     parts: dict[str, Any] = field(default_factory=dict)
     """What groups of endpoints keep for themselves, by their name."""
     ready: bool = False
+    loop: asyncio.AbstractEventLoop | None = None
+    """The one that answers, once it runs."""
 
     def caller(self, request: Request) -> Caller:
         """Who asks.
@@ -78,6 +82,19 @@ class Services:
         if self.keys is None:
             return OPEN
         return self.keys.find(request.headers.get("authorization"))
+
+    def close(self) -> None:
+        """Write down what is not written yet, and end."""
+        for part in (self.answers, self.meter, self.log, self.keys):
+            if part is not None:
+                part.close()
+
+    def guard(self, product: str) -> Guard:
+        """What a product lets in and out."""
+        found = self.guards.get(product)
+        if found is None:  # loaded by an admin, after the catalog
+            found = self.guards[product] = Guard(self.catalog.policy(product))
+        return found
 
     def admin(self, request: Request) -> Caller:
         """The same, who must be an admin; without keys it is whoever reaches the service."""

@@ -10,6 +10,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.service.request_log import LogSettings
+from tunesmith.service.safety.policy import Policy
+
+STORE = "sqlite:///tunesmith.db"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Of a product, a version, a plan: it stands in URLs and in file names."""
@@ -146,12 +150,34 @@ class Catalog(Part):
 
     products: Annotated[dict[Name, ProductSpec], BeforeValidator(_list_of_products)] = Field(min_length=1)
     plans: dict[Name, Plan] = {}
-    store: str = "sqlite:///tunesmith.db"
-    """Keys and usage: an SQLAlchemy URL, SQLite or PostgreSQL."""
+    policies: dict[Name, Policy] = {}
+    store: str | None = None
+    """Keys, usage, feedback: an SQLAlchemy URL, SQLite or PostgreSQL. None: none where no keys are asked for, else
+    ``sqlite:///tunesmith.db``."""
     limits: str = "memory://"
     """Where requests are counted against plans: memory:// or redis://host:port."""
     server: Server = Server()
     batching: Batching = Batching()
+    request_log: LogSettings | None = None
+    folder: Annotated[Path, Field(exclude=True)] = Path()
+    """The catalog's own, to which files are relative."""
+
+    def store_url(self) -> str | None:
+        """Where keys and usage are; None: nowhere."""
+        return self.store or (None if self.server.is_open() else STORE)
+
+    def policy(self, product: str) -> Policy:
+        """A product's."""
+        spec = self.products.get(product)
+        return self.policies[spec.policy] if spec and spec.policy else Policy()
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name, product in self.products.items():
+            if product.policy and product.policy not in self.policies:
+                said = did_you_mean(product.policy, self.policies)
+                raise ValueError(f'products.{name}.policy "{product.policy}" is not there. {said}')
+        return self
 
 
 def read_catalog(path: str | Path) -> Catalog:
@@ -172,7 +198,7 @@ def read_catalog(path: str | Path) -> Catalog:
         name: one.model_copy(update={"versions": {v: path.parent / p for v, p in one.versions.items()}})
         for name, one in catalog.products.items()
     }
-    return catalog.model_copy(update={"products": products})
+    return catalog.model_copy(update={"products": products, "folder": path.parent})
 
 
 def of_bundle(folder: str | Path, name: str | None = None) -> Catalog:

@@ -35,7 +35,7 @@ def postgresql() -> Iterator[str]:
     user = _unprivileged()
     with _folder(user) as folder:
         data = folder / "data"
-        init = [
+        init: list[str | Path] = [
             programs / "initdb",
             "-D",
             data,
@@ -52,7 +52,7 @@ def postgresql() -> Iterator[str]:
         # fsync guards against a loss of power, which no test here makes
         options = ["-c", "fsync=off", "-c", "listen_addresses=", "-k", folder]
         command = [str(programs / "postgres"), "-D", str(data), *map(str, options)]
-        ready = [programs / "pg_isready", "-q", "-h", folder]
+        ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", folder]
         with _running(command, folder, user, lambda: subprocess.run(ready).returncode == 0):
             yield f"postgresql://postgres@/postgres?host={folder}"
 
@@ -120,5 +120,5 @@ def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path
     end = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"{process.args} did not start: {log.read_text('utf-8', 'replace')[-2000:]}")
+            raise RuntimeError(f"{process.args!r} did not start: {log.read_text('utf-8', 'replace')[-2000:]}")
         time.sleep(0.02)

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tunesmith.bundle.layout import finite
 from tunesmith.service.answers import Answers
 from tunesmith.service.problems import Refused
-from tunesmith.service.safety.policy import Policy
 from tunesmith.service.services import Services
 
 LONGEST = 64_000
@@ -72,7 +71,7 @@ def routes() -> APIRouter:
         """Say what would have been right about an answer that this key was given."""
         services: Services = request.app.state.services
         caller = services.caller(request)
-        answers: Answers | None = services.parts.get("answers")
+        answers: Answers | None = services.answers
         if answers is None:
             raise Refused(404, "no_feedback", "This service remembers no answers.")
         # Another key's request is found as little as one that never was: the answer tells nothing about it.
@@ -86,7 +85,7 @@ def routes() -> APIRouter:
             )
         if said.row >= len(about.predictions):
             raise Refused(422, "no_such_row", f"That request had {len(about.predictions)} rows.", param="row")
-        policy: Policy = services.parts.get("policies", {}).get(about.product, Policy())
+        policy = services.guard(about.product).policy
         await asyncio.to_thread(answers.right, about, said.row, said.right, said.comment, policy)
         return Noted(
             request_id=about.request, row=said.row, product=about.product, version=about.version,
