@@ -15,9 +15,11 @@ from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
 from tunesmith.service.engine import Limits
+from tunesmith.service.jobs.files import upload_limit
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.middleware.layers import layered
+from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
@@ -84,7 +86,8 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
-        layered(make_app(services), origins=server.cors, log=services.log),
+        layered(make_app(services), file=upload_limit(services.catalog.jobs), origins=server.cors, log=services.log),
+        http=timed_protocol(),
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -11,9 +11,10 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from tests.service.conftest import Asked, Length, Lengths
-from tests.service.jobs.test_batches import app_of, upload
+from tests.service.jobs.test_batches import upload
 
 from tunesmith.bundle.predictor import Predictor
+from tunesmith.service.app import make_app
 from tunesmith.service.engine import Engine, Limits
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products, Version
@@ -33,7 +34,7 @@ if __name__ == "__main__":
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     catalog = checked({"products": {"plain": "plain"}, "server": {"folder": str(folder)}}, "catalog")
     services = Services(catalog, Products(catalog.products, Limits(), None, opened), Counts())
-    with TestClient(app_of(services)) as client:
+    with TestClient(make_app(services)) as client:
         if not client.get("/v1/batches").json()["data"]:
             data = b"".join(json.dumps({"id": n, "text": f"row {n}"}).encode() + b"\n" for n in range(count))
             file = upload(client, data).json()["id"]

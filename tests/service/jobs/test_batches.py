@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.service.conftest import Lengths
 
@@ -26,7 +25,6 @@ from tunesmith.service.jobs import places
 from tunesmith.service.jobs.batch import Batch
 from tunesmith.service.jobs.jobs import jobs_of
 from tunesmith.service.problems import Refused
-from tunesmith.service.routes import batches, files
 from tunesmith.service.services import Services
 
 ROWS = [{"text": f"{'长' * (n % 7)}row {n}", "id": n} for n in range(150)]
@@ -50,14 +48,6 @@ class Ring:
         pass
 
 
-def app_of(services: Services) -> FastAPI:
-    app = make_app(services)
-    if not any(getattr(route, "path", "") == "/v1/batches" for route in app.routes):
-        for group in (files, batches):
-            app.include_router(group.routes())
-    return app
-
-
 @pytest.fixture
 def services(made: Callable[..., Services], tmp_path: Path) -> Services:
     services = made({"server": {"folder": str(tmp_path / "service")}})
@@ -67,7 +57,7 @@ def services(made: Callable[..., Services], tmp_path: Path) -> Services:
 
 @pytest.fixture
 def asked(services: Services) -> Iterator[TestClient]:
-    with TestClient(app_of(services), raise_server_exceptions=False, headers={"authorization": "k1"}) as client:
+    with TestClient(make_app(services), raise_server_exceptions=False, headers={"authorization": "k1"}) as client:
         yield client
 
 
@@ -232,6 +222,22 @@ def test_each_key_sees_only_its_own(asked: TestClient) -> None:
     assert len(asked.get("/v1/batches").json()["data"]) == 1
 
 
+def test_the_official_client_works_unchanged(asked: TestClient, tmp_path: Path) -> None:
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(api_key="k1", base_url="http://testserver/v1", http_client=asked)
+    path = tmp_path / "评论.jsonl"
+    path.write_bytes(lines(ROWS[:5]))
+    asked.headers.pop("authorization")
+    file = client.files.create(file=path, purpose="batch")
+    made = client.batches.create(input_file_id=file.id, endpoint="/v1/predict/plain", completion_window="24h")
+    while (told := client.batches.retrieve(made.id)).status not in ("completed", "failed"):
+        time.sleep(0.02)
+    assert told.status == "completed" and told.request_counts.completed == 5
+    assert [one.id for one in client.batches.list()] == [made.id]
+    assert len(client.files.content(told.output_file_id).text.splitlines()) == 5
+    assert client.files.delete(file.id).deleted and list(client.files.list()) == []
+
+
 def test_lists_come_in_pages(asked: TestClient) -> None:
     made = [upload(asked, b"text\na\n", f"{n}.csv").json()["id"] for n in range(5)]
     first = asked.get("/v1/files?limit=2").json()
@@ -298,7 +304,7 @@ def test_old_files_and_jobs_are_removed(asked: TestClient, services: Services) -
 
 def test_what_was_written_and_does_not_count_is_written_anew(services: Services) -> None:
     """A process died after it had written lines and before it said so."""
-    with TestClient(app_of(services), headers={"authorization": "k1"}) as client:
+    with TestClient(make_app(services), headers={"authorization": "k1"}) as client:
         services.parts["jobs"].runner._locked = lambda: False  # nobody runs jobs yet
         batch = begun(client, lines(ROWS))
         path = jobs_of(services).batches.path("k1", batch)

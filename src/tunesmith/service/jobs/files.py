@@ -104,6 +104,11 @@ class Files:
         return removed
 
 
+def upload_limit(settings: JobSettings) -> int:
+    """Bytes that a request with a file may have: the file, and the form around it."""
+    return int(settings.megabytes * 1e6) + 64_000
+
+
 def folder(base: Path, key: str, kind: str, id: str) -> Path:
     """A new folder that only we may read."""
     made = places.folder_of(base, key, kind) / id

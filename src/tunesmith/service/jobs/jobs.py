@@ -28,7 +28,7 @@ def jobs_of(services: Services) -> Jobs:
     """The service's jobs; always the same."""
     found = services.parts.get(PART)
     if found is None:
-        settings: JobSettings = getattr(services.catalog, "jobs", JobSettings())
+        settings = services.catalog.jobs
         files = Files(services.catalog.server.folder / "jobs", settings)
         batches = Batches(files)
         found = services.parts[PART] = Jobs(settings, files, batches, Runner(batches, runs(services, settings)))
