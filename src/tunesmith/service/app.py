@@ -27,6 +27,7 @@ from tunesmith.service.routes import (
     files,
     health,
     models,
+    page,
     predict,
     rerank,
 )
@@ -55,7 +56,7 @@ def make_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (predict, classify, embeddings, rerank, explain, models, health):
+    for group in (page, predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
     for router in (admin, feedback, files, batches):
         app.include_router(router.routes())

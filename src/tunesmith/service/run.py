@@ -18,6 +18,7 @@ from tunesmith.service.engine import Limits
 from tunesmith.service.jobs.files import upload_limit
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
+from tunesmith.service.middleware.asgi import App
 from tunesmith.service.middleware.layers import layered
 from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
@@ -71,6 +72,18 @@ def classifier(services: Services) -> Classify:
     return classify
 
 
+def application(catalog: Catalog) -> App:
+    """The whole service as an ASGI application, for any server. It loads its bundles when that starts it."""
+    return layers_of(build(catalog))
+
+
+def layers_of(services: Services) -> App:
+    """The endpoints inside their layers."""
+    catalog = services.catalog
+    limit = upload_limit(catalog.jobs)
+    return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log)
+
+
 def serve(services: Services, listening: Callable[[str], None]) -> None:
     """Run until SIGTERM or Ctrl-C; then answer what was asked, and end.
 
@@ -86,7 +99,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
-        layered(make_app(services), file=upload_limit(services.catalog.jobs), origins=server.cors, log=services.log),
+        layers_of(services),
         http=timed_protocol(),
         log_level="warning",
         access_log=False,
