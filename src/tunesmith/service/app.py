@@ -20,12 +20,15 @@ from tunesmith.service.request_id import request_id_of
 from tunesmith.service.routes import (
     admin,
     admin_keys,
+    batches,
     classify,
     embeddings,
     explain,
     feedback,
+    files,
     health,
     models,
+    page,
     predict,
     rerank,
 )
@@ -54,9 +57,9 @@ def make_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (predict, classify, embeddings, rerank, explain, models, health):
+    for group in (page, predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
-    for router in (admin, admin_keys, feedback):
+    for router in (admin, admin_keys, feedback, files, batches):
         app.include_router(router.routes())
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)

@@ -15,10 +15,12 @@ from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
 from tunesmith.service.engine import Limits
+from tunesmith.service.jobs.files import upload_limit
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.middleware.asgi import App
 from tunesmith.service.middleware.layers import layered
+from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
@@ -80,8 +82,9 @@ def application(catalog: Catalog) -> App:
 
 def layers_of(services: Services) -> App:
     """The endpoints inside their layers."""
-    server = services.catalog.server
-    return layered(make_app(services), origins=server.cors, log=services.log)
+    catalog = services.catalog
+    limit = upload_limit(catalog.jobs)
+    return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log)
 
 
 def serve(services: Services, listening: Callable[[str], None]) -> None:
@@ -100,6 +103,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
         layers_of(services),
+        http=timed_protocol(),
         log_level="warning",
         access_log=False,
         server_header=False,

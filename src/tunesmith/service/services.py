@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class Keys(Protocol):
     """Who a header is."""
 
+    def of(self, id: str) -> Caller:
+        """A key by its public id, for work that goes on without its header. Raise Refused (401) where it has ended."""
+        ...
+
     def find(self, header: str | None) -> Caller:
         """Raise Refused (401, 403) where it is nobody."""
         ...
