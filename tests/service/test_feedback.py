@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
@@ -115,8 +114,7 @@ def asked(made: Callable[..., Services], answers: Answers) -> Iterator[TestClien
     services = made()
     services.keys = Ring()
     services.answers = answers
-    app: FastAPI = make_app(services)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(make_app(services), raise_server_exceptions=False) as client:
         yield client
 
 

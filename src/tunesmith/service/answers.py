@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tunesmith.bundle.layout import finite
 from tunesmith.service.drain import Drain
 from tunesmith.service.safety.policy import Policy
 from tunesmith.service.safety.redaction import safe
-from tunesmith.service.store.connect import writing
+from tunesmith.service.store.connect import upsert, writing
 from tunesmith.service.store.tables import answered, feedback
 
 DAY = 86_400.0
@@ -122,11 +121,10 @@ class Answers:
         self._put(answered, list({(f["key"], f["request"]): _stored(policy, f) for policy, f in some}.values()))
 
     def _put(self, table: Table, values: list[dict[str, Any]]) -> None:
-        dialect: Any = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        made = dialect.insert(table)
         keys = [column.name for column in table.primary_key]
-        new = {column.name: made.excluded[column.name] for column in table.columns if column.name not in keys}
         with writing(self._engine) as connection:
+            made = upsert(connection, table)
+            new = {column.name: made.excluded[column.name] for column in table.columns if column.name not in keys}
             connection.execute(made.on_conflict_do_update(index_elements=keys, set_=new), values)
 
     def _purged(self, table: Table) -> int:

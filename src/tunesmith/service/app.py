@@ -17,7 +17,21 @@ from starlette.responses import JSONResponse, Response
 from tunesmith.service import openapi
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
-from tunesmith.service.routes import admin, classify, embeddings, explain, feedback, health, models, predict, rerank
+from tunesmith.service.routes import (
+    admin,
+    admin_keys,
+    batches,
+    classify,
+    embeddings,
+    explain,
+    feedback,
+    files,
+    health,
+    models,
+    page,
+    predict,
+    rerank,
+)
 from tunesmith.service.services import Services
 
 log = logging.getLogger(__name__)
@@ -43,9 +57,9 @@ def make_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (predict, classify, embeddings, rerank, explain, models, health):
+    for group in (page, predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
-    for router in (admin, feedback):
+    for router in (admin, admin_keys, feedback, files, batches):
         app.include_router(router.routes())
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)

@@ -84,10 +84,19 @@ class KeyRing:
         if known is None or not right:
             # One answer for an unknown id, a wrong secret and one that was rotated away.
             raise Refused(401, "invalid_api_key", "There is no such key, or it was replaced by a newer one.")
-        state = known.key.state(now)
-        if state != "active":
-            raise Refused(401, f"{state}_api_key", f"The key {id} is {state}. Ask its giver for a new one.")
-        return known.caller
+        return _active(known, now)
+
+    def of(self, id: str) -> Caller:
+        """Who a key's public id is, for work that goes on without its header.
+
+        Raises:
+            Refused: 401; there is no such key, or it is expired or revoked.
+        """
+        self._ticker.start()
+        known = self._known.get(id)
+        if known is None:
+            raise Refused(401, "invalid_api_key", "There is no such key.")
+        return _active(known, self._clock())
 
     def make(
         self, name: str, *, products: Iterable[str] | None = None, plan: str = "", expires_in: float | None = None
@@ -150,3 +159,10 @@ class KeyRing:
     def close(self) -> None:
         """Stop looking for changes."""
         self._ticker.close()
+
+
+def _active(known: _Known, now: float) -> Caller:
+    state = known.key.state(now)
+    if state != "active":
+        raise Refused(401, f"{state}_api_key", f"The key {known.key.id} is {state}. Ask its giver for a new one.")
+    return known.caller

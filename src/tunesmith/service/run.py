@@ -15,13 +15,16 @@ from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
 from tunesmith.service.engine import Limits
+from tunesmith.service.jobs.files import upload_limit
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.middleware.asgi import App
 from tunesmith.service.middleware.layers import layered
+from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
+from tunesmith.service.quotas import Quotas
 from tunesmith.service.request_log import RequestLog
 from tunesmith.service.safety.filters import Classify
 from tunesmith.service.safety.guard import Guard
@@ -54,6 +57,8 @@ def build(catalog: Catalog) -> Services:
         services.answers = Answers(services.store)
         if not server.is_open():
             services.keys = KeyRing(services.store)
+            services.allowance = quotas = Quotas(catalog.plans, catalog.limits)
+            quotas.seed(services.store)  # after the meter, which has settled what was left
     return services
 
 
@@ -77,8 +82,9 @@ def application(catalog: Catalog) -> App:
 
 def layers_of(services: Services) -> App:
     """The endpoints inside their layers."""
-    server = services.catalog.server
-    return layered(make_app(services), origins=server.cors, log=services.log)
+    catalog = services.catalog
+    limit = upload_limit(catalog.jobs)
+    return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log)
 
 
 def serve(services: Services, listening: Callable[[str], None]) -> None:
@@ -97,6 +103,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
         layers_of(services),
+        http=timed_protocol(),
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class Keys(Protocol):
     """Who a header is."""
 
+    def of(self, id: str) -> Caller:
+        """A key by its public id, for work that goes on without its header. Raise Refused (401) where it has ended."""
+        ...
+
     def find(self, header: str | None) -> Caller:
         """Raise Refused (401, 403) where it is nobody."""
         ...
@@ -40,6 +44,10 @@ class Allowance(Protocol):
 
     async def admit(self, caller: Caller, product: str) -> None:
         """Count a request; raise Refused (429) where the plan is used up."""
+        ...
+
+    async def take_back(self, caller: Caller, product: str) -> None:
+        """Uncount a request that we could not answer."""
         ...
 
     async def spend(self, caller: Caller, product: str, tokens: int) -> None:

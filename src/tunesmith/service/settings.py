@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.service.jobs.settings import JobSettings
 from tunesmith.service.request_log import LogSettings
 from tunesmith.service.safety.policy import Policy
 
@@ -158,6 +159,7 @@ class Catalog(Part):
     """Where requests are counted against plans: memory:// or redis://host:port."""
     server: Server = Server()
     batching: Batching = Batching()
+    jobs: JobSettings = JobSettings()
     request_log: LogSettings | None = None
     folder: Annotated[Path, Field(exclude=True)] = Path()
     """The catalog's own, to which files are relative."""
