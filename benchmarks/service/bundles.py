@@ -75,7 +75,7 @@ def adapter(given: argparse.Namespace, number: int) -> Path:
         harness.write_rows(test, few(harness.rows_of(source / "test.csv"), number, 10))
         chosen = ["method=lora", "training.epochs=1", "evaluation.baselines=false", f"training.seed={number}"]
         harness.verb("tune", train, f"data.test={test}", "model=minilm", f"bundle={place}", *chosen)
-    return place
+    return Path(place)
 
 
 def few(rows: list[dict[str, str]], number: int, each: int) -> list[dict[str, str]]:

@@ -47,6 +47,9 @@ class Serving:
     ) -> None:
         self.command, self.port, self.ready, self.folder = [str(word) for word in command], port, ready, folder
         self.env, self.patience = {**os.environ, "TOKENIZERS_PARALLELISM": "false", **(env or {})}, patience
+        if self.env.get("PYTHONPATH"):  # it runs elsewhere
+            places = self.env["PYTHONPATH"].split(os.pathsep)
+            self.env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
         self.process: subprocess.Popen[bytes] | None = None
         self.seconds = 0.0
         """From the start to ready."""

@@ -11,6 +11,7 @@ time, workers and queue are tried first at 64 clients, and its best ones kept. I
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
@@ -278,7 +279,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=6.0, help="of a cell, after its warm-up")
     parser.add_argument("--litserve-python", help="of an environment with litserve; without it LitServe is left out")
     given = bundles.parse(parser)
-    if not given.litserve_python:
+    if given.litserve_python:
+        given.litserve_python = os.path.abspath(given.litserve_python)  # links kept: they are what makes it a venv's
+    else:
         given.only = [name for name in given.only if not name.startswith(LITSERVE)]
     if given.quick:
         given.clients, given.seconds = [n for n in given.clients if n in LONG_CLIENTS], 1.0

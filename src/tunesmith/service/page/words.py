@@ -95,7 +95,7 @@ def language(accepted: str, chosen: str = "") -> str:
     """
     if chosen in WORDS:
         return chosen
-    wanted = []
+    wanted: list[tuple[float, int, str]] = []
     for part in accepted[:500].split(","):
         name, _, weight = part.partition(";q=")
         try:
