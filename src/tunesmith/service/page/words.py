@@ -39,6 +39,8 @@ ENGLISH = {
     "copy": "Copy",
     "copied": "Copied",
     "file": "A whole file",
+    "file_steps": "1. upload a file   2. begin with its id   3. look how far it is   4. download the answers",
+    "score": "score",
     "contract": "The whole contract",
     "health": "Health",
     "script": "This page needs JavaScript to try products. The API does not: see /openapi.json.",
@@ -80,6 +82,8 @@ CHINESE = {
     "copy": "复制",
     "copied": "已复制",
     "file": "整个文件",
+    "file_steps": "1. 上传文件   2. 用文件的 id 开始   3. 查看进度   4. 下载结果",
+    "score": "分数",
     "contract": "完整接口",
     "health": "健康状况",
     "script": "试用产品需要 JavaScript；API 本身不需要，见 /openapi.json。",
@@ -95,7 +99,7 @@ def language(accepted: str, chosen: str = "") -> str:
     """
     if chosen in WORDS:
         return chosen
-    wanted = []
+    wanted: list[tuple[float, int, str]] = []
     for part in accepted[:500].split(","):
         name, _, weight = part.partition(";q=")
         try:
