@@ -27,6 +27,11 @@ ORDER = (
     "shrink/cold",
     "shrink/search",
     "shrink/forms",
+    "service/throughput",
+    "service/overload",
+    "service/kill",
+    "service/swap",
+    "service/memory",
 )
 """The short ones first."""
 

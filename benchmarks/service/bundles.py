@@ -17,8 +17,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "shrink"))
-import harness
-import parents
+import harness as harness
+import parents as parents
 
 TOKENS = 512
 TEXTS = ("banking77", "imdb")
@@ -52,7 +52,7 @@ def form(made: parents.Parent, name: str) -> Path:
     """A form of it: the bundle itself for torch, else what ``tunesmith shrink --to`` makes, unless it is there."""
     if name == TORCH:
         return made.bundle
-    target = made.place / name
+    target: Path = made.place / name
     if not (target / "tunesmith.json").is_file():
         words = ["--to", name, "--max-loss", "1", "--min-agreement", "0"]
         parents.shrunk({"parent": str(made.bundle), "into": name, "words": words})
@@ -75,7 +75,7 @@ def adapter(given: argparse.Namespace, number: int) -> Path:
         harness.write_rows(test, few(harness.rows_of(source / "test.csv"), number, 10))
         chosen = ["method=lora", "training.epochs=1", "evaluation.baselines=false", f"training.seed={number}"]
         harness.verb("tune", train, f"data.test={test}", "model=minilm", f"bundle={place}", *chosen)
-    return place
+    return Path(place)
 
 
 def few(rows: list[dict[str, str]], number: int, each: int) -> list[dict[str, str]]:

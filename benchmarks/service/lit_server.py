@@ -9,7 +9,7 @@ import litserve
 import peers
 
 
-class Classifier(litserve.LitAPI):  # type: ignore[misc, name-defined]
+class Classifier(litserve.LitAPI):  # type: ignore[misc]
     """Texts of one batch to labels and scores."""
 
     def __init__(self, given: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from loops import Load
@@ -41,7 +42,7 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
-def options() -> argparse.Namespace:
+def options(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True)
@@ -58,14 +59,16 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--least", type=int, default=0, help="closed loop: go on until so many were answered ...")
     parser.add_argument("--most", type=float, default=3.0, help="... but no longer than so many times --seconds")
+    parser.add_argument("--until", type=Path, help="closed loop: go on until this file is there")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds that an answer may take")
     parser.add_argument("--keys", type=Path, help="a file, a key a line; requests take them in turns")
     parser.add_argument("--retry", action="store_true", help="ask again under the same Idempotency-Key")
+    parser.add_argument("--break", dest="breaks", type=float, default=0.0, help="share whose client leaves (--retry)")
     parser.add_argument("--prefix", default=f"load-{os.getpid()}", help="of the ids")
     parser.add_argument("--drain", type=float, default=30.0, help="seconds after the end for the last retries")
     parser.add_argument("--acknowledged", type=Path, help="append the ids that were answered to this file")
     parser.add_argument("--each", type=Path, help="write start, milliseconds and status of each to this CSV file")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> None:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
+import random
 import time
-from array import array
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from figures import arrivals, spread, summary
+from figures import GOOD, REFUSED, arrivals
+from tally import Tally
 from wire import Answer, Connection, Target, connect, request
 
-FINAL = frozenset((400, 401, 403, 404, 405, 413, 415, 422))
+FINAL = frozenset(("400", "401", "403", "404", "405", "413", "415", "422"))
 """Asking again would not help."""
 PAUSE = 0.05
 """Seconds before a request is sent again, and before a connection is tried again."""
+LONGEST = 1.0
+"""Seconds that a client waits at most before it comes again, whatever Retry-After says."""
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds that a refusal asks a client to wait, cut to the longest pause."""
+    try:
+        return min(LONGEST, max(0.0, float(answer.header("retry-after") or 0)))
+    except ValueError:
+        return 0.0
 
 
 class Load:
@@ -35,18 +45,14 @@ class Load:
         self.keys = keys or [""]
         self.bodies = bodies
         self.ready = [request(self.target, body, self._headers(0)) for body in self.bodies]
-        self.times: dict[str, array[float]] = defaultdict(lambda: array("d"))
-        self.by_key: dict[int, int] = defaultdict(int)
-        self.lags = array("d")
+        self.tally = Tally(given.each)
+        self.drawn = random.Random(given.seed)
         self.sent = self.retries = self.unacknowledged = 0
-        self.count_from, self.count_to = float("inf"), float("inf")
         self.idle: list[Connection] = []
-        self.all: list[Connection] = []
+        self.all: set[Connection] = set()
         self.queue: deque[asyncio.Future[Connection | None]] = deque()
         self.timed_out: set[Connection] = set()
-        self.sample: Answer | None = None
         self.acknowledged = given.acknowledged.open("a", encoding="utf-8") if given.acknowledged else None
-        self.each: list[tuple[float, float, str]] | None = [] if given.each else None
 
     def _headers(self, key: int, name: str = "") -> tuple[tuple[str, str], ...]:
         found = [("Authorization", f"Bearer {self.keys[key]}")] if self.keys[key] else []
@@ -61,53 +67,41 @@ class Load:
         name = f"{self.given.prefix}-{number}" if self.given.retry else ""
         return request(self.target, self.bodies[text], self._headers(key, name)), key, name
 
-    def note(self, status: str, began: float, key: int) -> None:
-        """An answer has come, or none will: counted if it is within the window."""
-        now = time.perf_counter()
-        mark = began if self.given.rate else now
-        if not self.count_from <= mark < self.count_to:
-            return
-        self.times[status].append(1e3 * (now - began))
-        if status == "200":
-            self.by_key[key] += 1
-        if self.each is not None:
-            self.each.append((began - self.count_from, 1e3 * (now - began), status))
+    async def once(self, connection: Connection, data: bytes, key: int, due: float | None = None) -> tuple[str, float]:
+        """Ask once: the status, and the seconds that the server asks us to wait."""
+        sent = time.perf_counter()
+        answer = await connection.ask(data)
+        status = self._fate(connection) if answer is None else str(answer.status)
+        self.tally.note(status, answer, key=key, due=due, sent=sent, now=time.perf_counter())
+        if not connection.open:
+            self.all.discard(connection)
+        return status, 0.0 if answer is None or status not in REFUSED else retry_after(answer)
 
-    async def send(self, connection: Connection, data: bytes, key: int, name: str, began: float) -> Connection:
-        """Send until there is an answer (once, without ``--retry``); the connection that stands then."""
-        give_up = float("inf")
+    def _fate(self, connection: Connection) -> str:
+        """Why there was no answer."""
+        if connection in self.timed_out:
+            self.timed_out.discard(connection)
+            return "timeout"
+        return "no connection" if connection.never_stood else "broken"
+
+    async def until_answered(self, connection: Connection) -> Connection:
+        """Ask under an id, and again under the same one, until there is an answer; the connection that stands then."""
+        data, key, name = self.next()
         while True:
-            answer = await connection.ask(data)
-            if answer is not None:
-                self.note(str(answer.status), began, key)
-            elif connection in self.timed_out:
-                self.note("timeout", began, key)
-            else:
-                self.note("no connection" if connection.never_stood else "broken", began, key)
-            if answer is not None and (answer.status == 200 or self.sample is None):
-                self.sample = answer
-            if name and answer is not None and answer.status == 200 and self.acknowledged is not None:
+            if self.drawn.random() < self.given.breaks:  # perhaps before it is computed, perhaps after
+                asyncio.get_running_loop().call_later(self.drawn.uniform(0, 0.1), connection.abort)
+            status, wait = await self.once(connection, data, key)
+            if status == GOOD and self.acknowledged is not None:
                 self.acknowledged.write(f"{key} {name}\n")
-            if not connection.open:
-                self.forget(connection)
-            if not name or (answer is not None and (answer.status == 200 or answer.status in FINAL)):
+            if status == GOOD or status in FINAL:
                 return connection
-            if time.perf_counter() > self.count_to and give_up == float("inf"):
-                give_up = time.perf_counter() + self.given.drain
-            if time.perf_counter() > give_up:
+            if time.perf_counter() > self.tally.ends + self.given.drain:
                 self.unacknowledged += 1
                 return connection
             self.retries += 1
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(max(PAUSE, wait))
             if not connection.open:
                 connection = await self.connection()
-            began = time.perf_counter()
-
-    def forget(self, connection: Connection) -> None:
-        """A connection that is of no use any more."""
-        self.timed_out.discard(connection)
-        if connection in self.all:
-            self.all.remove(connection)
 
     async def connection(self) -> Connection:
         """A new connection; one that is not open where nobody is there."""
@@ -115,7 +109,8 @@ class Load:
             made = await connect(self.target)
         except OSError:
             return Connection()
-        self.all.append(made)
+        self.all = {one for one in self.all if one.open} if len(self.all) >= self.given.connections else self.all
+        self.all.add(made)
         return made
 
     async def closed(self) -> None:
@@ -124,13 +119,16 @@ class Load:
 
     async def _client(self) -> None:
         connection = await self.connection()
-        while time.perf_counter() < self.count_to:
+        while time.perf_counter() < self.tally.ends:
             if not connection.open:
                 connection = await self.connection()
-            data, key, name = self.next()
-            connection = await self.send(connection, data, key, name, time.perf_counter())
-            if not connection.open:
-                await asyncio.sleep(PAUSE)
+            if self.given.retry:
+                connection = await self.until_answered(connection)
+                continue
+            data, key, _ = self.next()
+            _, wait = await self.once(connection, data, key)
+            if wait or not connection.open:
+                await asyncio.sleep(wait or PAUSE)
 
     async def paced(self, seconds: float) -> None:
         """Requests when they are due, whatever became of those before."""
@@ -144,6 +142,8 @@ class Load:
         await asyncio.gather(*running)
 
     async def _one(self, due: float) -> None:
+        while self.idle and not self.idle[-1].open:  # the server has closed it, as servers do with what is idle
+            self.idle.pop()
         connection = self.idle.pop() if self.idle else None
         if connection is None and len(self.all) < self.given.connections:
             connection = await self.connection()
@@ -152,9 +152,8 @@ class Load:
             self.queue.append(place)
             connection = await place
         connection = connection or await self.connection()
-        data, key, name = self.next()
-        self.lags.append(1e3 * (time.perf_counter() - due))
-        connection = await self.send(connection, data, key, name, due)
+        data, key, _ = self.next()
+        await self.once(connection, data, key, due)
         left = connection if connection.open else None
         if self.queue:
             self.queue.popleft().set_result(left)
@@ -175,17 +174,16 @@ class Load:
         """Count from the end of the warm-up until there is enough to count."""
         given = self.given
         await asyncio.sleep(given.warmup)
-        start = self.count_from = time.perf_counter()
+        start = self.tally.begins = time.perf_counter()
         if given.rate:
-            self.count_to = start + given.seconds
+            self.tally.ends = start + given.seconds
             return
-        await asyncio.sleep(given.seconds)
-        while (
-            sum(map(len, self.times.values())) < given.least
-            and time.perf_counter() - start < given.most * given.seconds
-        ):
+        while given.until is not None and not given.until.exists():
             await asyncio.sleep(0.1)
-        self.count_to = time.perf_counter()
+        await asyncio.sleep(given.seconds)
+        while self.tally.count < given.least and time.perf_counter() - start < given.most * given.seconds:
+            await asyncio.sleep(0.1)
+        self.tally.ends = time.perf_counter()
 
     async def run(self) -> dict[str, Any]:
         """All of it."""
@@ -205,13 +203,8 @@ class Load:
 
     def told(self, used: float) -> dict[str, Any]:
         """What is printed."""
-        given, found = self.given, summary(self.times, self.count_to - self.count_from)
-        if self.each is not None:
-            with given.each.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([("at", "ms", "status"), *self.each])
-        loop = {"rate": given.rate, "lag_ms": spread(self.lags)} if given.rate else {"clients": given.clients}
+        given = self.given
+        loop = {"rate": given.rate} if given.rate else {"clients": given.clients}
         own = {"cpu_seconds": round(used, 3), "us_per_request": round(1e6 * used / max(1, self.sent + self.retries), 1)}
-        sample = None if self.sample is None else self.sample.body[:400].decode("utf-8", "replace")
-        keys = {"by_key": [self.by_key[number] for number in range(len(self.keys))]} if len(self.keys) > 1 else {}
         retried = {"retries": self.retries, "unacknowledged": self.unacknowledged} if given.retry else {}
-        return {"load": loop, **found, "sent": self.sent, **retried, **keys, "own": own, "sample": sample}
+        return {"load": loop, **self.tally.told(len(self.keys)), "sent": self.sent, **retried, "own": own}

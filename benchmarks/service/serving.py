@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,6 +47,9 @@ class Serving:
     ) -> None:
         self.command, self.port, self.ready, self.folder = [str(word) for word in command], port, ready, folder
         self.env, self.patience = {**os.environ, "TOKENIZERS_PARALLELISM": "false", **(env or {})}, patience
+        if self.env.get("PYTHONPATH"):  # it runs elsewhere
+            places = self.env["PYTHONPATH"].split(os.pathsep)
+            self.env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places))
         self.process: subprocess.Popen[bytes] | None = None
         self.seconds = 0.0
         """From the start to ready."""
@@ -83,7 +87,7 @@ class Serving:
             if self.process.poll() is not None or time.perf_counter() - began > self.patience:
                 told = printed.read_text("utf-8", "replace")[-2000:]
                 raise SystemExit(f"{' '.join(self.command)} is not ready (exit {self.process.poll()}):\n{told}")
-            time.sleep(0.01)
+            time.sleep(0.02)
         self.seconds = time.perf_counter() - began
 
     @property
@@ -181,6 +185,15 @@ def ours(what: Path, folder: Path, *options: Any, env: Mapping[str, str] | None 
     return Serving(command, port, "/readyz", folder, env=env)
 
 
+def catalog(folder: Path, values: Mapping[str, Any]) -> Path:
+    """A ``catalog.yaml`` in a folder that holds nothing else yet; its store and its files are there, too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path = folder / "catalog.yaml"
+    path.write_text(json.dumps(values), "utf-8")  # JSON is YAML
+    return path
+
+
 def naive(bundle: Path, folder: Path) -> Serving:
     """FastAPI with ``transformers.pipeline``."""
     port = free_port()
@@ -196,8 +209,7 @@ def litserve(bundle: Path, folder: Path, python: str, *options: Any) -> Serving:
 
 def load(url: str, texts: Path, *options: Any) -> dict[str, Any]:
     """What ``load.py`` said, run to its end."""
-    found: dict[str, Any] = json.loads(finished(loading(url, texts, *options)))
-    return found
+    return printed(loading(url, texts, *options))
 
 
 def loading(url: str, texts: Path, *options: Any) -> subprocess.Popen[str]:
@@ -206,8 +218,8 @@ def loading(url: str, texts: Path, *options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
 
-def finished(load: subprocess.Popen[str]) -> str:
-    """What it printed.
+def printed(load: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a load said at its end.
 
     Raises:
         SystemExit: it failed.
@@ -215,4 +227,5 @@ def finished(load: subprocess.Popen[str]) -> str:
     said, _ = load.communicate()
     if load.returncode:
         raise SystemExit(f"load.py failed (exit code {load.returncode})")
-    return said
+    found: dict[str, Any] = json.loads(said)
+    return found

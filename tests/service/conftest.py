@@ -26,11 +26,12 @@ from tunesmith.core.errors import DataError
 from tunesmith.service.app import make_app
 from tunesmith.service.engine import Engine, Limits
 from tunesmith.service.monitoring import Counts
-from tunesmith.service.products import Products, Version
+from tunesmith.service.products import Products
 from tunesmith.service.services import Services
 from tunesmith.service.settings import ProductSpec, checked
 from tunesmith.service.store.connect import connect
 from tunesmith.service.store.migrate import open_store
+from tunesmith.service.version import Version
 from tunesmith.tasks.text_embedding import EmbeddingRequest
 from tunesmith.testing import servers
 
@@ -137,21 +138,31 @@ def tasks() -> dict[str, Lengths]:
     return {}
 
 
-@pytest.fixture
-def opener(tasks: dict[str, Lengths]) -> Callable[..., Version]:
-    def opened(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+class Opened:
+    """Opens what is no bundle."""
+
+    def __init__(self, tasks: dict[str, Lengths]) -> None:
+        self.tasks = tasks
+
+    def expect(self, paths: Any) -> None:
+        pass
+
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
         kind = KINDS.get(path.name, Lengths)
-        task: Any = tasks.setdefault(path.name, kind(path.name + "/" if path.name != "plain" else ""))
+        task: Any = self.tasks.setdefault(path.name, kind(path.name + "/" if path.name != "plain" else ""))
         manifest = SimpleNamespace(task=SimpleNamespace(name=task.name), max_length=64)
         bundle: Any = SimpleNamespace(path=path, task=task, manifest=manifest, report={})
         predictor = Predictor(task, None, SimpleNamespace(name="stub"), max_length=64)  # type: ignore[arg-type]
         return Version(name, bundle, Engine(predictor, limits, name), "stub", task.request_model(), Length)
 
-    return opened
+
+@pytest.fixture
+def opener(tasks: dict[str, Lengths]) -> Opened:
+    return Opened(tasks)
 
 
 @pytest.fixture
-def made(opener: Callable[..., Version], tmp_path: Path) -> Callable[..., Services]:
+def made(opener: Opened, tmp_path: Path) -> Callable[..., Services]:
     """Services of a catalog, given as it stands in the file."""
 
     def services(values: dict[str, Any] | None = None, **limits: Any) -> Services:

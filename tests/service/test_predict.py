@@ -62,8 +62,9 @@ def test_wrong_doors_have_the_same_shape(client: TestClient, method: str, path: 
     assert answer.status_code == status and answer.json()["error"]["message"]
 
 
-def test_a_bad_idempotency_key(client: TestClient) -> None:
-    answer = client.post("/v1/predict/plain", json={"text": "a"}, headers={"Idempotency-Key": "a b"})
+@pytest.mark.parametrize("key", ["a b", "", "a" * 129, "req_of_ours"])
+def test_a_bad_idempotency_key(client: TestClient, key: str) -> None:
+    answer = client.post("/v1/predict/plain", json={"text": "a"}, headers={"Idempotency-Key": key})
     assert answer.status_code == 400 and answer.json()["error"]["code"] == "bad_idempotency_key"
 
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from tunesmith.core.errors import BundleError
 from tunesmith.service.app import make_app
-from tunesmith.service.products import refuse_unproven
+from tunesmith.service.opening import refuse_unproven
 from tunesmith.service.services import Services
 
 TWO = {"products": {"p": {"versions": {"1": "one", "2": "two"}, "stable": "1"}}}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.contracts import Feature, Prediction, Row, Runtime, Task
+from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,19 +47,31 @@ class Predictor:
     def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
         """One prediction a row, in order."""
         features, arrays = self.outputs(rows, progress)
-        return self.task.decode(arrays, features)
+        return self.decode(arrays, features)
 
     def outputs(self, rows: Sequence[Row], progress: Progress | None = None) -> tuple[list[Feature], list[np.ndarray]]:
         """The rows' features and, in the same order, what was computed of each: logits or generated ids."""
-        features = self.task.encode(rows, self.processor, max_length=self.max_length, targets=False)
+        features = self.encode(rows)
         return features, self.infer(features, progress)
+
+    def encode(self, rows: Sequence[Row]) -> list[Feature]:
+        """What the model reads of rows."""
+        return self.task.encode(rows, self.processor, max_length=self.max_length, targets=False)
+
+    def collate(self, features: Sequence[Feature]) -> Batch:
+        """Features as one batch."""
+        return self.task.collate(features, self.processor)
+
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        """One prediction a row, of what ``infer`` gave of its features."""
+        return self.task.decode(outputs, features)
 
     def infer(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
         """One array a feature, in order; for rows that were encoded before."""
         arrays: list[Any] = [None] * len(features)
         done = 0
         for batch in batches_by_length([len(f["input_ids"]) for f in features], self.batch_size, self.batch_tokens):
-            inputs = self.task.collate([features[i] for i in batch], self.processor)
+            inputs = self.collate([features[i] for i in batch])
             for i, array in zip(batch, self.task.infer(self.runtime, inputs), strict=True):
                 arrays[i] = array
             done += len(batch)

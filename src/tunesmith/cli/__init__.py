@@ -130,6 +130,26 @@ VERBS: dict[str, Verb] = {
         ("tunesmith reproduce out/reviews",),
         RESUMES,
     ),
+    "keys": Verb(
+        "tunesmith.cli.keys:keys",
+        "who may ask the service: make, list, revoke, rotate keys",
+        (
+            'tunesmith keys make "Tea house" --products reviews --expires 365d',
+            "tunesmith keys make shop --plan small --catalog catalog.yaml",
+            "tunesmith keys list --store postgresql://user@host/name",
+            "tunesmith keys rotate k3j5x8p1q0ab --grace 24h",
+            "tunesmith keys revoke k3j5x8p1q0ab",
+        ),
+    ),
+    "usage": Verb(
+        "tunesmith.cli.usage:usage",
+        "what was answered, by key, product, version and day; invoices",
+        (
+            "tunesmith usage",
+            "tunesmith usage --since 2026-11-01 --until 2026-11-30 --by key,product --csv usage.csv",
+            "tunesmith usage --invoice 2026-11 --catalog catalog.yaml --csv invoice.csv",
+        ),
+    ),
     "schema": Verb(
         "tunesmith.cli.schema:schema",
         "the JSON Schema of a recipe, with the options of every plug-in",

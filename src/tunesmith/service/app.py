@@ -19,6 +19,7 @@ from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
 from tunesmith.service.routes import (
     admin,
+    admin_keys,
     batches,
     classify,
     embeddings,
@@ -58,7 +59,7 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     for group in (page, predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
-    for router in (admin, feedback, files, batches):
+    for router in (admin, admin_keys, feedback, files, batches):
         app.include_router(router.routes())
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)

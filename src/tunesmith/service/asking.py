@@ -6,18 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle.rows import as_rows
 from tunesmith.core.errors import DataError
 from tunesmith.service.caller import Caller
-from tunesmith.service.metering.event import Event
+from tunesmith.service.metering.event import Event, digest_of
 from tunesmith.service.problems import Refused
-from tunesmith.service.products import Product, Version, unknown
+from tunesmith.service.products import Product, unknown
 from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.services import Services
+from tunesmith.service.version import Version
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
@@ -70,15 +71,19 @@ async def ask(
         await services.allowance.admit(caller, product)
     guard = services.guard(product)
     rows, flags = await _guarded(guard, guard.before, rows)
-    version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline)
+    try:
+        version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline)
+    except Refused as why:
+        if why.status == 503 and services.allowance is not None:  # overload is not the client's to pay
+            await services.allowance.take_back(caller, product)
+        raise
     predictions, more = await _guarded(guard, guard.after, computed.predictions)
     flags = [*flags, *more]
     if services.allowance is not None:
         await services.allowance.spend(caller, product, computed.tokens)
     if services.meter is not None:
-        await services.meter.note(
-            Event(request_id, caller.key, product, version.name, rows=len(asked), tokens=computed.tokens)
-        )
+        event = Event(request_id, caller.key, product, version.name, rows=len(asked), tokens=computed.tokens)
+        await services.meter.note(replace(event, digest=digest_of(asked)) if event.retriable else event)
     if services.answers is not None:
         services.answers.keep(guard.policy, caller.key, request_id, product, version.name, asked, predictions)
     note(

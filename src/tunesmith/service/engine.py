@@ -14,8 +14,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,8 @@ class Job:
     guess: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Computed]
+    who: Predictor
+    """Encodes and decodes it."""
     arrived: float = field(default_factory=time.monotonic)
     features: list[Feature] = field(default_factory=list)
     tokens: int = 0
@@ -104,7 +106,7 @@ class Engine:
     """A predictor that many ask at once.
 
     Args:
-        predictor: encodes, infers, decodes.
+        predictor: infers; encodes and decodes, too, unless a request names another that does.
         limits: of batches and queues.
         name: for the threads' names.
     """
@@ -121,6 +123,7 @@ class Engine:
         self._closing = self._all_tokenised = False
         lock = threading.RLock()
         self._new, self._ready = threading.Condition(lock), threading.Condition(lock)
+        self._turn = threading.Lock()
         self._threads = [
             threading.Thread(target=self._watched, args=(work,), name=f"{name}-{work.__name__.strip('_')}", daemon=True)
             for work in (self._tokenise, self._compute)
@@ -152,7 +155,13 @@ class Engine:
             )
 
     async def submit(
-        self, rows: Sequence[Row], key: str, *, deadline: float | None = None, low: bool = False
+        self,
+        rows: Sequence[Row],
+        key: str,
+        *,
+        deadline: float | None = None,
+        low: bool = False,
+        who: Predictor | None = None,
     ) -> Computed:
         """Answers to rows, in order. If the caller is cancelled, they are not computed.
 
@@ -161,6 +170,7 @@ class Engine:
             key: whose turn it is.
             deadline: seconds from now; None: the engine's.
             low: after all that is not low.
+            who: encodes and decodes; its features go into one batch with those of others.
 
         Raises:
             Refused: overloaded (503), too late (503), or the rows cannot be read (422).
@@ -170,12 +180,18 @@ class Engine:
         if not low:
             self.refuse_if_full(guess, within)
         loop = asyncio.get_running_loop()
-        job = Job(rows, key, time.monotonic() + within, low, guess, loop, loop.create_future())
+        job = Job(rows, key, time.monotonic() + within, low, guess, loop, loop.create_future(), who or self.predictor)
         with self._new:
             self._waiting += guess
             self._arrived.append(job)
             self._new.notify()
         return await job.future
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Between two batches: nothing is computed within the block."""
+        with self._turn:
+            yield
 
     def close(self, timeout: float = 30.0) -> None:
         """Compute what waits, then end."""
@@ -203,16 +219,16 @@ class Engine:
                 jobs = [self._arrived.popleft() for _ in range(min(len(self._arrived), 2 * self.limits.rows))]
             now = time.monotonic()
             on_time = [job for job in jobs if not self._dropped(job, now)]
-            if on_time:
-                self._encode(on_time)
+            for who in {id(job.who): job.who for job in on_time}.values():
+                self._encode([job for job in on_time if job.who is who])
         with self._ready:
             self._all_tokenised = True
             self._ready.notify_all()
 
     def _encode(self, jobs: list[Job]) -> None:
-        """All jobs' texts in one call; where that fails, one by one, so that one broken row fails alone."""
+        """All texts of one predictor's jobs in one call; where that fails, one by one: a broken row fails alone."""
         try:
-            features = self._features([row for job in jobs for row in job.rows])
+            features = jobs[0].who.encode([row for job in jobs for row in job.rows])
         except Exception as error:  # whatever a row can do to a task
             if len(jobs) > 1:
                 for job in jobs:
@@ -233,10 +249,6 @@ class Engine:
                 self._waiting += job.tokens - job.guess
                 (self._low if job.low else self._live).put(job.key, job, job.tokens)
             self._ready.notify()
-
-    def _features(self, rows: Sequence[Row]) -> list[Feature]:
-        predictor = self.predictor
-        return predictor.task.encode(rows, predictor.processor, max_length=predictor.max_length, targets=False)
 
     def _compute(self) -> None:
         while True:
@@ -259,7 +271,8 @@ class Engine:
             self._waiting -= tokens
             self._computing = tokens
         try:
-            arrays = self.predictor.infer([feature for job in jobs for feature in job.features])
+            with self._turn:
+                arrays = self.predictor.infer([feature for job in jobs for feature in job.features])
         except Exception as error:
             why = refusal(error)
             settle([(job, why) for job in jobs])
@@ -277,7 +290,7 @@ class Engine:
 
     def _decoded(self, job: Job, arrays: list[Any], began: float, took: float) -> Outcome:
         try:
-            predictions = self.predictor.task.decode(arrays, job.features)
+            predictions = job.who.decode(arrays, job.features)
         except Exception as error:
             return refusal(error)
         return Computed(predictions, job.tokens, began - job.arrived, took)

@@ -5,79 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tunesmith.core.errors import BundleError, TunesmithError
-from tunesmith.service.engine import Engine, Limits
+from tunesmith.core.errors import TunesmithError
+from tunesmith.service.engine import Limits
+from tunesmith.service.opening import Opener, Opening
 from tunesmith.service.problems import Refused
 from tunesmith.service.settings import ProductSpec, Route
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from tunesmith.bundle.read import Bundle
-    from tunesmith.core.contracts import Task
+from tunesmith.service.version import Version
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class Version:
-    """A bundle that is loaded, and what computes it."""
-
-    name: str
-    bundle: Bundle
-    engine: Engine
-    runtime: str
-    request: type[BaseModel]
-    response: type[BaseModel]
-    loaded: float = field(default_factory=time.time)
-
-    @property
-    def task(self) -> Task:
-        """What it predicts."""
-        return self.bundle.task
-
-
-def open_version(name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
-    """Load a bundle, and let it answer once, so that the first client does not wait for what is made lazily.
-
-    Raises:
-        BundleError: it is no whole bundle, or was not proven.
-    """
-    from tunesmith.bundle.read import read_bundle
-
-    bundle = read_bundle(path)
-    if not spec.unproven:
-        refuse_unproven(bundle)
-    predictor = bundle.predictor(spec.runtime, batch_size=limits.rows)
-    task = bundle.task
-    return Version(
-        name,
-        bundle,
-        Engine(predictor, limits, name),
-        predictor.runtime.name,
-        task.request_model(),
-        task.response_model(),
-    )
-
-
-def refuse_unproven(bundle: Bundle) -> None:
-    """Raise BundleError where the bundle's record of parity is missing or failed."""
-    records = bundle.report.get("parity") or []
-    failed = [one["handoff"] for one in records if not one["passed"]]
-    if records and not failed:
-        return
-    why = f"its parity failed: {', '.join(failed)}" if failed else "it has no record of parity"
-    raise BundleError(
-        f"{bundle.path} is not served: {why}.",
-        "Tune or shrink it again; or say that you want it so: --unproven, or unproven: true in the catalog.",
-    )
 
 
 class Product:
@@ -109,9 +49,6 @@ class Product:
         return self.stable
 
 
-Opener = Callable[[str, Path, ProductSpec, Limits], Version]
-
-
 class Products:
     """All products.
 
@@ -127,12 +64,12 @@ class Products:
         specs: Mapping[str, ProductSpec],
         limits: Limits,
         kept: Path | None = None,
-        opener: Opener = open_version,
+        opener: Opener | None = None,
     ) -> None:
         self._all = {name: Product(name, spec) for name, spec in specs.items()}
         self._limits = limits
         self._kept = kept
-        self._open = opener
+        self._open = opener or Opening()
         self._changing = asyncio.Lock()
 
     def __iter__(self) -> Any:
@@ -153,6 +90,8 @@ class Products:
     def load(self) -> None:
         """Load what the routes need: before anything is asked."""
         self._restore()
+        wanted = [(one, name) for one in self._all.values() for name in dict.fromkeys(one.route.names())]
+        self._open.expect(product.spec.versions[name] for product, name in wanted)
         for product in self._all.values():
             for name in product.route.names():
                 if name not in product.versions:

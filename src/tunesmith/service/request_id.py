@@ -28,6 +28,8 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
             told = own.decode("latin-1")
             if not _FINE.fullmatch(told):
                 raise Refused(400, "bad_idempotency_key", "Idempotency-Key: 1 to 128 visible ASCII characters.")
+            if told.startswith("req_"):  # of ours none is remembered, so a retry under one would be counted twice
+                raise Refused(400, "bad_idempotency_key", "Idempotency-Key: req_... are the service's own.")
             found = scope[_STATE] = told
     return str(found)
 

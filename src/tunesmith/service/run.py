@@ -24,6 +24,7 @@ from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
+from tunesmith.service.quotas import Quotas
 from tunesmith.service.request_log import RequestLog
 from tunesmith.service.safety.filters import Classify
 from tunesmith.service.safety.guard import Guard
@@ -56,6 +57,8 @@ def build(catalog: Catalog) -> Services:
         services.answers = Answers(services.store)
         if not server.is_open():
             services.keys = KeyRing(services.store)
+            services.allowance = quotas = Quotas(catalog.plans, catalog.limits)
+            quotas.seed(services.store)  # after the meter, which has settled what was left
     return services
 
 

@@ -46,6 +46,10 @@ class Allowance(Protocol):
         """Count a request; raise Refused (429) where the plan is used up."""
         ...
 
+    async def take_back(self, caller: Caller, product: str) -> None:
+        """Uncount a request that we could not answer."""
+        ...
+
     async def spend(self, caller: Caller, product: str, tokens: int) -> None:
         """Count what it cost."""
         ...

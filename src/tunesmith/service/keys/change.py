@@ -12,6 +12,8 @@ from tunesmith.service.keys.record import Key
 from tunesmith.service.keys.secret import NewKey, new_id, new_key
 from tunesmith.service.store.connect import writing
 
+LONGEST = 100 * 366 * 86400.0
+
 
 def make(
     engine: Engine, name: str, products: Iterable[str] | None, plan: str, expires_in: float | None, now: float
@@ -22,8 +24,8 @@ def make(
         raise RecipeError("A key needs a name.", "Say who it is for.")
     if scope is not None and not all([scope, *scope]):
         raise RecipeError("A key for no product opens nothing.", "Name one, or leave products out for all.")
-    if expires_in is not None and not 0 < expires_in < float("inf"):
-        raise RecipeError(f"A key cannot end {expires_in:g} seconds from now.", "Give a positive time.")
+    if expires_in is not None and not 0 < expires_in <= LONGEST:
+        raise RecipeError(f"A key cannot end {expires_in:g} seconds from now.", "Give a time of up to 100 years.")
     text = new_key(new_id())
     key = Key(text.id, name.strip(), scope, plan, now, None if expires_in is None else now + expires_in)
     with writing(engine) as connection:
@@ -40,8 +42,8 @@ def revoke(engine: Engine, id: str, now: float) -> None:
 
 def rotate(engine: Engine, id: str, grace: float, now: float) -> NewKey:
     """A new secret; see ``KeyRing.rotate``."""
-    if not 0 <= grace < float("inf"):
-        raise RecipeError(f"A grace of {grace:g} seconds is not possible.", "Give 0 or more.")
+    if not 0 <= grace <= LONGEST:
+        raise RecipeError(f"A grace of {grace:g} seconds is not possible.", "Give 0, or a time of up to 100 years.")
     text = new_key(id)
     with writing(engine) as connection:
         key = _there(connection, id)

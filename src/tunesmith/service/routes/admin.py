@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.service.products import Product
+from tunesmith.service.routes.admin_only import admin_only
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Name, Route
 
@@ -22,11 +23,10 @@ class NewVersion(BaseModel):
 
 def routes() -> APIRouter:
     """List, load, route, roll back, unload."""
-    router = APIRouter(prefix="/admin/products", tags=["admin"])
+    router = APIRouter(prefix="/admin/products", tags=["admin"], dependencies=[Depends(admin_only)])
 
     def services_of(request: Request) -> Services:
         services: Services = request.app.state.services
-        services.admin(request)
         return services
 
     @router.get("")

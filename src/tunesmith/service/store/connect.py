@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
@@ -55,6 +56,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def upsert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ``on_conflict_do_update``, which both have and SQLAlchemy has for each apart."""
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite store; None for others.
+
+    Raises:
+        TunesmithError: the URL is not understood.
+    """
+    parsed = _parsed(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
 
 def shown(url: URL | str) -> str:

@@ -1,0 +1,102 @@
+"""``tunesmith keys``: who may ask the service."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli import stores
+from tunesmith.cli.columns import aligned
+from tunesmith.cli.frame import emit
+from tunesmith.cli.options import Json
+from tunesmith.core.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from tunesmith.service.keys.secret import NewKey
+    from tunesmith.service.settings import Catalog
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    make = "make"
+    list = "list"
+    revoke = "revoke"
+    rotate = "rotate"
+
+
+def keys(
+    action: Annotated[Action, typer.Argument(help="make, list, revoke or rotate.")],
+    who: Annotated[str, typer.Argument(metavar="[NAME|ID]", help="Of a new key its name, else the key's id.")] = "",
+    products: Annotated[str | None, typer.Option("--products", help="What it may ask: a,b; default: all.")] = None,
+    plan: Annotated[str, typer.Option("--plan", help="Of the catalog; default: no limits.")] = "",
+    expires: Annotated[str | None, typer.Option("--expires", help="After 90d, 24h ...; default: never.")] = None,
+    grace: Annotated[str, typer.Option("--grace", help="How long a rotated key works on: 24h.")] = "0",
+    store: stores.StoreUrl = None,
+    catalog: stores.CatalogFile = None,
+    json: Json = False,
+) -> None:
+    """Make, list, revoke or rotate the keys of the service.
+
+    A key is shown once, when it is made or rotated; the store has only a hash of it. A running service sees a change
+    within a second.
+    """
+    known = stores.read(catalog)
+    scope = None if products is None else [name.strip() for name in products.split(",")]
+    _check(action, who, plan, scope, known)
+    engine = stores.opened(store, known, new=action is Action.make)
+    from tunesmith.service.auth import KeyRing
+    from tunesmith.service.keys.shown import seconds, shown
+
+    ring = KeyRing(engine)
+    if action is Action.list:
+        emit({"keys": [shown(key) for key in ring.all()]}, json, _table)
+    elif action is Action.revoke:
+        emit(shown(ring.revoke(who)), json, lambda key: f"{key['id']} ({key['name']}) is revoked.")
+    else:
+        ends = None if expires is None else seconds(expires, "--expires")
+        if action is Action.make:
+            made = ring.make(who, products=scope, plan=plan, expires_in=ends)
+        else:
+            made = ring.rotate(who, seconds(grace, "--grace"))
+        told = next(shown(key) for key in ring.all() if key.id == made.id)
+        emit({**told, "key": made.text}, json, lambda _: _once(made))
+
+
+def _check(action: Action, who: str, plan: str, scope: list[str] | None, catalog: Catalog | None) -> None:
+    if action is Action.list and who:
+        raise RecipeError(f'"list" takes no name; "{who}" was given.', "See: tunesmith keys --help")
+    if action is not Action.list and not who.strip():
+        what = "a name for the key" if action is Action.make else "the key's id"
+        raise RecipeError(f'"{action.value}" needs {what}.', "See: tunesmith keys --help")
+    if catalog is not None:
+        if plan and plan not in catalog.plans:
+            raise RecipeError(f'The catalog has no plan "{plan}".', did_you_mean(plan, catalog.plans))
+        for name in scope or ():
+            if name not in catalog.products:
+                raise RecipeError(f'The catalog has no product "{name}".', did_you_mean(name, catalog.products))
+
+
+def _once(made: NewKey) -> str:
+    """The key alone on stdout, so that ``KEY=$(tunesmith keys make ...)`` works."""
+    print(f"The key {made.id}. It is shown only now: keep it where secrets are kept.", file=sys.stderr)
+    return made.text
+
+
+def _table(told: dict[str, Any]) -> str:
+    if not told["keys"]:
+        return "There is no key yet. Make one: tunesmith keys make NAME"
+    rows = [
+        {
+            **key,
+            "products": "all" if key["products"] is None else ",".join(key["products"]),
+            "plan": key["plan"] or "-",
+            "made": key["made_at"],
+            "ends": key["revoked_at"] or key["expires_at"] or "-",
+        }
+        for key in told["keys"]
+    ]
+    return aligned(("id", "state", "plan", "products", "made", "ends", "name"), rows)

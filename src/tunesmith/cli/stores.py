@@ -1,0 +1,53 @@
+"""Which store a verb works on: ``--store``, else the one of ``--catalog``, else the usual file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.extras import need
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tunesmith.service.settings import Catalog
+
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", help="An URL; default: the catalog's, or sqlite:///tunesmith.db.")
+]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="The catalog.yaml of the service: its store, plans and products.")
+]
+
+
+def read(catalog: Path | None) -> Catalog | None:
+    """The catalog that was named."""
+    from tunesmith.service.settings import read_catalog
+
+    return None if catalog is None else read_catalog(catalog)
+
+
+def opened(store: str | None, catalog: Catalog | None, *, new: bool = False) -> Engine:
+    """A store with its tables.
+
+    Args:
+        store: an URL.
+        catalog: whose store it is, where none is named.
+        new: whether a file may be made. Otherwise a slip in its name would show an empty store.
+
+    Raises:
+        TunesmithError: it is not there, or cannot be opened.
+    """
+    need("sqlalchemy", extra="serve", purpose="keys and usage")
+    from tunesmith.service.settings import STORE
+    from tunesmith.service.store.connect import file_of, shown
+    from tunesmith.service.store.migrate import open_store
+
+    url = store or (catalog.store if catalog else None) or STORE
+    file = file_of(url)
+    if not new and file is not None and not file.exists():
+        raise TunesmithError(f"There is no store {shown(url)} here.", "Name it: --store URL, or --catalog FILE")
+    return open_store(url)

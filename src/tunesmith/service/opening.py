@@ -1,0 +1,92 @@
+"""From a bundle's folder to a version that answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tunesmith.core.errors import BundleError
+from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.settings import ProductSpec
+from tunesmith.service.shared_engines import SharedEngines
+from tunesmith.service.version import Version
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.read import Bundle
+
+
+class Opener(Protocol):
+    """What makes versions."""
+
+    def expect(self, paths: Iterable[Path]) -> None:
+        """These bundles are about to be opened."""
+        ...
+
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+        """A version of a bundle.
+
+        Raises:
+            TunesmithError: it cannot be loaded.
+        """
+        ...
+
+
+class Opening:
+    """Opens bundles. Those that were tuned on one backbone share it, where two or more are expected."""
+
+    def __init__(self) -> None:
+        self._shared = SharedEngines()
+
+    def expect(self, paths: Iterable[Path]) -> None:
+        """Look which of them could share. A folder that is no bundle is told of when it is opened."""
+        from tunesmith.bundle.read import Bundle, read_manifest
+
+        told: Counter[str] = Counter()
+        for path in paths:
+            try:
+                told[_fingerprint(Bundle(path, read_manifest(path))) or ""] += 1
+            except BundleError:
+                continue
+        self._shared.wanted = {one: count for one, count in told.items() if one}
+
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+        """Load a bundle.
+
+        Raises:
+            BundleError: it is no whole bundle, or was not proven.
+        """
+        from tunesmith.bundle.read import read_bundle
+
+        bundle = read_bundle(path)
+        if not spec.unproven:
+            refuse_unproven(bundle)
+        request, response = bundle.task.request_model(), bundle.task.response_model()
+        told = _fingerprint(bundle) if spec.runtime in ("auto", "torch") else None
+        view = self._shared.open(told, bundle, limits) if told else None
+        if view is not None:
+            return Version(name, bundle, view, "torch, shared", request, response)
+        predictor = bundle.predictor(spec.runtime, batch_size=limits.rows)
+        return Version(name, bundle, Engine(predictor, limits, name), predictor.runtime.name, request, response)
+
+
+def _fingerprint(bundle: Bundle) -> str | None:
+    if bundle.manifest.runtime.name != "torch":  # which alone can share; the others must not load torch
+        return None
+    from tunesmith.bundle.shared import fingerprint
+
+    return fingerprint(bundle)
+
+
+def refuse_unproven(bundle: Bundle) -> None:
+    """Raise BundleError where the bundle's record of parity is missing or failed."""
+    records = bundle.report.get("parity") or []
+    failed = [one["handoff"] for one in records if not one["passed"]]
+    if records and not failed:
+        return
+    why = f"its parity failed: {', '.join(failed)}" if failed else "it has no record of parity"
+    raise BundleError(
+        f"{bundle.path} is not served: {why}.",
+        "Tune or shrink it again; or say that you want it so: --unproven, or unproven: true in the catalog.",
+    )
