@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.service import openapi
@@ -64,6 +65,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unexpected)
     app.openapi = lambda: openapi.schema(app, services)  # type: ignore[method-assign]
     return app
@@ -94,6 +96,11 @@ async def of_validation(request: Request, error: Any) -> Response:
     mistakes = [(".".join(str(part) for part in one["loc"][1:]), one["msg"]) for one in error.errors()[:8]]
     message = "; ".join(f"{place}: {said}" if place else said for place, said in mistakes)
     return await refused(request, Refused(422, "invalid_request", message, param=mistakes[0][0] or None))
+
+
+async def gone(request: Request, error: Any) -> Response:
+    """Nobody is there to read it; it only keeps a client that leaves from looking like a fault of ours."""
+    return Response(status_code=499)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
