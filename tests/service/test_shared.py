@@ -13,6 +13,7 @@ import torch
 
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.shared import NotShared, SharedBackbone, fingerprint
+from tunesmith.core.artefacts import Parity
 from tunesmith.models.many import ManyLinear, ManyLora, Routes
 from tunesmith.service.caller import OPEN
 from tunesmith.service.opening import Opening
@@ -40,13 +41,19 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bund
     model = tiny_bert(place / "model", texts=[row["text"] for some in rows.values() for row in some])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNESMITH_CACHE", str(place / "cache"))
+        # Each reload in a fresh process takes seconds, and is not what is tested here.
+        proven = Parity("save and reload", 1, 0.0, 1.0, 1e-4, True)
+        patch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: proven)
         for name, (data, words) in KINDS.items():
             with (place / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
                 table = csv.DictWriter(file, ["text", "label"])
                 table.writeheader()
                 table.writerows({"en": rows["en"], "zh": rows["zh"], "three": three}[data])
-            shared = ["evaluation.baselines=false", "training.learning_rate=0.02", f"model={model}"]
-            assert main(["tune", str(place / f"{name}.csv"), f"bundle={place / name}", *shared, *words]) == 0
+            shared = ["evaluation.baselines=false", "evaluation.resamples=100", "training.learning_rate=0.02"]
+            assert (
+                main(["tune", str(place / f"{name}.csv"), f"bundle={place / name}", f"model={model}", *shared, *words])
+                == 0
+            )
         yield {name: read_bundle(place / name) for name in KINDS}
 
 

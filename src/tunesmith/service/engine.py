@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ROOM = 0.75
+"""Of a deadline may be spent waiting and computing, as far as it can be told before."""
 CHARACTERS = 3.0
 """Of a token, roughly, before it is counted; only how much may wait depends on it."""
 
@@ -76,9 +78,9 @@ class Job:
     features: list[Feature] = field(default_factory=list)
     tokens: int = 0
 
-    def late(self, now: float) -> bool:
-        """Whether nobody waits for it any more."""
-        return self.future.cancelled() or now > self.deadline
+    def late(self, then: float) -> bool:
+        """Whether nobody waits for it any more at that moment."""
+        return self.future.cancelled() or then > self.deadline
 
 
 Outcome = Computed | Refused
@@ -120,6 +122,7 @@ class Engine:
         self._waiting = 0  # tokens, about, from arrival to the beginning of their batch
         self._computing = 0
         self._rate = 0.0  # tokens a second of full batches, smoothed; 0: not known yet
+        self._took = 0.0  # seconds of a full batch, smoothed
         self._closing = self._all_tokenised = False
         lock = threading.RLock()
         self._new, self._ready = threading.Condition(lock), threading.Condition(lock)
@@ -146,12 +149,12 @@ class Engine:
         within = self.limits.deadline if deadline is None else deadline
         if self._closing:
             raise Refused(503, "unloading", "This version is being taken away. Ask again.", retry_after=1)
-        if expected > 0.8 * within or (self._waiting and self._waiting + more > self.limits.waiting):
+        if expected + self._took > ROOM * within or (self._waiting and self._waiting + more > self.limits.waiting):
             raise Refused(
                 503,
                 "overloaded",
                 f"The service has more to do than it can in {within:g} s. Nothing was computed, nothing is charged.",
-                retry_after=expected - 0.4 * within,
+                retry_after=expected - within / 2,
             )
 
     async def submit(
@@ -261,7 +264,7 @@ class Engine:
                 jobs = queue.take(self.limits.tokens, self.limits.rows)
                 full = bool(queue)
             began = time.monotonic()
-            on_time = [job for job in jobs if not self._dropped(job, began)]
+            on_time = [job for job in jobs if not self._dropped(job, began + self._took)]
             if on_time:
                 self._answer(on_time, began, full)
 
@@ -281,7 +284,8 @@ class Engine:
             self._computing = 0
         took = max(time.monotonic() - began, 1e-6)
         if full:  # a batch of one request tells nothing of how quick many are
-            self._rate = tokens / took if not self._rate else 0.9 * self._rate + 0.1 * tokens / took
+            self._rate = _smoothed(self._rate, tokens / took)
+            self._took = _smoothed(self._took, took)
         outcomes, at = [], 0
         for job in jobs:
             own, at = arrays[at : at + len(job.features)], at + len(job.features)
@@ -306,6 +310,10 @@ class Engine:
         with self._ready:
             self._waiting -= job.tokens or job.guess
         settle([(job, why)])
+
+
+def _smoothed(known: float, new: float) -> float:
+    return new if not known else 0.8 * known + 0.2 * new
 
 
 def _guess(rows: Sequence[Row]) -> int:

@@ -87,6 +87,17 @@ class Products:
             raise unknown(name)
         return found
 
+    def full(self, name: str) -> Refused | None:
+        """Why a product takes no more requests now; None: it does, or there is no such product."""
+        product = self._all.get(name)
+        if product is None or not product.versions:
+            return None
+        try:
+            product.stable.engine.refuse_if_full()
+        except Refused as why:
+            return why if why.code == "overloaded" else None
+        return None
+
     def load(self) -> None:
         """Load what the routes need: before anything is asked."""
         self._restore()

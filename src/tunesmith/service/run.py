@@ -84,7 +84,8 @@ def layers_of(services: Services) -> App:
     """The endpoints inside their layers."""
     catalog = services.catalog
     limit = upload_limit(catalog.jobs)
-    return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log)
+    full = services.products.full
+    return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log, full=full)
 
 
 def serve(services: Services, listening: Callable[[str], None]) -> None:

@@ -6,34 +6,24 @@ import json
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from fastapi.testclient import TestClient
-from tests.service.conftest import Asked, Length, Lengths
+from tests.service.conftest import Lengths, Opened
 from tests.service.jobs.test_batches import upload
 
-from tunesmith.bundle.predictor import Predictor
 from tunesmith.service.app import make_app
-from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.engine import Limits
 from tunesmith.service.monitoring import Counts
-from tunesmith.service.products import Products, Version
+from tunesmith.service.products import Products
 from tunesmith.service.services import Services
 from tunesmith.service.settings import checked
-
-
-def opened(name: str, path: Path, spec: Any, limits: Limits) -> Version:
-    task: Any = Lengths()
-    task.pause = 0.01
-    bundle: Any = SimpleNamespace(task=task, manifest=SimpleNamespace(task=SimpleNamespace(name=task.name)), report={})
-    runtime: Any = SimpleNamespace(name="stub")
-    return Version(name, bundle, Engine(Predictor(task, None, runtime, max_length=64), limits), "stub", Asked, Length)
-
 
 if __name__ == "__main__":
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     catalog = checked({"products": {"plain": "plain"}, "server": {"folder": str(folder)}}, "catalog")
-    services = Services(catalog, Products(catalog.products, Limits(), None, opened), Counts())
+    slow = Lengths()
+    slow.pause = 0.01
+    services = Services(catalog, Products(catalog.products, Limits(), None, Opened({"plain": slow})), Counts())
     with TestClient(make_app(services)) as client:
         if not client.get("/v1/batches").json()["data"]:
             data = b"".join(json.dumps({"id": n, "text": f"row {n}"}).encode() + b"\n" for n in range(count))

@@ -22,14 +22,21 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
 
 
-async def refuse(scope: Scope, send: Send, why: Refused) -> None:
-    """A refusal as an answer, after which the connection is closed: what the client still sends is not read."""
+async def refuse(scope: Scope, send: Send, why: Refused, *, close: bool = True) -> None:
+    """A refusal as an answer.
+
+    Args:
+        scope: the request.
+        send: to the client.
+        why: what it is told.
+        close: whether the connection ends, so that what the client still sends is not read.
+    """
     try:
         request_id = request_id_of(scope)
     except Refused:
         request_id = ""
     body = orjson.dumps(why.body(request_id))
-    told = {"content-type": "application/json", "connection": "close", **why.headers()}
+    told = {"content-type": "application/json", **({"connection": "close"} if close else {}), **why.headers()}
     headers = [(name.encode(), value.encode()) for name, value in told.items()]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": why.status, "headers": headers})
