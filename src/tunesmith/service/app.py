@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from tunesmith.service import openapi
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.request_log import note
 from tunesmith.service.routes import (
     admin,
     admin_keys,
@@ -74,6 +75,7 @@ def make_app(services: Services) -> FastAPI:
 async def refused(request: Request, error: Any) -> Response:
     """The client's answer to a refusal."""
     request.app.state.services.counts.refused.labels(error.code).inc()
+    note(code=error.code)
     try:
         request_id = request_id_of(request.scope)
     except Refused:  # what is refused may be the id itself

@@ -65,7 +65,7 @@ def _predict(product: Product, schemas: dict[str, Any]) -> dict[str, Any]:
     told = {
         "request_id": {"type": "string"}, "product": {"type": "string"}, "version": {"type": "string"},
         "usage": {"type": "object", "properties": {"tokens": {"type": "integer"}}},
-        "flags": {"type": "array", "items": {"type": "string"}},
+        "flags": {"type": "array", "items": {"type": "object"}},
         "prediction": answer, "predictions": {"type": "array", "items": answer},
     }  # fmt: skip
     return {
