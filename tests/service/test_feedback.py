@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import doctest
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,6 +86,22 @@ def test_old_answers_are_forgotten(answers: Answers, clock: Clock, store: Engine
     assert answers.find("k1", "r0") is None
     assert answers.purge() == 9 and answers.said("shop") == []
     assert answers.find("k1", "later") is not None
+
+
+def test_forgetting_happens_by_itself(sqlite_store: Engine, clock: Clock) -> None:
+    made = Answers(sqlite_store, clock=clock, purge_every=0.02)
+    made.keep(Policy(keep_days=1), "k1", "r1", "shop", "2", ["x"], [{"label": "a"}])
+    made.flush()
+    clock.now += 2 * DAY
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with sqlite_store.connect() as connection:
+            if not connection.execute(text("SELECT count(*) FROM answered")).scalar_one():
+                break
+        time.sleep(0.02)
+    else:
+        raise AssertionError("still there")
+    made.close()
 
 
 def test_a_store_that_is_away_loses_answers_and_counts_them(answers: Answers, store: Engine) -> None:

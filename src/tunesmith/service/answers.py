@@ -15,6 +15,7 @@ from tunesmith.service.safety.policy import Policy
 from tunesmith.service.safety.redaction import safe
 from tunesmith.service.store.connect import upsert, writing
 from tunesmith.service.store.tables import answered, feedback
+from tunesmith.service.ticker import Ticker
 
 DAY = 86_400.0
 NUMBERS = 16
@@ -44,11 +45,13 @@ class Answers:
     Args:
         engine: a store whose tables are there.
         clock: seconds since 1970.
+        purge_every: seconds between two looks for what is past its time.
     """
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time, purge_every: float = 600.0) -> None:
         self._engine, self._clock = engine, clock
         self._drain: Drain[tuple[Policy, dict[str, Any]]] = Drain(self._write, "answers")
+        self._ticker = Ticker("answers", self.purge, purge_every)
 
     @property
     def dropped(self) -> int:
@@ -70,6 +73,7 @@ class Answers:
             facts: dict[str, Any] = {"key": key, "request": request, "product": product, "version": version}
             facts |= {"rows": rows if policy.keep else None, "predictions": predictions, "at": self._clock()}
             self._drain.put((policy, facts))
+            self._ticker.start()
 
     def find(self, key: str, request: str) -> Remembered | None:
         """A request of this key that is still remembered; what was answered a moment ago, too."""
@@ -108,6 +112,7 @@ class Answers:
 
     def close(self) -> None:
         """Write what waits, and end."""
+        self._ticker.close()
         self._drain.close()
 
     def _read(self, key: str, request: str) -> Remembered | None:

@@ -12,11 +12,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.service import openapi
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.request_log import note
 from tunesmith.service.routes import (
     admin,
     admin_keys,
@@ -64,6 +66,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unexpected)
     app.openapi = lambda: openapi.schema(app, services)  # type: ignore[method-assign]
     return app
@@ -72,6 +75,7 @@ def make_app(services: Services) -> FastAPI:
 async def refused(request: Request, error: Any) -> Response:
     """The client's answer to a refusal."""
     request.app.state.services.counts.refused.labels(error.code).inc()
+    note(code=error.code)
     try:
         request_id = request_id_of(request.scope)
     except Refused:  # what is refused may be the id itself
@@ -94,6 +98,11 @@ async def of_validation(request: Request, error: Any) -> Response:
     mistakes = [(".".join(str(part) for part in one["loc"][1:]), one["msg"]) for one in error.errors()[:8]]
     message = "; ".join(f"{place}: {said}" if place else said for place, said in mistakes)
     return await refused(request, Refused(422, "invalid_request", message, param=mistakes[0][0] or None))
+
+
+async def gone(request: Request, error: Any) -> Response:
+    """Nobody is there to read it; it only keeps a client that leaves from looking like a fault of ours."""
+    return Response(status_code=499)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

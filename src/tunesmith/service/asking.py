@@ -17,6 +17,8 @@ from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, unknown
 from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag, Guard
+from tunesmith.service.safety.limits import may_have_more, token_counts, tokens_within
+from tunesmith.service.safety.policy import Limits
 from tunesmith.service.services import Services
 from tunesmith.service.version import Version
 
@@ -71,8 +73,9 @@ async def ask(
         await services.allowance.admit(caller, product)
     guard = services.guard(product)
     rows, flags = await _guarded(guard, guard.before, rows)
+    limits = guard.policy.limits
     try:
-        version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline)
+        version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline, limits)
     except Refused as why:
         if why.status == 503 and services.allowance is not None:  # overload is not the client's to pay
             await services.allowance.take_back(caller, product)
@@ -101,11 +104,17 @@ async def _guarded(
     guard: Guard, check: Callable[[Sequence[Any]], tuple[list[Any], list[Flag]]], given: Sequence[Any]
 ) -> tuple[list[Any], list[Flag]]:
     """What a guard lets through; in a thread where a classifier is asked, which must not wait for this event loop."""
-    return await asyncio.to_thread(check, given) if guard.computes else check(given)
+    return await asyncio.to_thread(check, given) if guard.slow(given) else check(given)
 
 
 async def _computed(
-    product: Product, rows: Sequence[Any], caller: Caller, request_id: str, low: bool, deadline: float | None
+    product: Product,
+    rows: Sequence[Any],
+    caller: Caller,
+    request_id: str,
+    low: bool,
+    deadline: float | None,
+    limits: Limits,
 ) -> tuple[Version, list[Row], Computed]:
     """What a version says. One that is taken away at this moment is not asked: its follower is."""
     while True:
@@ -114,6 +123,8 @@ async def _computed(
             asked = as_rows(version.task, rows)
         except DataError as error:
             raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
+        if may_have_more(limits, asked):
+            tokens_within(limits, await asyncio.to_thread(token_counts, version.engine.predictor, asked))
         try:
             return version, asked, await version.engine.submit(asked, caller.key, deadline=deadline, low=low)
         except Refused as why:

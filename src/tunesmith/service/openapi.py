@@ -8,23 +8,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from tunesmith.service.examples import ENGLISH, row_of
 from tunesmith.service.products import Product
 from tunesmith.service.routes.classify import ClassifyBody
 from tunesmith.service.routes.embeddings import EmbeddingsBody
 from tunesmith.service.routes.explain import ExplainBody
 from tunesmith.service.routes.rerank import RerankBody
 from tunesmith.service.services import Services
-
-EXAMPLES: dict[str, Any] = {
-    "text": "I still have not received my new card, I ordered it two weeks ago.",
-    "text_pair": "Where is my card?",
-    "question": "Where is the office?",
-    "context": "Our office is in Lyon, near the station.",
-    "choices": ["in Lyon", "in Paris"],
-    "texts": ["Where is my card?", "我的卡在哪里？"],
-}
-"""By role, for what a schema has no example of."""
-
 
 LIKE_OPENAI: dict[str, tuple[type[BaseModel], str, tuple[str, ...]]] = {
     "/v1/classify": (ClassifyBody, "Labels of texts", ("text-classification",)),
@@ -38,15 +28,6 @@ MORE: dict[str, Any] = {
     "query": "Where is my card?",
     "documents": ["Your card is on its way.", "您的卡正在路上。"],
 }
-
-
-def example(model: type[BaseModel]) -> dict[str, Any]:
-    """A row that the schema accepts: its own example, or its required fields filled in."""
-    schema = model.model_json_schema()
-    if given := schema.get("examples"):
-        return dict(given[0])
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
-    return {name: EXAMPLES.get(name, EXAMPLES["text"]) for name in required or list(model.model_fields)[:1]}
 
 
 def schema(app: FastAPI, services: Services) -> dict[str, Any]:
@@ -80,11 +61,11 @@ def _predict(product: Product, schemas: dict[str, Any]) -> dict[str, Any]:
     row, answer = _named(stable.request, schemas), _named(stable.response, schemas)
     some = {"type": "object", "required": ["rows"], "additionalProperties": False}
     some |= {"properties": {"rows": {"type": "array", "items": row, "minItems": 1}}}
-    one_row = example(stable.request)
+    one_row = row_of(stable.task, stable.request)
     told = {
         "request_id": {"type": "string"}, "product": {"type": "string"}, "version": {"type": "string"},
         "usage": {"type": "object", "properties": {"tokens": {"type": "integer"}}},
-        "flags": {"type": "array", "items": {"type": "string"}},
+        "flags": {"type": "array", "items": {"type": "object"}},
         "prediction": answer, "predictions": {"type": "array", "items": answer},
     }  # fmt: skip
     return {
@@ -113,7 +94,7 @@ def _like_openai(
     place: str, body: type[BaseModel], summary: str, product: str, schemas: dict[str, Any]
 ) -> dict[str, Any]:
     required = {name for name, field in body.model_fields.items() if field.is_required()} - {"model"}
-    shown = {"model": product, **{name: MORE.get(name, EXAMPLES["text"]) for name in sorted(required)}}
+    shown = {"model": product, **{name: MORE.get(name, ENGLISH["text"]) for name in sorted(required)}}
     content = {"schema": _named(body, schemas), "example": shown}
     return {
         "tags": ["predict"],

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from starlette.routing import Route
 from tunesmith.service.middleware.layers import layered
 from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.request_log import LogSettings, RequestLog, note
+from tunesmith.service.run import layers_of
+from tunesmith.service.services import Services
 
 
 async def size(request: Request) -> JSONResponse:
@@ -83,6 +85,28 @@ def test_a_large_body_is_refused_before_it_is_read(path: str) -> None:
     said = ask(path, content=chunks(1000, 30, pulled))
     assert said.status_code == 413 and len(pulled) < 10
     assert ask(path, content=b"x" * 100).status_code == 200
+
+
+def test_a_client_that_leaves_is_no_fault_of_ours(
+    made: Callable[..., Services], caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def asked() -> None:
+        services = made()
+        services.products.load()
+        head = {"type": "http", "method": "POST", "path": "/v1/predict/plain", "query_string": b"", "headers": []}
+        await layers_of(services)({**head, "raw_path": b"", "http_version": "1.1", "root_path": ""}, receive, send)
+        services.products.close()
+
+    asyncio.run(asked())
+    assert caplog.records == []
 
 
 def test_files_may_be_larger() -> None:

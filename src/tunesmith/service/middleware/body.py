@@ -9,10 +9,6 @@ from tunesmith.service.middleware.asgi import App, Message, Receive, Scope, Send
 from tunesmith.service.problems import Refused
 
 
-class _Stopped(Exception):
-    """Raised into the application where it reads on."""
-
-
 class BodyLimit:
     """Bodies up to a size, in a time.
 
@@ -60,22 +56,22 @@ class _Reading:
         self.started = False
 
     async def receive(self) -> Message:
-        """The next part."""
+        """The next part; into an application that reads on, the refusal is raised."""
         if self._whole:
             return await self._receive()  # only waits for the client to go
         if self.why is not None:
-            raise _Stopped
+            raise self.why
         try:
             async with asyncio.timeout_at(self._began + self._seconds + self._read / self._rate):
                 message = await self._receive()
         except TimeoutError:
             self.why = Refused(408, "slow_body", "The request's body came too slowly.")
-            raise _Stopped from None
+            raise self.why from None
         self._read += len(message.get("body", b""))
         self._whole = message["type"] != "http.request" or not message.get("more_body", False)
         if self._read > self._most:
             self.why = _too_large(self._most)
-            raise _Stopped
+            raise self.why
         return message
 
     async def send(self, message: Message) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.service.openapi import example
+from pydantic import BaseModel
+
+from tunesmith.core.contracts import Task
+from tunesmith.service.examples import row_of
 from tunesmith.service.products import Product
 
 LABELS = 200
@@ -29,7 +32,8 @@ NAMES = {
 def described(product: Product) -> dict[str, Any]:
     """JSON for the page."""
     stable = product.stable
-    labels = list(getattr(stable.task, "state", {}).get("labels") or [])
+    state = getattr(stable.task, "state", {})
+    labels = [*(state.get("labels") or state.get("roles") or ())]
     return {
         "name": product.name,
         "task": stable.bundle.manifest.task.name,
@@ -39,9 +43,18 @@ def described(product: Product) -> dict[str, Any]:
         "max_length": stable.bundle.manifest.max_length,
         "labels": [str(label) for label in labels[:LABELS]],
         "label_count": len(labels),
-        "fields": fields(stable.request.model_json_schema()),
-        "example": example(stable.request),
+        "fields": _fields(stable.task, stable.request),
+        "example": row_of(stable.task, stable.request),
     }
+
+
+def _fields(task: Task, request: type[BaseModel]) -> list[dict[str, Any]]:
+    """The fields of a request; of a task made of tasks those of its parts, each once."""
+    found = {one["name"]: one for one in fields(request.model_json_schema())}
+    for part in getattr(task, "parts", {}).values():
+        found |= {one["name"]: one for one in fields(part.request_model().model_json_schema())}
+    found.pop("part", None)
+    return sorted(found.values(), key=lambda field: not field["required"])
 
 
 def fields(schema: Mapping[str, Any]) -> list[dict[str, Any]]:

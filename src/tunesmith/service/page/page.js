@@ -57,11 +57,12 @@ function choose(product) {
   history.replaceState(null, "", `${location.search}#${encodeURIComponent(product.name)}`);
   for (const button of at("products").querySelectorAll("button"))
     button.setAttribute("aria-current", String(button.dataset.name === product.name));
+  at("products").querySelector("[aria-current=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   const facts = [product.task, `${words.version} ${product.version}`, `${words.runtime} ${product.runtime}`,
     `${product.max_length} ${words.length}`];
   at("about").replaceChildren(
     made("div", { class: "name" }, product.name),
-    product.summary ? made("div", {}, product.summary) : null,
+    product.summary ? made("div", {}, product.summary) : "",
     made("ul", { class: "facts" }, ...facts.map((fact) => made("li", {}, fact))),
     labels(product) || "");
   at("answer").hidden = true;
@@ -82,8 +83,9 @@ function labels(product) {
 
 function form(product) {
   const own = product.fields.map((field) => [field, control(field, product.example[field.name])]);
-  const shown = own.filter(([field]) => field.required).map(([, node]) => node);
-  const hidden = own.filter(([field]) => !field.required).map(([, node]) => node);
+  const first = ([field]) => field.required || field.name in product.example;
+  const shown = own.filter(first).map(([, node]) => node);
+  const hidden = own.filter((one) => !first(one)).map(([, node]) => node);
   at("try").replaceChildren(...shown,
     hidden.length ? made("details", { class: "field" }, made("summary", {}, words.optional), made("p"), ...hidden) : "",
     made("p", { class: "error", id: "wrong", role: "alert", hidden: true }),
@@ -186,9 +188,13 @@ function readable(prediction, body) {
   const context = body.context ?? body.text;
   const places = spans || roles || (found && Number.isInteger(prediction.start) ? [{ ...prediction, label: "" }] : null);
   if (places && typeof context === "string") parts.push(marked(context, places));
+  for (const one of prediction.relations || [])
+    parts.push(made("p", {}, `${spans[one.head].text} — ${one.label} → ${spans[one.tail].text}`));
+  for (const [name, one] of Object.entries(prediction.answers || {}))
+    parts.push(made("h3", {}, name), ...readable(one, body));
   if (Array.isArray(scores)) parts.push(bars((body.choices || scores.map((_, i) => i)).map((name, i) => [String(name), scores[i]])));
   else if (scores) parts.push(bars(Object.entries(scores)));
-  else if (typeof score === "number") parts.push(bars([["score", score]]));
+  else if (typeof score === "number") parts.push(bars([[words.score, score]]));
   if (Array.isArray(vector))
     parts.push(made("p", {}, `[${vector.slice(0, 6).map((n) => n.toFixed(4)).join(", ")}, …] ${vector.length} ${words.numbers}`));
   return parts.length ? parts : [made("pre", {}, JSON.stringify(prediction, null, 2))];
@@ -250,7 +256,7 @@ function examples() {
     httpx: `${environment}import httpx\n\nanswer = httpx.post(\n    ${python(origin + path)},\n    json=${python(body)},\n    headers=${sent},\n)\n`
       + `answer.raise_for_status()\nprint(answer.json()["prediction"])`,
     openai: `${environment}from openai import OpenAI\n\nclient = OpenAI(base_url=${python(`${origin}/v1`)}, api_key=${key})\n${openai}`,
-    [words.file]: `# CSV, JSON lines, Excel, Parquet ...; the first answers are "id"s for the lines below them\n`
+    [words.file]: `# ${words.file_steps}\n`
       + `curl ${origin}/v1/files${header} -F file=@rows.csv\n`
       + `curl ${origin}/v1/batches${header} \\\n  -H "Content-Type: application/json" -d ${quoted(JSON.stringify({ product: product.name, file: "file_…" }))}\n`
       + `curl ${origin}/v1/batches/batch_…${header}\ncurl ${origin}/v1/batches/batch_…/output${header}`,

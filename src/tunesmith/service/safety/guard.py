@@ -17,6 +17,8 @@ from tunesmith.service.safety.words import Place
 
 SECONDS = 0.1
 """That the filters of one direction have for one request, classifiers not counted."""
+LONG = 50_000
+"""Characters, for which filters of words take some milliseconds."""
 MASK = "*"
 """For each character: what is behind keeps its place, so that spans in an answer point to where they should."""
 
@@ -50,6 +52,12 @@ class Guard:
         self._outputs = [(spec, finder(spec, classify, Path(folder))) for spec in policy.outputs]
         self.computes = any(spec.classifier for spec in (*policy.prompts, *policy.outputs))
         """Whether a model is asked, so that it is better done in a thread."""
+
+    def slow(self, given: Sequence[Any]) -> bool:
+        """Whether this is better done in a thread: a model is asked, or there is much text to look through."""
+        if self.computes or not (self._prompts or self._outputs):
+            return self.computes
+        return sum(map(len, strings(given))) > LONG
 
     def before(self, rows: Sequence[Any]) -> tuple[list[Any], list[Flag]]:
         """The rows as the model may see them.

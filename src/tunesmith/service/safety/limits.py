@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.errors import DataError
 from tunesmith.service.problems import Refused
 from tunesmith.service.safety.policy import Limits
 from tunesmith.service.safety.texts import strings
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.predictor import Predictor
+
+MARKS = 8
+"""Tokens that a row may have beside its texts: its beginning, its end, what stands between two texts."""
 
 
 def within(limits: Limits, rows: Sequence[Any]) -> None:
@@ -28,6 +35,30 @@ def within(limits: Limits, rows: Sequence[Any]) -> None:
         total = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         if total > limits.bytes:
             raise _too_large("bytes of text", total, limits.bytes)
+
+
+def may_have_more(limits: Limits, rows: Sequence[Any]) -> bool:
+    """Whether it is worth counting tokens: a token is a byte at least, a row's own marks apart."""
+    most = limits.tokens
+    return most is not None and any(
+        sum(len(text.encode("utf-8", "surrogatepass")) for text in strings(row)) + MARKS > most for row in rows
+    )
+
+
+def token_counts(predictor: Predictor, rows: Sequence[Any]) -> list[int]:
+    """Tokens that the model reads of each row, all windows of it together.
+
+    Raises:
+        Refused: 422, the task cannot read a row.
+    """
+    counts = [0] * len(rows)
+    try:
+        features = predictor.task.encode(rows, predictor.processor, max_length=predictor.max_length, targets=False)
+    except DataError as error:
+        raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
+    for feature in features:
+        counts[feature["row"]] += len(feature["input_ids"])
+    return counts
 
 
 def tokens_within(limits: Limits, counts: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from operator import add
 
 from tunesmith.service.safety.normal import normal
 
@@ -42,19 +43,24 @@ class Words:
     def find(self, text: str) -> list[Place]:
         """Where they stand in a text that is ``normal`` already: the longest at each place, none within another."""
         found: list[Place] = []
-        lengths, end = self._lengths, 0
-        for index in range(len(text)):
-            known = lengths.get(text[index : index + PREFIX])
-            if known is None and self._single:
-                known = lengths.get(text[index])
-            if known is not None and index >= end and (stop := self._longest(text, index, known)):
+        end = 0
+        for index in self._candidates(text):
+            if index >= end and (stop := self._longest(text, index)):
                 found.append((index, stop))
                 end = stop
         return found
 
-    def _longest(self, text: str, start: int, lengths: list[int]) -> int:
-        both = [*lengths, *self._lengths.get(text[start], ())] if self._single and lengths[0] > 1 else lengths
-        for length in both:
+    def _candidates(self, text: str) -> list[int]:
+        """Places whose first characters are those of a word; most of a text's cost is here."""
+        pairs = self._lengths.keys()
+        here = [index for index, pair in enumerate(map(add, text, text[1:])) if pair in pairs]
+        if not self._single:
+            return here
+        return sorted({*here, *(index for index, character in enumerate(text) if character in pairs)})
+
+    def _longest(self, text: str, start: int) -> int:
+        lengths = self._lengths.get(text[start : start + PREFIX], [])
+        for length in [*lengths, 1] if self._single else lengths:
             stop = start + length
             if stop <= len(text) and text[start:stop] in self.words and stands_alone(text, start, stop):
                 return stop
