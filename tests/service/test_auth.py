@@ -193,7 +193,9 @@ def test_the_admin_key(store: Engine, monkeypatch: pytest.MonkeyPatch, caplog: p
     with pytest.raises(TunesmithError, match="at least 24"):
         KeyRing(store)
     monkeypatch.setenv("TUNESMITH_ADMIN_KEY", "")
-    assert code_of(lambda: KeyRing(store).find("Bearer short")) == (401, "invalid_api_key")
+    closed = KeyRing(store)
+    assert code_of(lambda: closed.find("Bearer short")) == (401, "invalid_api_key")
+    closed.close()
 
 
 def test_another_process_makes_and_revokes(store: Engine, store_url: str) -> None:
