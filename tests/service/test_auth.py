@@ -212,12 +212,14 @@ print(other.make("two").text)
 """
     made = subprocess.run([sys.executable, "-c", code, store_url], check=True, capture_output=True, text=True).stdout
 
-    def seen() -> bool:
+    def works(header: str) -> bool:
         try:
-            ring.find(bearer(key))
-            return False
+            return bool(ring.find(header))
         except Refused:
-            return ring.find(f"Bearer {made.strip()}").name == "two"
+            return False
+
+    def seen() -> bool:
+        return works(f"Bearer {made.strip()}") and not works(bearer(key))
 
     assert eventually(seen, 2.0)
     ring.close()
