@@ -53,6 +53,7 @@ def test_a_keys_life(capsys: pytest.CaptureFixture[str]) -> None:
     ring.refresh()
     with pytest.raises(Refused):
         ring.find(f"Bearer {renewed['key']}")
+    ring.close()
     (listed,) = asked(capsys, "keys", "list")["keys"]
     assert listed["state"] == "revoked" and "key" not in listed and made["key"] not in str(listed)
 

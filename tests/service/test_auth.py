@@ -193,7 +193,9 @@ def test_the_admin_key(store: Engine, monkeypatch: pytest.MonkeyPatch, caplog: p
     with pytest.raises(TunesmithError, match="at least 24"):
         KeyRing(store)
     monkeypatch.setenv("TUNESMITH_ADMIN_KEY", "")
-    assert code_of(lambda: KeyRing(store).find("Bearer short")) == (401, "invalid_api_key")
+    closed = KeyRing(store)
+    assert code_of(lambda: closed.find("Bearer short")) == (401, "invalid_api_key")
+    closed.close()
 
 
 def test_another_process_makes_and_revokes(store: Engine, store_url: str) -> None:
@@ -210,12 +212,14 @@ print(other.make("two").text)
 """
     made = subprocess.run([sys.executable, "-c", code, store_url], check=True, capture_output=True, text=True).stdout
 
-    def seen() -> bool:
+    def works(header: str) -> bool:
         try:
-            ring.find(bearer(key))
-            return False
+            return bool(ring.find(header))
         except Refused:
-            return ring.find(f"Bearer {made.strip()}").name == "two"
+            return False
+
+    def seen() -> bool:
+        return works(f"Bearer {made.strip()}") and not works(bearer(key))
 
     assert eventually(seen, 2.0)
     ring.close()
