@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ring(store: Engine, clock: Clock) -> KeyRing:
-    return KeyRing(store, clock=clock)
+def ring(store: Engine, clock: Clock) -> Iterator[KeyRing]:
+    made = KeyRing(store, clock=clock)
+    yield made
+    made.close()
 
 
 def bearer(key: NewKey) -> str:
@@ -185,6 +187,7 @@ def test_the_admin_key(store: Engine, monkeypatch: pytest.MonkeyPatch, caplog: p
         assert ring.find(f"Bearer {admin}").admin
         assert not ring.find(f"Bearer {admin}").may("anything")  # it asks no product: nobody would pay
         assert code_of(lambda: ring.find(f"Bearer {admin}x")) == (401, "invalid_api_key")
+    ring.close()
     assert admin not in caplog.text and admin not in repr(vars(ring))
     monkeypatch.setenv("TUNESMITH_ADMIN_KEY", "short")
     with pytest.raises(TunesmithError, match="at least 24"):
@@ -265,3 +268,4 @@ def test_keys_last(store_url: str) -> None:
     engine.dispose()
     again = KeyRing(open_store(store_url))
     assert again.find(bearer(key)).products == frozenset({"a"})
+    again.close()

@@ -31,6 +31,9 @@ def serve(
     from tunesmith.core.runtime import calm_threads
 
     calm_threads()
+    from tunesmith.service.door import enter
+
+    enter("tunesmith serve")
     from tunesmith.service.run import build
     from tunesmith.service.run import serve as run
     from tunesmith.service.settings import of_bundle, read_catalog

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.extras import need
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -41,7 +40,9 @@ def opened(store: str | None, catalog: Catalog | None, *, new: bool = False) -> 
     Raises:
         TunesmithError: it is not there, or cannot be opened.
     """
-    need("sqlalchemy", extra="serve", purpose="keys and usage")
+    from tunesmith.service.door import enter
+
+    enter("keys and usage")
     from tunesmith.service.settings import STORE
     from tunesmith.service.store.connect import file_of, shown
     from tunesmith.service.store.migrate import open_store

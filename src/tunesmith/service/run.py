@@ -53,7 +53,7 @@ def build(catalog: Catalog) -> Services:
     url = catalog.store_url()
     if url is not None:
         services.store = open_store(url)
-        services.meter = TickMeter(Meter(services.store, server.folder / "usage"))
+        services.meter = TickMeter(Meter(services.store, server.folder / "usage", fsync=server.fsync))
         services.answers = Answers(services.store)
         if not server.is_open():
             services.keys = KeyRing(services.store)

@@ -133,6 +133,8 @@ class Server(Part):
     tls: Tls | None = None
     folder: Path = Path("tunesmith-service")
     """Where the service keeps its files: usage on its way into the store, uploads, what an admin changed."""
+    fsync: bool = False
+    """Whether each answer waits until its usage is on the disk, for what a loss of power must not cost."""
     shutdown: float = Field(default=30.0, ge=0)
     """Seconds that running requests have after SIGTERM."""
 

@@ -112,8 +112,16 @@ def _running(command: list[str], folder: Path, user: str | None, ready: Callable
             _wait(process, ready, folder / "log")
             yield
         finally:
-            process.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown; Redis stops, too
-            process.wait(START_SECONDS)
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown; Redis stops, too
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:  # somebody who forgot to close goes on connecting
+        process.send_signal(signal.SIGQUIT)  # nothing in it is wanted any more
+        process.wait(START_SECONDS)
 
 
 def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
