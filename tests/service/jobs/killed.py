@@ -13,10 +13,13 @@ from tests.service.jobs.test_batches import upload
 
 from tunesmith.service.app import make_app
 from tunesmith.service.engine import Limits
+from tunesmith.service.metering.meter import Meter
+from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products
 from tunesmith.service.services import Services
 from tunesmith.service.settings import checked
+from tunesmith.service.store.migrate import open_store
 
 if __name__ == "__main__":
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -24,6 +27,9 @@ if __name__ == "__main__":
     slow = Lengths()
     slow.pause = 0.01
     services = Services(catalog, Products(catalog.products, Limits(), None, Opened({"plain": slow})), Counts())
+    folder.mkdir(exist_ok=True)
+    services.store = open_store(f"sqlite:///{folder}/store.db")
+    services.meter = TickMeter(Meter(services.store, folder / "usage"))
     with TestClient(make_app(services)) as client:
         if not client.get("/v1/batches").json()["data"]:
             data = b"".join(json.dumps({"id": n, "text": f"row {n}"}).encode() + b"\n" for n in range(count))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 from tests.service.conftest import Lengths
 
 from tunesmith.service.app import make_app
@@ -24,8 +25,10 @@ from tunesmith.service.caller import Caller
 from tunesmith.service.jobs import places
 from tunesmith.service.jobs.batch import Batch
 from tunesmith.service.jobs.jobs import jobs_of
+from tunesmith.service.metering.settle import settle_dead
 from tunesmith.service.problems import Refused
 from tunesmith.service.services import Services
+from tunesmith.service.store.migrate import open_store
 
 ROWS = [{"text": f"{'长' * (n % 7)}row {n}", "id": n} for n in range(150)]
 
@@ -346,3 +349,9 @@ def test_a_job_goes_on_after_kill_9(tmp_path: Path) -> None:
     (output,) = folder.rglob(places.OUTPUT)
     ids = [json.loads(one)["id"] for one in output.read_text("utf-8").splitlines()]
     assert kills >= 3 and ids == list(range(count))
+    store = open_store(f"sqlite:///{folder}/store.db")
+    settle_dead(store, folder / "usage")
+    with store.connect() as connection:
+        rows, requests = connection.execute(text("SELECT sum(rows), sum(requests) FROM usage")).one()
+    store.dispose()
+    assert rows == count and requests == -(-count // 64)  # a chunk that was computed twice is counted once
