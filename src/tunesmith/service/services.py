@@ -50,6 +50,10 @@ class Allowance(Protocol):
         """Uncount a request that we could not answer."""
         ...
 
+    async def headers(self, caller: Caller) -> dict[str, str]:
+        """``x-ratelimit-*``: what is left of the minute."""
+        ...
+
     async def spend(self, caller: Caller, product: str, tokens: int) -> None:
         """Count what it cost."""
         ...

@@ -40,7 +40,10 @@ async def predict(request: Request) -> Response:
         "usage": {"tokens": answered.tokens},
     }
     told |= {"prediction": answered.predictions[0]} if single else {"predictions": answered.predictions}
-    return json_response(told | ({"flags": answered.flags} if answered.flags else {}))
+    made = json_response(told | ({"flags": answered.flags} if answered.flags else {}))
+    if services.allowance is not None:
+        made.headers.update(await services.allowance.headers(caller))
+    return made
 
 
 def rows_of(body: bytes, model: type[BaseModel]) -> tuple[list[dict[str, Any]], bool]:
