@@ -171,3 +171,42 @@ def test_closing_answers_what_was_asked(task: Any, engine: Engine) -> None:
         await closing
 
     asyncio.run(work())
+
+
+def test_a_large_request_is_computed_in_pieces_and_others_come_in_between(task: Any) -> None:
+    engine = engine_of(task, rows=4)
+
+    async def work() -> None:
+        first = await held(task, engine)
+        large = asyncio.ensure_future(labels(engine, *("a" * (1 + n % 7) for n in range(40)), key="large"))
+        await asyncio.sleep(0.05)
+        small = asyncio.ensure_future(labels(engine, "small!!", key="small"))
+        await asyncio.sleep(0.05)
+        task.gate.set()
+        assert await small == ["7"]
+        assert not large.done()
+        assert await large == [str(1 + n % 7) for n in range(40)]
+        await first
+
+    asyncio.run(work())
+    assert all(len(batch) <= 5 for batch in task.batches) and engine.waiting == 0
+    engine.close()
+
+
+def test_a_large_request_that_was_left_is_not_computed_on(task: Any) -> None:
+    engine = engine_of(task, rows=2)
+
+    async def work() -> None:
+        first = await held(task, engine)
+        large = asyncio.ensure_future(labels(engine, *["abc"] * 40))
+        await asyncio.sleep(0.05)
+        task.pause = 0.05
+        task.gate.set()
+        await first
+        await asyncio.sleep(0.12)
+        large.cancel()
+        assert await labels(engine, "then") == ["4"]
+
+    asyncio.run(work())
+    assert len(task.batches) < 10 and engine.waiting == 0
+    engine.close()

@@ -15,6 +15,10 @@ Progress = Callable[[int, int], None]
 """Called with features done and features in all."""
 
 
+MANY_TOKENS = 16384
+"""Computed together where a runtime does not say: bounds memory for long windows."""
+
+
 class Predictor:
     """A task, its processor and a runtime, put together.
 
@@ -24,7 +28,7 @@ class Predictor:
         runtime: what computes.
         max_length: tokens a feature may have; a longer row becomes windows.
         batch_size: features that are computed together at most.
-        batch_tokens: padded tokens that are computed together at most, which bounds memory for long windows.
+        batch_tokens: padded tokens that are computed together at most; None: what suits the runtime's device.
     """
 
     def __init__(
@@ -34,15 +38,15 @@ class Predictor:
         runtime: Runtime,
         *,
         max_length: int,
-        batch_size: int = 32,
-        batch_tokens: int = 16384,
+        batch_size: int = 64,
+        batch_tokens: int | None = None,
     ) -> None:
         self.task = task
         self.processor = processor
         self.runtime = runtime
         self.max_length = max_length
         self.batch_size = batch_size
-        self.batch_tokens = batch_tokens
+        self.batch_tokens: int = batch_tokens or getattr(runtime, "together", MANY_TOKENS)
 
     def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
         """One prediction a row, in order."""

@@ -73,7 +73,7 @@ class Bundle:
         return report
 
     def predictor(
-        self, runtime: str = "auto", device: str = "auto", *, precision: str = "auto", batch_size: int = 32
+        self, runtime: str = "auto", device: str = "auto", *, precision: str = "auto", batch_size: int = 64
     ) -> Predictor:
         """What answers, computed by a named runtime.
 

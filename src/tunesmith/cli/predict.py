@@ -34,7 +34,7 @@ def predict(
     file: Annotated[str | None, typer.Option("--file", help="A data file: CSV, JSONL, Parquet, Excel ...")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Write here: .jsonl, .json, .csv or .tsv.")] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help="ROLE=COLUMN of the file: text=review")] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts computed together.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts computed together, at most.")] = 64,
     runtime: Annotated[
         str, typer.Option("--runtime", help="What computes; auto: what the bundle was proven with.")
     ] = "auto",

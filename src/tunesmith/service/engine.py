@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -76,11 +76,41 @@ class Job:
     """Encodes and decodes it."""
     arrived: float = field(default_factory=time.monotonic)
     features: list[Feature] = field(default_factory=list)
+    arrays: list[Any] = field(default_factory=list)
+    """What was computed of each feature; None: not yet."""
+    left: int = 0
+    """Features that are not computed yet."""
     tokens: int = 0
+    began: float = 0.0
+    ended: bool = False
+    """Answered, or refused."""
 
     def late(self, then: float) -> bool:
         """Whether nobody waits for it any more at that moment."""
         return self.future.cancelled() or then > self.deadline
+
+
+@dataclass(eq=False)
+class Piece:
+    """Some of a job's features: a large request is computed piece by piece, and others come in between."""
+
+    job: Job
+    begin: int
+    end: int
+    tokens: int
+
+
+def pieces_of(job: Job, rows: int, tokens: int) -> list[Piece]:
+    """A job's features in order, each piece at most so many and of so many tokens, but one feature at least."""
+    made: list[Piece] = []
+    for i, feature in enumerate(job.features):
+        cost = len(feature["input_ids"])
+        last = made[-1] if made else None
+        if last is None or last.end - last.begin >= rows or last.tokens + cost > tokens:
+            made.append(Piece(job, i, i + 1, cost))
+        else:
+            last.end, last.tokens = i + 1, last.tokens + cost
+    return made
 
 
 Outcome = Computed | Refused
@@ -117,8 +147,8 @@ class Engine:
         self.predictor = predictor
         self.limits = limits
         self._arrived: deque[Job] = deque()
-        self._live: FairQueue[Job] = FairQueue()
-        self._low: FairQueue[Job] = FairQueue()
+        self._live: FairQueue[Piece] = FairQueue()
+        self._low: FairQueue[Piece] = FairQueue()
         self._waiting = 0  # tokens, about, from arrival to the beginning of their batch
         self._computing = 0
         self._rate = 0.0  # tokens a second of full batches, smoothed; 0: not known yet
@@ -222,6 +252,7 @@ class Engine:
                 jobs = [self._arrived.popleft() for _ in range(min(len(self._arrived), 2 * self.limits.rows))]
             now = time.monotonic()
             on_time = [job for job in jobs if not self._dropped(job, now)]
+            self._forget(job for job in jobs if job.ended)
             for who in {id(job.who): job.who for job in on_time}.values():
                 self._encode([job for job in on_time if job.who is who])
         with self._ready:
@@ -238,6 +269,7 @@ class Engine:
                     self._encode([job])
                 return
             self._end(jobs[0], refusal(error))
+            self._forget(jobs)
             return
         at = first = 0
         for job in jobs:
@@ -247,11 +279,19 @@ class Engine:
                 at += 1
             job.features, first = features[begin:at], last
             job.tokens = sum(len(feature["input_ids"]) for feature in job.features)
+            job.arrays, job.left = [None] * len(job.features), len(job.features)
         with self._ready:
             for job in jobs:
                 self._waiting += job.tokens - job.guess
-                (self._low if job.low else self._live).put(job.key, job, job.tokens)
+                queue = self._low if job.low else self._live
+                for piece in pieces_of(job, self.limits.rows, self.limits.tokens):
+                    queue.put(job.key, piece, piece.tokens, piece.end - piece.begin)
             self._ready.notify()
+
+    def _forget(self, jobs: Iterable[Job]) -> None:
+        """They end before they were tokenised, and wait no more."""
+        with self._ready:
+            self._waiting -= sum(job.guess for job in jobs)
 
     def _compute(self) -> None:
         while True:
@@ -261,55 +301,61 @@ class Engine:
                 if not (self._live or self._low):
                     return
                 queue = self._live if self._live else self._low
-                jobs = queue.take(self.limits.tokens, self.limits.rows)
+                taken = queue.take(self.limits.tokens, self.limits.rows)
                 full = bool(queue)
-            began = time.monotonic()
-            on_time = [job for job in jobs if not self._dropped(job, began + self._took)]
-            if on_time:
-                self._answer(on_time, began, full)
+                self._waiting -= sum(piece.tokens for piece in taken)
+            now = time.monotonic()
+            pieces = [piece for piece in taken if not self._dropped(piece.job, now + self._took)]
+            if pieces:
+                self._answer(pieces, now, full)
 
-    def _answer(self, jobs: list[Job], began: float, full: bool) -> None:
-        tokens = sum(job.tokens for job in jobs)
-        with self._ready:
-            self._waiting -= tokens
-            self._computing = tokens
+    def _answer(self, pieces: list[Piece], began: float, full: bool) -> None:
+        tokens = self._computing = sum(piece.tokens for piece in pieces)
+        for piece in pieces:
+            piece.job.began = piece.job.began or began
         try:
             with self._turn:
-                arrays = self.predictor.infer([feature for job in jobs for feature in job.features])
+                arrays = self.predictor.infer([f for one in pieces for f in one.job.features[one.begin : one.end]])
         except Exception as error:
             why = refusal(error)
-            settle([(job, why) for job in jobs])
+            for piece in pieces:
+                self._end(piece.job, why)
             return
         finally:
             self._computing = 0
-        took = max(time.monotonic() - began, 1e-6)
+        now = time.monotonic()
+        took = max(now - began, 1e-6)
         if full:  # a batch of one request tells nothing of how quick many are
             self._rate = _smoothed(self._rate, tokens / took)
             self._took = _smoothed(self._took, took)
-        outcomes, at = [], 0
-        for job in jobs:
-            own, at = arrays[at : at + len(job.features)], at + len(job.features)
-            outcomes.append((job, self._decoded(job, own, began, took)))
-        settle(outcomes)
+        at, whole = 0, []
+        for piece in pieces:
+            count = piece.end - piece.begin
+            piece.job.arrays[piece.begin : piece.end] = arrays[at : at + count]
+            piece.job.left, at = piece.job.left - count, at + count
+            if not piece.job.left and not piece.job.ended:
+                piece.job.ended = True
+                whole.append(piece.job)
+        settle([(job, self._decoded(job, now)) for job in whole])
 
-    def _decoded(self, job: Job, arrays: list[Any], began: float, took: float) -> Outcome:
+    def _decoded(self, job: Job, now: float) -> Outcome:
         try:
-            predictions = job.who.decode(arrays, job.features)
+            predictions = job.who.decode(job.arrays, job.features)
         except Exception as error:
             return refusal(error)
-        return Computed(predictions, job.tokens, began - job.arrived, took)
+        return Computed(predictions, job.tokens, job.began - job.arrived, now - job.began)
 
-    def _dropped(self, job: Job, now: float) -> bool:
+    def _dropped(self, job: Job, then: float) -> bool:
         """Whether nobody waits for it any more; then it ends here."""
-        if not job.late(now):
-            return False
-        self._end(job, Refused(503, "too_late", "It could not be answered in time. Nothing is charged.", retry_after=1))
-        return True
+        if not job.ended and job.late(then):
+            why = "It could not be answered in time. Nothing is charged."
+            self._end(job, Refused(503, "too_late", why, retry_after=1))
+        return job.ended
 
     def _end(self, job: Job, why: Refused) -> None:
-        with self._ready:
-            self._waiting -= job.tokens or job.guess
-        settle([(job, why)])
+        if not job.ended:
+            job.ended = True
+            settle([(job, why)])
 
 
 def _smoothed(known: float, new: float) -> float:

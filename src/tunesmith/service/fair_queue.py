@@ -28,36 +28,36 @@ class FairQueue(Generic[T]):
         self.quantum = quantum
         self.tokens = 0
         """Waiting, of all keys."""
-        self._lines: OrderedDict[str, deque[tuple[T, int]]] = OrderedDict()
+        self._lines: OrderedDict[str, deque[tuple[T, int, int]]] = OrderedDict()
         self._credit: dict[str, int] = {}
 
     def __len__(self) -> int:
         """How many wait."""
         return sum(map(len, self._lines.values()))
 
-    def put(self, key: str, item: T, cost: int) -> None:
-        """At the end of its key's line."""
+    def put(self, key: str, item: T, cost: int, size: int = 1) -> None:
+        """At the end of its key's line: an item of so many tokens in so many rows."""
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = deque()
             self._credit[key] = 0
-        line.append((item, cost))
+        line.append((item, cost, size))
         self.tokens += cost
 
     def take(self, tokens: int, most: int) -> list[T]:
-        """What is next, in order: together at most ``tokens`` and ``most`` items, but one at least if one waits."""
+        """What is next, in order: together at most ``tokens`` in ``most`` rows, but one at least if one waits."""
         taken: list[T] = []
         left = tokens
-        while self._lines and len(taken) < most:
+        while self._lines and most > 0:
             key, line = next(iter(self._lines.items()))
             self._credit[key] += self.quantum
-            while line and line[0][1] <= self._credit[key] and len(taken) < most:
-                cost = line[0][1]
-                if taken and cost > left:
+            while line and line[0][1] <= self._credit[key] and most > 0:
+                _, cost, size = line[0]
+                if taken and (cost > left or size > most):
                     self._credit[key] -= self.quantum  # the turn is not over: it is given again
                     return taken
                 taken.append(line.popleft()[0])
-                left -= cost
+                left, most = left - cost, most - size
                 self._credit[key] -= cost
                 self.tokens -= cost
             if line:

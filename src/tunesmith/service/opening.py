@@ -67,7 +67,7 @@ class Opening:
         view = self._shared.open(told, bundle, limits) if told else None
         if view is not None:
             return Version(name, bundle, view, "torch, shared", request, response)
-        predictor = bundle.predictor(spec.runtime, batch_size=limits.rows)
+        predictor = bundle.predictor(spec.runtime)
         return Version(name, bundle, Engine(predictor, limits, name), predictor.runtime.name, request, response)
 
 

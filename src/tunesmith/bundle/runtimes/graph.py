@@ -17,10 +17,17 @@ if TYPE_CHECKING:
     from tunesmith.bundle.read import Bundle
 
 
+CPU_TOKENS = 256
+"""Padded tokens that a CPU computes best together: what is between the layers stays in its caches. Measured in int8
+with MiniLM on two cores: 32 rows of 13 tokens at once 1,180 rows/s, 8 at once 1,710; 32 rows of 206 tokens 17 rows/s,
+one by one 85. Alike in fp32, in OpenVINO and in torch."""
+
+
 class GraphRuntime:
     """A runtime whose constructor takes (graph, precision, device)."""
 
     name: ClassVar[str]
+    together = CPU_TOKENS
 
     @classmethod
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tunesmith.bundle.predictor import MANY_TOKENS
 from tunesmith.bundle.runtimes.graph import GraphRuntime, fed, floats, threads, unreadable
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import RecipeError
@@ -41,6 +42,8 @@ class OnnxRuntime(GraphRuntime):
             self.session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
         except Exception as error:  # its errors have no common class but Exception
             raise unreadable(f"ONNX Runtime {onnxruntime.__version__}", graph, error) from error
+        if self.session.get_providers()[0] != "CPUExecutionProvider":
+            self.together = MANY_TOKENS
         self.inputs = [one.name for one in self.session.get_inputs()]
         self.outputs = [one.name for one in self.session.get_outputs()]
 

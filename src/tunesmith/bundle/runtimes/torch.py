@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, WEIGHTS
+from tunesmith.bundle.predictor import MANY_TOKENS
+from tunesmith.bundle.runtimes.graph import CPU_TOKENS
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -54,6 +56,11 @@ class TorchRuntime:
         if (bundle.path / WEIGHTS).is_file():
             leave_out_zeros(model)
         return cls(model, resolve(device, precision).device, precision)
+
+    @property
+    def together(self) -> int:
+        """Padded tokens that are computed best together where the model is."""
+        return CPU_TOKENS if _device_of(self.model).type == "cpu" else MANY_TOKENS
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every tensor of the model's output by name, float32 on the CPU; ``logits`` is [features, ...]."""
