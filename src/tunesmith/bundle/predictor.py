@@ -46,7 +46,8 @@ class Predictor:
         self.runtime = runtime
         self.max_length = max_length
         self.batch_size = batch_size
-        self.batch_tokens: int = batch_tokens or getattr(runtime, "together", MANY_TOKENS)
+        best: int = getattr(runtime, "together", MANY_TOKENS)
+        self.batch_tokens = best if batch_tokens is None else batch_tokens
 
     def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
         """One prediction a row, in order."""

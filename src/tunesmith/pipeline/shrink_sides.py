@@ -18,7 +18,7 @@ from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.compression.forms import Form
 from tunesmith.compression.latency import medians
 from tunesmith.compression.record import asked_of
-from tunesmith.core.contracts import Batch, Prediction, Row, Runtime
+from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
 from tunesmith.core.registry import family
 
 CALIBRATION = 256
@@ -61,21 +61,21 @@ class Side:
         self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None, size: int = TOGETHER
     ) -> Answers:
         """What it says of rows, whose targets it does not see; so many of them, or of their windows, at once."""
-        bundle = self.bundle
-        predictor = Predictor(
-            bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length, batch_size=size
-        )
-        features, arrays = predictor.outputs(inputs_only(bundle.task, rows), progress)
-        return Answers(arrays, bundle.task.decode(arrays, features), tokens_of(features))
+        predictor = self.predictor(size)
+        features, arrays = predictor.outputs(inputs_only(self.bundle.task, rows), progress)
+        return Answers(arrays, predictor.decode(arrays, features), tokens_of(features))
 
-    def batches(self, rows: Sequence[Row], size: int) -> list[Batch]:
-        """Batches of features of like length, in an order that all sides share; tokens made."""
-        task, processor = self.bundle.task, self.bundle.tokenizer
-        features = task.encode(
-            inputs_only(task, rows), processor, max_length=self.bundle.manifest.max_length, targets=False
-        )
+    def predictor(self, size: int = TOGETHER) -> Predictor:
+        """As a bundle's own, over this runtime."""
+        bundle = self.bundle
+        length = bundle.manifest.max_length
+        return Predictor(bundle.task, bundle.tokenizer, self.runtime, max_length=length, batch_size=size)
+
+    def groups(self, rows: Sequence[Row], size: int) -> list[list[Feature]]:
+        """So many features of like length each, in an order that all sides share; tokens made."""
+        features = self.predictor().encode(inputs_only(self.bundle.task, rows))
         features.sort(key=lambda feature: len(feature["input_ids"]))
-        made = [task.collate(features[i : i + size], processor) for i in range(0, len(features), size)]
+        made = [features[i : i + size] for i in range(0, len(features), size)]
         random.Random(0).shuffle(made)  # where time allows a few of them only, these must not be the shortest
         return made
 
@@ -126,13 +126,13 @@ def agreement(one: Sequence[Prediction], other: Sequence[Prediction]) -> float:
 
 
 def seconds(sides: Sequence[Side], rows: Sequence[Row], size: int) -> Mapping[str, float]:
-    """Seconds a batch of ``size`` rows, in turns; the tokens were made before."""
+    """Seconds for ``size`` rows, in turns; the tokens were made before. As many at once as a predictor takes."""
     some = rows[: max(32, 8 * size)]
-    own = {side.name: side.batches(some, size) for side in sides}
+    own = {side.name: side.groups(some, size) for side in sides}
 
     def runner(side: Side) -> Callable[[int], object]:
-        batches = own[side.name]
-        return lambda i: side.bundle.task.infer(side.runtime, batches[i % len(batches)])
+        groups, predictor = own[side.name], side.predictor()
+        return lambda i: predictor.infer(groups[i % len(groups)])
 
     return medians({side.name: runner(side) for side in sides}, range(max(map(len, own.values()))))
 
