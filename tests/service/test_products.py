@@ -62,6 +62,21 @@ def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Any]) -
         assert client.post("/v1/predict/new", json={"text": "abc"}).json()["prediction"]["label"] == "new/3"
 
 
+@pytest.mark.parametrize("folder", ["a" * 5000, "nul\0", ""])
+def test_a_folder_that_cannot_be_is_a_refusal(tmp_path: Path, folder: str) -> None:
+    from tunesmith.service.engine import Limits
+    from tunesmith.service.monitoring import Counts
+    from tunesmith.service.products import Products
+    from tunesmith.service.settings import checked
+
+    catalog = checked({"products": {"p": str(tmp_path)}}, "catalog")
+    services = Services(catalog, Products(catalog.products, Limits(), None), Counts())
+    services.products.load = lambda: None  # type: ignore[method-assign]
+    with TestClient(make_app(services), raise_server_exceptions=False) as client:
+        answer = client.put("/admin/products/new/versions/1", json={"bundle": folder})
+        assert answer.status_code == 422 and answer.json()["error"]["code"] == "not_loadable", answer.text
+
+
 def test_what_an_admin_changed_survives_a_restart(made: Callable[..., Services]) -> None:
     with TestClient(make_app(made(TWO))) as client:
         client.put("/admin/products/p/versions/3", json={"bundle": "/x/three"})

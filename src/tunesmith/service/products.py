@@ -166,6 +166,8 @@ class Products:
             return self._open(version, path, spec, self._limits_of(spec))
         except TunesmithError as error:
             raise Refused(422, "not_loadable", str(error).replace("\n", " ")) from error
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise Refused(422, "not_loadable", f"This folder cannot be read: {error}"[:300], param="bundle") from error
 
     def _opened(self, product: Product, version: str) -> Version:
         return self._open(version, product.spec.versions[version], product.spec, self._limits_of(product.spec))
