@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -24,7 +26,11 @@ TEXTS = [row["text"] for language in ("en", "zh") for row in toy_rows(language, 
 @pytest.fixture
 def served(told: Any, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A service of the tuned bundle, and its address."""
-    command = [sys.executable, "-m", "tunesmith", "serve", "out/whole", "--port", "0", "--json"]
+    yield from serving("out/whole", home)
+
+
+def serving(what: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "tunesmith", "serve", what, "--port", "0", "--json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
@@ -33,9 +39,11 @@ def served(told: Any, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]
         lines.append(line)
         if line.startswith("}"):
             break
-    yield process, json.loads("".join(lines))["address"]
-    process.kill()
-    process.wait()
+    try:
+        yield process, json.loads("".join(lines))["address"]
+    finally:
+        process.kill()
+        process.wait()
 
 
 def post(url: str, body: Any) -> Any:
@@ -77,3 +85,23 @@ def test_a_taken_port_and_no_bundle_are_two_lines(
     assert ended.code == 2 and "cannot listen" in ended.err and "hint: " in ended.err
     ended = tunesmith("serve", "out/nothing", "--port", "0")
     assert ended.code == 2 and "no bundle" in ended.err
+
+
+def test_over_tls(told: Any, home: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("NOT TESTED HERE: there is no openssl to make a certificate with")
+    make = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.crt"]
+    subprocess.run([*make, *names], cwd=home, check=True, capture_output=True)
+    catalog = {"products": {"whole": "out/whole"}, "server": {"tls": {"certificate": "tls.crt", "key": "tls.key"}}}
+    (home / "tls.yaml").write_text(json.dumps(catalog), "utf-8")
+    service = serving("tls.yaml", home)
+    process, address = next(service)
+    assert address.startswith("https://127.0.0.1:")
+    trusted = ssl.create_default_context(cafile=str(home / "tls.crt"))
+    request = urllib.request.Request(f"{address}/v1/predict/whole", json.dumps({"text": TEXTS[0]}).encode())
+    with urllib.request.urlopen(request, timeout=30, context=trusted) as answer:
+        assert json.load(answer)["prediction"]["label"] and "max-age" in answer.headers["strict-transport-security"]
+    service.close()
+    assert process.poll() is not None
