@@ -122,6 +122,17 @@ def test_one_idempotency_key_does_not_pay_for_many_questions(shop: Shop) -> None
     assert shop.counted() == {key.id: 3}
 
 
+def test_the_description_shows_a_key_its_own_products(shop: Shop) -> None:
+    def shown(key: NewKey | None) -> set[str]:
+        headers = {"authorization": f"Bearer {key.text}"} if key else {}
+        paths = shop.client.get("/openapi.json", headers=headers).json()["paths"]
+        return {path.rpartition("/")[2] for path in paths if path.startswith("/v1/predict/")}
+
+    every = {product.name for product in shop.services.products}
+    assert shown(shop.ring.make("one", products=["plain"])) == {"plain"} < every
+    assert shown(shop.ring.make("all")) == every and shown(None) == set()
+
+
 def test_only_the_admin_is_an_admin(shop: Shop) -> None:
     """Every path below /admin, with every method that it has, now and later."""
     key = shop.ring.make("one")

@@ -25,6 +25,7 @@ from tunesmith.service.routes import (
     admin_keys,
     batches,
     classify,
+    description,
     embeddings,
     explain,
     feedback,
@@ -61,9 +62,9 @@ def make_app(services: Services) -> FastAPI:
         await asyncio.to_thread(services.products.close)
         await asyncio.to_thread(services.close)
 
-    app = FastAPI(title="Tunesmith", lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Tunesmith", lifespan=life, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (page, predict, classify, embeddings, rerank, explain, models, health):
+    for group in (page, description, predict, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
     for router in (admin, admin_keys, feedback, files, batches):
         app.include_router(router.routes())

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from tunesmith.service.caller import OPEN, Caller
 from tunesmith.service.examples import ENGLISH, row_of
 from tunesmith.service.products import Product
 from tunesmith.service.routes.classify import ClassifyBody
@@ -30,8 +31,9 @@ MORE: dict[str, Any] = {
 }
 
 
-def schema(app: FastAPI, services: Services) -> dict[str, Any]:
-    """As it is now: products come and go."""
+def schema(app: FastAPI, services: Services, caller: Caller | None = OPEN) -> dict[str, Any]:
+    """As it is now, for this caller: products come and go, and are shown to those who may ask them."""
+    shown = [one for one in services.products if one.versions and caller is not None and caller.may(one.name)]
     made = get_openapi(title=app.title, version="1", routes=app.routes)
     parts = made.setdefault("components", {})
     schemas = parts.setdefault("schemas", {})
@@ -39,11 +41,10 @@ def schema(app: FastAPI, services: Services) -> dict[str, Any]:
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"key": []}]
     schemas["Refused"] = _refused()
-    for product in services.products:
-        if product.versions:
-            made["paths"][f"/v1/predict/{product.name}"] = {"post": _predict(product, schemas)}
+    for product in shown:
+        made["paths"][f"/v1/predict/{product.name}"] = {"post": _predict(product, schemas)}
     for place, (body, summary, tasks) in LIKE_OPENAI.items():
-        able = [one for one in services.products if one.versions and one.stable.bundle.manifest.task.name in tasks]
+        able = [one for one in shown if one.stable.bundle.manifest.task.name in tasks]
         if able:
             made["paths"][place] = {"post": _like_openai(place, body, summary, able[0].name, schemas)}
     for path in made["paths"].values():
