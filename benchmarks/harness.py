@@ -240,8 +240,8 @@ def context() -> dict[str, Any]:
 def _command() -> str:
     words = sys.argv[1:]
     for i, word in enumerate(words[:-1]):
-        if word in ("--data", "--results", "--work"):
-            words[i + 1] = word[2:].upper()
+        if word in ("--data", "--results", "--work") or word.endswith("-python"):
+            words[i + 1] = word.rpartition("-")[2].upper()
     return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).resolve().relative_to(HERE).as_posix()}", *words])
 
 

@@ -180,6 +180,7 @@ def main() -> None:
         found = harness.child(__file__, {"parent": str(made.bundle), "into": "forms", "words": words})
         found.pop("bundle")
         found["shrink"].pop("parent")
+        (found.get("smaller") or {}).pop("parent", None)
         kept[name] = {**found, **run, "parent": made.told, "settings": settings}
         write(given, kept)
     write(given, kept)

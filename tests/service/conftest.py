@@ -24,16 +24,30 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.core.contracts import Column
 from tunesmith.core.errors import DataError
 from tunesmith.service.app import make_app
-from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.engine import Engine
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products
 from tunesmith.service.services import Services
-from tunesmith.service.settings import ProductSpec, checked
+from tunesmith.service.settings import Batching, ProductSpec, checked
 from tunesmith.service.store.connect import connect
 from tunesmith.service.store.migrate import open_store
 from tunesmith.service.version import Version
 from tunesmith.tasks.text_embedding import EmbeddingRequest
 from tunesmith.testing import servers
+
+
+class Clock:
+    """Seconds since 1970, as a test sets them."""
+
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 class Asked(BaseModel):
@@ -147,7 +161,7 @@ class Opened:
     def expect(self, paths: Any) -> None:
         pass
 
-    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Batching) -> Version:
         kind = KINDS.get(path.name, Lengths)
         task: Any = self.tasks.setdefault(path.name, kind(path.name + "/" if path.name != "plain" else ""))
         manifest = SimpleNamespace(task=SimpleNamespace(name=task.name), max_length=64)
@@ -167,7 +181,7 @@ def made(opener: Opened, tmp_path: Path) -> Callable[..., Services]:
 
     def services(values: dict[str, Any] | None = None, **limits: Any) -> Services:
         catalog = checked({"products": {"plain": "plain"}, **(values or {})}, "catalog.yaml")
-        products = Products(catalog.products, Limits(**limits), tmp_path / "service" / "products.json", opener)
+        products = Products(catalog.products, Batching(**limits), tmp_path / "service" / "products.json", opener)
         return Services(catalog, products, Counts())
 
     return services

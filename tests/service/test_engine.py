@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tunesmith.bundle.predictor import Predictor
-from tunesmith.service.engine import Engine, Limits
+from tunesmith.service.engine import Engine
 from tunesmith.service.problems import Refused
+from tunesmith.service.settings import Batching
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def engine(task: Any) -> Iterator[Engine]:
 
 def engine_of(task: Any, **limits: Any) -> Engine:
     runtime: Any = SimpleNamespace(name="stub")
-    return Engine(Predictor(task, None, runtime, max_length=64), Limits(**limits))
+    return Engine(Predictor(task, None, runtime, max_length=64), Batching(**limits))
 
 
 def rows(*texts: str) -> list[dict[str, str]]:

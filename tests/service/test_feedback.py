@@ -21,20 +21,8 @@ from tunesmith.service.services import Services
 KEEP = Policy(keep=True)
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def answers(store: Engine, clock: Clock) -> Iterator[Answers]:
+def answers(store: Engine, clock: Any) -> Iterator[Answers]:
     made = Answers(store, clock=clock)
     yield made
     made.close()
@@ -73,7 +61,7 @@ def test_an_id_that_is_used_again_names_the_last_answer(answers: Answers) -> Non
     assert answers.find("k1", "r1").predictions == [{"label": "c"}]  # type: ignore[union-attr]
 
 
-def test_old_answers_are_forgotten(answers: Answers, clock: Clock, store: Engine, monkeypatch: Any) -> None:
+def test_old_answers_are_forgotten(answers: Answers, clock: Any, store: Engine, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "ONCE", 3)
     for number in range(8):
         answers.keep(Policy(keep_days=1), "k1", f"r{number}", "shop", "2", ["x"], [{"label": "a"}])
@@ -88,7 +76,7 @@ def test_old_answers_are_forgotten(answers: Answers, clock: Clock, store: Engine
     assert answers.find("k1", "later") is not None
 
 
-def test_forgetting_happens_by_itself(sqlite_store: Engine, clock: Clock) -> None:
+def test_forgetting_happens_by_itself(sqlite_store: Engine, clock: Any) -> None:
     made = Answers(sqlite_store, clock=clock, purge_every=0.02)
     made.keep(Policy(keep_days=1), "k1", "r1", "shop", "2", ["x"], [{"label": "a"}])
     made.flush()

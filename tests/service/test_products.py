@@ -64,13 +64,12 @@ def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Any]) -
 
 @pytest.mark.parametrize("folder", ["a" * 5000, "nul\0", ""])
 def test_a_folder_that_cannot_be_is_a_refusal(tmp_path: Path, folder: str) -> None:
-    from tunesmith.service.engine import Limits
     from tunesmith.service.monitoring import Counts
     from tunesmith.service.products import Products
-    from tunesmith.service.settings import checked
+    from tunesmith.service.settings import Batching, checked
 
     catalog = checked({"products": {"p": str(tmp_path)}}, "catalog")
-    services = Services(catalog, Products(catalog.products, Limits(), None), Counts())
+    services = Services(catalog, Products(catalog.products, Batching(), None), Counts())
     services.products.load = lambda: None  # type: ignore[method-assign]
     with TestClient(make_app(services), raise_server_exceptions=False) as client:
         answer = client.put("/admin/products/new/versions/1", json={"bundle": folder})

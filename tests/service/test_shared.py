@@ -118,13 +118,13 @@ def test_what_can_share_is_known_without_loading_it(bundles: dict[str, Bundle]) 
 
 def test_a_catalog_shares_and_a_single_one_does_not(bundles: dict[str, Bundle]) -> None:
     from tunesmith.service.asking import ask
-    from tunesmith.service.engine import Limits
     from tunesmith.service.monitoring import Counts
     from tunesmith.service.services import Services
+    from tunesmith.service.settings import Batching
 
     def served(*names: str) -> Services:
         catalog = checked({"products": {name: str(bundles[name].path) for name in names}}, "catalog")
-        products = Products(catalog.products, Limits(), None, Opening())
+        products = Products(catalog.products, Batching(), None, Opening())
         products.load()
         return Services(catalog, products, Counts())
 

@@ -41,13 +41,14 @@ class ManyLora(nn.Module):
         super().__init__()
         self.linear = linear
         self.routes = routes
-        self.register_buffer("a", torch.zeros(0, 1, linear.in_features))  # [models, rank, in]
-        self.register_buffer("b", torch.zeros(0, linear.out_features, 1))  # [models, out, rank]
+        self.register_buffer("a", linear.weight.new_zeros(0, 1, linear.in_features))  # [models, rank, in]
+        self.register_buffer("b", linear.weight.new_zeros(0, linear.out_features, 1))  # [models, out, rank]
 
     def add(self, a: torch.Tensor | None = None, b: torch.Tensor | None = None) -> None:
         """One more model, with what it adds to the base: ``a`` [rank, in], ``b`` [out, rank], scaled; None: nothing."""
         if a is None or b is None:
             a, b = self.a.new_zeros(1, self.a.shape[2]), self.b.new_zeros(self.b.shape[1], 1)
+        a, b = a.to(self.a), b.to(self.b)
         rank = max(self.a.shape[1], a.shape[0])
         padded_a = [functional.pad(one, (0, 0, 0, rank - one.shape[-2])) for one in (self.a, a[None])]
         padded_b = [functional.pad(one, (0, rank - one.shape[-1])) for one in (self.b, b[None])]
@@ -83,7 +84,7 @@ class ManyLinear(nn.Module):
         """One more model, with a layer of its own, or with the first one's."""
         self.of.append(len(self.layers) if linear is not None else 0)
         if linear is not None:
-            self.layers.append(linear)
+            self.layers.append(linear.to(next(self.layers.parameters())))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[batch, ..., in] -> [batch, ..., the most outputs of any]."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.service import openapi
-from tunesmith.service.problems import Refused
+from tunesmith.service.problems import Refused, invalid
 from tunesmith.service.request_id import request_id_of
 from tunesmith.service.request_log import note
 from tunesmith.service.routes import (
@@ -40,22 +38,14 @@ from tunesmith.service.services import Services
 
 log = logging.getLogger(__name__)
 
-SWITCH = 0.0005
-"""Seconds after which a thread hands over Python's lock. With Python's own 5 ms a batch that is done waits that long
-for the event loop to let it go on."""
-
 
 def make_app(services: Services) -> FastAPI:
     """The service as an ASGI application."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        sys.setswitchinterval(SWITCH)
         services.loop = asyncio.get_running_loop()
         await asyncio.to_thread(services.products.load)
-        # What is loaded stays. A collection that looks through all of torch holds everybody up for 0.3 s.
-        gc.collect()
-        gc.freeze()
         services.ready = True
         yield
         services.ready = False
@@ -100,9 +90,7 @@ async def of_http(request: Request, error: Any) -> Response:
 
 async def of_validation(request: Request, error: Any) -> Response:
     """What FastAPI found wrong in a body or a path."""
-    mistakes = [(".".join(str(part) for part in one["loc"][1:]), one["msg"]) for one in error.errors()[:8]]
-    message = "; ".join(f"{place}: {said}" if place else said for place, said in mistakes)
-    return await refused(request, Refused(422, "invalid_request", message, param=mistakes[0][0] or None))
+    return await refused(request, invalid((one["loc"][1:], one["msg"]) for one in error.errors()))
 
 
 async def gone(request: Request, error: Any) -> Response:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle.rows import as_rows
@@ -17,14 +18,14 @@ from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, unknown
 from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag, Guard
-from tunesmith.service.safety.limits import may_have_more, token_counts, tokens_within
+from tunesmith.service.safety.limits import tokens_within
 from tunesmith.service.safety.policy import Limits
 from tunesmith.service.services import Services
 from tunesmith.service.version import Version
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
-    from tunesmith.service.engine import Computed
+    from tunesmith.service.job import Computed
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +124,10 @@ async def _computed(
             asked = as_rows(version.task, rows)
         except DataError as error:
             raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
-        if may_have_more(limits, asked):
-            tokens_within(limits, await asyncio.to_thread(token_counts, version.engine.predictor, asked))
+        check = None if limits.tokens is None else partial(tokens_within, limits)
         try:
-            return version, asked, await version.engine.submit(asked, caller.key, deadline=deadline, low=low)
+            found = await version.engine.submit(asked, caller.key, deadline=deadline, low=low, check=check)
+            return version, asked, found
         except Refused as why:
             if why.code != "unloading" or product.pick(request_id) is version:
                 raise

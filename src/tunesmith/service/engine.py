@@ -15,123 +15,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from tunesmith.core.errors import DataError
 from tunesmith.service.fair_queue import FairQueue
+from tunesmith.service.job import Check, Computed, Job, Outcome, Piece, guessed, pieces_of, refusal, settle
 from tunesmith.service.problems import Refused
+from tunesmith.service.settings import Batching
 
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import Predictor
-    from tunesmith.core.contracts import Feature, Prediction, Row
+    from tunesmith.core.contracts import Row
 
 log = logging.getLogger(__name__)
 
 ROOM = 0.75
 """Of a deadline may be spent waiting and computing, as far as it can be told before."""
-CHARACTERS = 3.0
-"""Of a token, roughly, before it is counted; only how much may wait depends on it."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much is computed together, and how much may wait."""
-
-    rows: int = 32
-    """Requests' rows that are computed together, about."""
-    tokens: int = 4096
-    """Tokens that are computed together, about."""
-    waiting: int = 400_000
-    """Tokens that may wait: what bounds memory."""
-    deadline: float = 10.0
-    """Seconds from a request's arrival to its answer, where the client names none."""
-
-
-@dataclass(frozen=True)
-class Computed:
-    """Answers to a request's rows, what they cost, and where the time went."""
-
-    predictions: list[Prediction]
-    tokens: int
-    waited: float
-    """Seconds from arrival until its batch began."""
-    computed: float
-    """Seconds that its batch took."""
-
-
-@dataclass(eq=False)
-class Job:
-    """A request on its way."""
-
-    rows: Sequence[Row]
-    key: str
-    deadline: float
-    low: bool
-    guess: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Computed]
-    who: Predictor
-    """Encodes and decodes it."""
-    arrived: float = field(default_factory=time.monotonic)
-    features: list[Feature] = field(default_factory=list)
-    arrays: list[Any] = field(default_factory=list)
-    """What was computed of each feature; None: not yet."""
-    left: int = 0
-    """Features that are not computed yet."""
-    tokens: int = 0
-    began: float = 0.0
-    ended: bool = False
-    """Answered, or refused."""
-
-    def late(self, then: float) -> bool:
-        """Whether nobody waits for it any more at that moment."""
-        return self.future.cancelled() or then > self.deadline
-
-
-@dataclass(eq=False)
-class Piece:
-    """Some of a job's features: a large request is computed piece by piece, and others come in between."""
-
-    job: Job
-    begin: int
-    end: int
-    tokens: int
-
-
-def pieces_of(job: Job, rows: int, tokens: int) -> list[Piece]:
-    """A job's features in order, each piece at most so many and of so many tokens, but one feature at least."""
-    made: list[Piece] = []
-    for i, feature in enumerate(job.features):
-        cost = len(feature["input_ids"])
-        last = made[-1] if made else None
-        if last is None or last.end - last.begin >= rows or last.tokens + cost > tokens:
-            made.append(Piece(job, i, i + 1, cost))
-        else:
-            last.end, last.tokens = i + 1, last.tokens + cost
-    return made
-
-
-Outcome = Computed | Refused
-
-
-def settle(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
-    """Tell each who waits; from any thread, with one call into each event loop."""
-    for loop in {id(job.loop): job.loop for job, _ in outcomes}.values():
-        own = [(job.future, found) for job, found in outcomes if job.loop is loop]
-        with suppress(RuntimeError):  # the loop is gone, and so are those who waited
-            loop.call_soon_threadsafe(_settle, own)
-
-
-def _settle(outcomes: Sequence[tuple[asyncio.Future[Computed], Outcome]]) -> None:
-    for future, found in outcomes:
-        if future.done():
-            continue
-        if isinstance(found, Refused):
-            future.set_exception(found)
-        else:
-            future.set_result(found)
 
 
 class Engine:
@@ -143,7 +42,7 @@ class Engine:
         name: for the threads' names.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits = Limits(), name: str = "engine") -> None:  # noqa: B008
+    def __init__(self, predictor: Predictor, limits: Batching = Batching(), name: str = "engine") -> None:  # noqa: B008
         self.predictor = predictor
         self.limits = limits
         self._arrived: deque[Job] = deque()
@@ -195,6 +94,7 @@ class Engine:
         deadline: float | None = None,
         low: bool = False,
         who: Predictor | None = None,
+        check: Check | None = None,
     ) -> Computed:
         """Answers to rows, in order. If the caller is cancelled, they are not computed.
 
@@ -204,16 +104,19 @@ class Engine:
             deadline: seconds from now; None: the engine's.
             low: after all that is not low.
             who: encodes and decodes; its features go into one batch with those of others.
+            check: looks at its features before they wait to be computed.
 
         Raises:
             Refused: overloaded (503), too late (503), or the rows cannot be read (422).
         """
-        guess = _guess(rows)
+        guess = guessed(rows)
         within = self.limits.deadline if deadline is None else deadline
         if not low:
             self.refuse_if_full(guess, within)
         loop = asyncio.get_running_loop()
-        job = Job(rows, key, time.monotonic() + within, low, guess, loop, loop.create_future(), who or self.predictor)
+        job = Job(
+            rows, key, time.monotonic() + within, low, guess, loop, loop.create_future(), who or self.predictor, check
+        )
         with self._new:
             self._waiting += guess
             self._arrived.append(job)
@@ -280,13 +183,22 @@ class Engine:
             job.features, first = features[begin:at], last
             job.tokens = sum(len(feature["input_ids"]) for feature in job.features)
             job.arrays, job.left = [None] * len(job.features), len(job.features)
+            self._checked(job)
+        self._forget(job for job in jobs if job.ended)
         with self._ready:
-            for job in jobs:
+            for job in (one for one in jobs if not one.ended):
                 self._waiting += job.tokens - job.guess
                 queue = self._low if job.low else self._live
                 for piece in pieces_of(job, self.limits.rows, self.limits.tokens):
                     queue.put(job.key, piece, piece.tokens, piece.end - piece.begin)
             self._ready.notify()
+
+    def _checked(self, job: Job) -> None:
+        try:
+            if job.check is not None:
+                job.check(job.features)
+        except Refused as why:
+            self._end(job, why)
 
     def _forget(self, jobs: Iterable[Job]) -> None:
         """They end before they were tokenised, and wait no more."""
@@ -360,26 +272,3 @@ class Engine:
 
 def _smoothed(known: float, new: float) -> float:
     return new if not known else 0.8 * known + 0.2 * new
-
-
-def _guess(rows: Sequence[Row]) -> int:
-    """Tokens of rows, about: by characters, at least 8 a row."""
-    return sum(8 + int(_characters(row) / CHARACTERS) for row in rows)
-
-
-def _characters(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value) if value.isascii() else 3 * len(value)
-    if isinstance(value, dict):
-        return sum(map(_characters, value.values()))
-    return sum(map(_characters, value)) if isinstance(value, list | tuple) else 0
-
-
-def refusal(error: Exception) -> Refused:
-    """What a client is told of a failure: bad rows are its own, the rest is ours and not shown."""
-    if isinstance(error, DataError):
-        return Refused(422, "unreadable_rows", str(error).replace("\n", " "))
-    if isinstance(error, Refused):
-        return error
-    log.error("unexpected: %s", type(error).__name__, exc_info=error)
-    return Refused(500, "internal_error", "The service failed on this request. It was written to its log.")

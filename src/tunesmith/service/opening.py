@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tunesmith.core.errors import BundleError
-from tunesmith.service.engine import Engine, Limits
-from tunesmith.service.settings import ProductSpec
+from tunesmith.service.engine import Engine
+from tunesmith.service.settings import Batching, ProductSpec
 from tunesmith.service.shared_engines import SharedEngines
 from tunesmith.service.version import Version
 
@@ -24,7 +24,7 @@ class Opener(Protocol):
         """These bundles are about to be opened."""
         ...
 
-    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Batching) -> Version:
         """A version of a bundle.
 
         Raises:
@@ -51,7 +51,7 @@ class Opening:
                 continue
         self._shared.wanted = {one: count for one, count in told.items() if one}
 
-    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Limits) -> Version:
+    def __call__(self, name: str, path: Path, spec: ProductSpec, limits: Batching) -> Version:
         """Load a bundle.
 
         Raises:

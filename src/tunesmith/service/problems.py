@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
+MOST = 8
+"""Mistakes that are told of."""
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -45,3 +49,10 @@ class Refused(Exception):
     def headers(self) -> dict[str, str]:
         """``Retry-After`` in whole seconds, where it is worth it."""
         return {} if self.retry_after is None else {"retry-after": str(max(1, math.ceil(self.retry_after)))}
+
+
+def invalid(mistakes: Iterable[tuple[Sequence[int | str], str]]) -> Refused:
+    """What pydantic found, (place, what is wrong) each, as a refusal that names the fields."""
+    told = [(".".join(str(part) for part in place if part != ""), said) for place, said in islice(mistakes, MOST)]
+    message = "; ".join(f"{place}: {said}" if place else said for place, said in told)
+    return Refused(422, "invalid_request", message, param=told[0][0] or None)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.service.engine import Limits
 from tunesmith.service.opening import Opener, Opening
 from tunesmith.service.problems import Refused
-from tunesmith.service.settings import ProductSpec, Route
+from tunesmith.service.settings import Batching, ProductSpec, Route
 from tunesmith.service.version import Version
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Products:
     def __init__(
         self,
         specs: Mapping[str, ProductSpec],
-        limits: Limits,
+        limits: Batching,
         kept: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
@@ -71,6 +70,7 @@ class Products:
         self._kept = kept
         self._open = opener or Opening()
         self._changing = asyncio.Lock()
+        self._loaded = False
 
     def __iter__(self) -> Any:
         """The products, in the catalog's order."""
@@ -99,7 +99,10 @@ class Products:
         return None
 
     def load(self) -> None:
-        """Load what the routes need: before anything is asked."""
+        """Load what the routes need, once: before anything is asked."""
+        if self._loaded:
+            return
+        self._loaded = True
         self._restore()
         wanted = [(one, name) for one in self._all.values() for name in dict.fromkeys(one.route.names())]
         self._open.expect(product.spec.versions[name] for product, name in wanted)
@@ -172,10 +175,8 @@ class Products:
     def _opened(self, product: Product, version: str) -> Version:
         return self._open(version, product.spec.versions[version], product.spec, self._limits_of(product.spec))
 
-    def _limits_of(self, spec: ProductSpec) -> Limits:
-        from dataclasses import replace
-
-        return replace(self._limits, deadline=spec.deadline) if spec.deadline else self._limits
+    def _limits_of(self, spec: ProductSpec) -> Batching:
+        return self._limits.model_copy(update={"deadline": spec.deadline}) if spec.deadline else self._limits
 
     def _keep(self) -> None:
         if self._kept is None:

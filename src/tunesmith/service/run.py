@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +16,6 @@ from tunesmith.core.extras import need
 from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
-from tunesmith.service.engine import Limits
 from tunesmith.service.jobs.files import upload_limit
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
@@ -35,6 +36,9 @@ from tunesmith.service.store.migrate import open_store
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+SWITCH = 0.0005
+"""Seconds after which a thread hands over Python's lock. With Python's own 5 ms a batch that is done waits that long
+for the event loop to let it go on."""
 
 
 def build(catalog: Catalog) -> Services:
@@ -43,9 +47,9 @@ def build(catalog: Catalog) -> Services:
     Raises:
         TunesmithError: the store cannot be reached, a filter cannot be made ready, or a package is missing.
     """
-    batching, server = catalog.batching, catalog.server
-    limits = Limits(batching.rows, batching.tokens, batching.waiting, batching.deadline)
-    services = Services(catalog, Products(catalog.products, limits, server.folder / "products.json"), Counts())
+    server = catalog.server
+    products = Products(catalog.products, catalog.batching, server.folder / "products.json")
+    services = Services(catalog, products, Counts())
     for name in catalog.products:
         services.guards[name] = Guard(catalog.policy(name), classifier(services), catalog.folder)
     if catalog.request_log is not None:
@@ -101,6 +105,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     server = services.catalog.server
     place = _bound(server.host, server.port)
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
+    calm_process()
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     config = uvicorn.Config(
         layers_of(services),
@@ -115,6 +120,13 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     address = f"{'https' if tls else 'http'}://{server.host}:{place.getsockname()[1]}"
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(uvicorn.Server(config), place, lambda: listening(address)))
+
+
+def calm_process() -> None:
+    """Settings of the whole process, once all is loaded: threads take turns quickly, and what is loaded stays."""
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # a collection that looks through all of torch held everybody up for 0.3 s
 
 
 async def _run(server: Any, place: socket.socket, started: Callable[[], None]) -> None:

@@ -106,12 +106,16 @@ class Plan(Part):
 
 
 class Batching(Part):
-    """How requests are put together; see ``engine.Limits``."""
+    """How much is computed together, and how much may wait."""
 
     rows: int = Field(default=32, gt=0)
+    """Requests' rows, or windows of them, that are taken from the queue at once."""
     tokens: int = Field(default=4096, gt=0)
+    """The same in tokens. A runtime computes them in batches of its own size."""
     waiting: int = Field(default=400_000, gt=0)
+    """Tokens that may wait: what bounds memory."""
     deadline: float = Field(default=10.0, gt=0, le=600)
+    """Seconds from a request's arrival to its answer, where a product names none."""
 
 
 class Tls(Part):

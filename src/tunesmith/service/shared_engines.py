@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.service.engine import Computed, Engine, Limits
+from tunesmith.service.engine import Engine
+from tunesmith.service.job import Check, Computed
+from tunesmith.service.settings import Batching
 
 if TYPE_CHECKING:
     from tunesmith.bundle.read import Bundle
@@ -39,10 +41,16 @@ class View:
         self._engine.refuse_if_full(more, deadline)
 
     async def submit(
-        self, rows: Sequence[Row], key: str, *, deadline: float | None = None, low: bool = False
+        self,
+        rows: Sequence[Row],
+        key: str,
+        *,
+        deadline: float | None = None,
+        low: bool = False,
+        check: Check | None = None,
     ) -> Computed:
         """As ``Engine.submit``."""
-        return await self._engine.submit(rows, key, deadline=deadline, low=low, who=self.predictor)
+        return await self._engine.submit(rows, key, deadline=deadline, low=low, who=self.predictor, check=check)
 
     def close(self, timeout: float = 30.0) -> None:
         """Give up the share; the last one ends the engine."""
@@ -58,7 +66,7 @@ class SharedEngines:
         self.wanted: dict[str, int] = {}
         """Fingerprint -> bundles that are about to be loaded: one alone is better off with its own weights."""
 
-    def open(self, told: str, bundle: Bundle, limits: Limits) -> View | None:
+    def open(self, told: str, bundle: Bundle, limits: Batching) -> View | None:
         """A share for a bundle with this fingerprint; None: it has nobody to share with."""
         from tunesmith.bundle import shared
 
@@ -71,7 +79,7 @@ class SharedEngines:
                 log.warning("%s has a backbone of its own in memory: %s", bundle.path, why)
                 return None
 
-    def _joined(self, told: str, bundle: Bundle, limits: Limits) -> View:
+    def _joined(self, told: str, bundle: Bundle, limits: Batching) -> View:
         from tunesmith.bundle.shared import SharedBackbone
 
         if told not in self._groups:

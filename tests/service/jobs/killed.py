@@ -12,13 +12,12 @@ from tests.service.conftest import Lengths, Opened
 from tests.service.jobs.test_batches import upload
 
 from tunesmith.service.app import make_app
-from tunesmith.service.engine import Limits
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products
 from tunesmith.service.services import Services
-from tunesmith.service.settings import checked
+from tunesmith.service.settings import Batching, checked
 from tunesmith.service.store.migrate import open_store
 
 if __name__ == "__main__":
@@ -26,7 +25,7 @@ if __name__ == "__main__":
     catalog = checked({"products": {"plain": "plain"}, "server": {"folder": str(folder)}}, "catalog")
     slow = Lengths()
     slow.pause = 0.01
-    services = Services(catalog, Products(catalog.products, Limits(), None, Opened({"plain": slow})), Counts())
+    services = Services(catalog, Products(catalog.products, Batching(), None, Opened({"plain": slow})), Counts())
     folder.mkdir(exist_ok=True)
     services.store = open_store(f"sqlite:///{folder}/store.db")
     services.meter = TickMeter(Meter(services.store, folder / "usage"))

@@ -125,6 +125,7 @@ def test_limits() -> None:
         with pytest.raises(Refused) as caught:
             made.before(rows)
         assert (caught.value.status, caught.value.code) == (413, "too_large")
-    tokens_within(Limits(tokens=5), [1, 5])
-    with pytest.raises(Refused):
-        tokens_within(Limits(tokens=5), [1, 6])
+    features = [{"row": row, "input_ids": [7] * count} for row, count in ((3, 1), (4, 3), (4, 2))]
+    tokens_within(Limits(tokens=5), features)
+    with pytest.raises(Refused, match="6 tokens in a row"):
+        tokens_within(Limits(tokens=5), [*features, {"row": 4, "input_ids": [7]}])

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from tunesmith.service.asking import product_of
 from tunesmith.service.caller import Caller
-from tunesmith.service.problems import Refused
+from tunesmith.service.problems import Refused, invalid
 from tunesmith.service.products import Product
-from tunesmith.service.routes.predict import ROWS, invalid
+from tunesmith.service.routes.predict import ROWS
 from tunesmith.service.services import Services
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -40,7 +40,7 @@ async def read(request: Request, kind: type[B]) -> tuple[Services, Caller, Produ
     try:
         body = kind.model_validate_json(await request.body())
     except ValidationError as error:
-        raise invalid(error) from error
+        raise invalid((one["loc"], one["msg"]) for one in error.errors()) from error
     return services, caller, product_of(services, caller, body.model), body
 
 

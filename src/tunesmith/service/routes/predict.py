@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tunesmith.service.asking import ask, product_of
-from tunesmith.service.problems import Refused
+from tunesmith.service.problems import Refused, invalid
 from tunesmith.service.request_id import request_id_of
 from tunesmith.service.services import Services
 
@@ -29,7 +29,6 @@ async def predict(request: Request) -> Response:
     services: Services = request.app.state.services
     caller = services.caller(request)
     product = product_of(services, caller, request.path_params["product"])
-    product.stable.engine.refuse_if_full()  # before anything is read: saying no must cost little
     rows, single = rows_of(await request.body(), product.stable.request)
     request_id = request_id_of(request.scope)
     answered = await ask(services, caller, product.name, rows, request_id)
@@ -85,12 +84,6 @@ def _row(given: Any, index: int, model: type[BaseModel], single: bool) -> dict[s
     try:
         row = model.model_validate(given).model_dump(exclude_unset=True)
     except ValidationError as error:
-        raise invalid(error, "" if single else f"rows.{index}") from error
+        where = () if single else ("rows", index)
+        raise invalid(((*where, *one["loc"]), one["msg"]) for one in error.errors()) from error
     return {role: value for role, value in row.items() if value is not None}
-
-
-def invalid(error: ValidationError, where: str = "") -> Refused:
-    """What pydantic found, as a refusal that names each field."""
-    mistakes = [(".".join(filter(None, (where, *map(str, one["loc"])))), one["msg"]) for one in error.errors()[:8]]
-    message = "; ".join(f"{place}: {said}" if place else said for place, said in mistakes)
-    return Refused(422, "invalid_request", message, param=mistakes[0][0] or None)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import DataError
 from tunesmith.service.problems import Refused
 from tunesmith.service.safety.policy import Limits
 from tunesmith.service.safety.texts import strings
 
 if TYPE_CHECKING:
-    from tunesmith.bundle.predictor import Predictor
-
-MARKS = 8
-"""Tokens that a row may have beside its texts: its beginning, its end, what stands between two texts."""
+    from tunesmith.core.contracts import Feature
 
 
 def within(limits: Limits, rows: Sequence[Any]) -> None:
@@ -37,42 +34,18 @@ def within(limits: Limits, rows: Sequence[Any]) -> None:
             raise _too_large("bytes of text", total, limits.bytes)
 
 
-def may_have_more(limits: Limits, rows: Sequence[Any]) -> bool:
-    """Whether it is worth counting tokens: a token is a byte at least, a row's own marks apart."""
-    most = limits.tokens
-    return most is not None and any(
-        sum(len(text.encode("utf-8", "surrogatepass")) for text in strings(row)) + MARKS > most for row in rows
-    )
-
-
-def token_counts(predictor: Predictor, rows: Sequence[Any]) -> list[int]:
-    """Tokens that the model reads of each row, all windows of it together.
-
-    Raises:
-        Refused: 422, the task cannot read a row.
-    """
-    counts = [0] * len(rows)
-    try:
-        features = predictor.task.encode(rows, predictor.processor, max_length=predictor.max_length, targets=False)
-    except DataError as error:
-        raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
-    for feature in features:
-        counts[feature["row"]] += len(feature["input_ids"])
-    return counts
-
-
-def tokens_within(limits: Limits, counts: Sequence[int]) -> None:
-    """Nothing, where no row has more tokens than the limit.
-
-    Args:
-        limits: of the policy.
-        counts: tokens of each row.
+def tokens_within(limits: Limits, features: Sequence[Feature]) -> None:
+    """Nothing, where no row has more tokens than the limit, all its windows together.
 
     Raises:
         Refused: 413 "too_large".
     """
-    if limits.tokens is not None and counts and max(counts) > limits.tokens:
-        raise _too_large("tokens in a row", max(counts), limits.tokens)
+    counts = Counter[int]()
+    for feature in features:
+        counts[feature["row"]] += len(feature["input_ids"])
+    most = max(counts.values(), default=0)
+    if limits.tokens is not None and most > limits.tokens:
+        raise _too_large("tokens in a row", most, limits.tokens)
 
 
 def _too_large(what: str, given: int, most: int) -> Refused:
