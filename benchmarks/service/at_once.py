@@ -9,6 +9,7 @@ most so many tokens. All sizes take turns, so that a busy moment hits all alike;
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import bundles
@@ -31,7 +32,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     own = read_bundle(job["bundle"]).predictor()
     found: dict[str, Any] = {}
     for name, file in job["files"].items():
-        rows = [{"text": row["text"]} for row in harness.rows_of(file, GROUP * GROUPS[name])]
+        rows = [{"text": row["text"]} for row in harness.rows_of(Path(file), GROUP * GROUPS[name])]
         groups = [own.encode(rows[at : at + GROUP]) for at in range(0, len(rows), GROUP)]
 
         def runner(size: int) -> Callable[[int], object]:
