@@ -31,7 +31,7 @@ format: $(STAMP)
 # make bench DATA=folder [ONLY=imdb]: the figures that we claim; benchmarks/README.md says what is in the folder.
 BENCHMARKS := data_million_rows finetune_speed imdb chnsenticorp head_cache profile_step kill_resume \
 	shrink/vocabulary shrink/cold shrink/search shrink/forms \
-	service/throughput service/overload service/kill service/swap service/memory
+	service/throughput service/overload service/kill service/swap service/memory service/at_once
 bench: $(STAMP)
 	@set -e; for name in $(or $(ONLY),$(BENCHMARKS)); do \
 		echo "== benchmarks/$$name.py"; \

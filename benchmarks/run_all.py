@@ -32,6 +32,7 @@ ORDER = (
     "service/kill",
     "service/swap",
     "service/memory",
+    "service/at_once",
 )
 """The short ones first."""
 
