@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine as Store
 
     from tunesmith.service.answers import Answers
+    from tunesmith.service.jobs.jobs import Jobs
     from tunesmith.service.metering.tick import TickMeter
     from tunesmith.service.request_log import RequestLog
 
@@ -75,8 +76,8 @@ class Services:
     log: RequestLog | None = None
     guards: dict[str, Guard] = field(default_factory=dict)
     """By product."""
-    parts: dict[str, Any] = field(default_factory=dict)
-    """What groups of endpoints keep for themselves, by their name."""
+    jobs: Jobs | None = None
+    """On files; made by ``jobs_of`` when they are first asked for."""
     ready: bool = False
     loop: asyncio.AbstractEventLoop | None = None
     """The one that answers, once it runs."""

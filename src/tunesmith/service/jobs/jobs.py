@@ -11,8 +11,6 @@ from tunesmith.service.jobs.runner import Runner
 from tunesmith.service.jobs.settings import JobSettings
 from tunesmith.service.services import Services
 
-PART = "jobs"
-
 
 @dataclass(frozen=True)
 class Jobs:
@@ -26,11 +24,8 @@ class Jobs:
 
 def jobs_of(services: Services) -> Jobs:
     """The service's jobs; always the same."""
-    found = services.parts.get(PART)
-    if found is None:
+    if services.jobs is None:
         settings = services.catalog.jobs
-        files = Files(services.catalog.server.folder / "jobs", settings)
-        batches = Batches(files)
-        found = services.parts[PART] = Jobs(settings, files, batches, Runner(batches, runs(services, settings)))
-    made: Jobs = found
-    return made
+        batches = Batches(files := Files(services.catalog.server.folder / "jobs", settings))
+        services.jobs = Jobs(settings, files, batches, Runner(batches, runs(services, settings)))
+    return services.jobs
