@@ -132,8 +132,9 @@ def page(kept: Mapping[str, Any]) -> list[str]:
     lines = [
         "On test rows, with 95% intervals; the difference is paired, in points (hundredths of the metric), from the "
         "parent in torch fp32, which stands first. Milliseconds are of 1 and of 32 features (a row, or a "
-        "window of a long one), as many at once as `predict` takes, tokens made before, all candidates in turns; times: torch fp32's milliseconds by its "
-        "own. MiB are the files that the runtime reads, without the tokenizer. Parity: at least 90% of the answers "
+        "window of a long one), as many at once as `predict` takes, tokens made before, all candidates in turns; "
+        "times: torch fp32's milliseconds by its own. MiB are the files that the runtime reads, without the "
+        "tokenizer. Parity: at least 90% of the answers "
         "the same, and no number moved by more than 0.001 (fp32) or than their standard deviation (else). Bold: the "
         "quickest for one row that passes it.",
     ]

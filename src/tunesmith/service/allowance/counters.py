@@ -1,7 +1,8 @@
 """Numbers that end with their window, kept by the storages of the package ``limits``.
 
-In memory: its synchronous storage, called on the event loop: microseconds (``benchmarks/results/service_money.md``). Its
-asynchronous one looks through all counters at each call, which takes longer the more keys there are.
+In memory: its synchronous storage, called on the event loop: microseconds
+(``benchmarks/results/service_money.md``). Its asynchronous one looks through all counters at each call, which takes
+longer the more keys there are.
 
 In Redis: its asynchronous storage, so that the event loop does other work while Redis answers.
 """
