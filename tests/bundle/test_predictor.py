@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tunesmith.bundle.predictor import Predictor, batches_by_length
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.core.contracts import Decoding
 from tunesmith.core.errors import BundleError
 
 
@@ -106,10 +107,28 @@ def test_runtime_generates() -> None:
     shape = {"vocab_size": 20, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
     model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=1, eos_token_id=2))
     ids = torch.tensor([[3, 4], [5, 6]])
-    made = TorchRuntime(model).generate(
-        {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, max_new_tokens=3, do_sample=False, pad_token_id=0
-    )
-    assert [list(one[:2]) for one in made] == [[3, 4], [5, 6]]
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    runtime = TorchRuntime(model)
+    made = runtime.generate(batch, Decoding(max_new_tokens=3))
+    wanted = model.generate(**batch, max_new_tokens=3, do_sample=False, pad_token_id=0)
+    assert [list(one) for one in made] == [list(one[2:]) for one in wanted]
+    drawn = [list(runtime.generate(batch, Decoding(temperature=1.0, max_new_tokens=8, seed=s))[0]) for s in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_runtime_scores_labels() -> None:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    shape = {"vocab_size": 20, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
+    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=1, eos_token_id=2)).eval()
+    ids, labels = torch.tensor([[3, 4, 7], [5, 6, 8]]), torch.tensor([[-100, 4, 7], [-100, -100, 8]])
+    scores = TorchRuntime(model).score({"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels})
+    with torch.no_grad():
+        loss = float(model(input_ids=ids, labels=labels).loss)
+    assert [len(one) for one in scores] == [2, 1]
+    assert np.isclose(-np.concatenate(scores).mean(), loss, atol=1e-5)
 
 
 def test_weights_that_lack_the_head_are_refused(bundle: Bundle, tmp_path: Any, manifest: Any, processor: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel
 from torch.nn.functional import cross_entropy
 
-from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
+from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.data.words_in_text import joined
 from tunesmith.tasks.sequence import padded
 from tunesmith.tasks.windows import windows
@@ -199,7 +199,7 @@ class SummaryTask(Generated):
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
-        return runtime.generate(asked, max_new_tokens=8, do_sample=False)
+        return runtime.generate(asked, Decoding(max_new_tokens=8))
 
 
 class EchoTask(Generated):
@@ -243,12 +243,12 @@ class EchoTask(Generated):
         if "labels" in batch:  # features with targets: only the prompt is asked
             keep = [int((row != -100).sum()) for row in batch["labels"]]
             return [self._one(runtime, asked, i, width - n) for i, n in enumerate(keep)]
-        return [ids[width:] for ids in runtime.generate(asked, max_new_tokens=6, do_sample=False)]
+        return runtime.generate(asked, Decoding(max_new_tokens=6))
 
     @staticmethod
     def _one(runtime: Runtime, asked: Batch, i: int, end: int) -> np.ndarray:
         one = {key: value[i : i + 1, :end] for key, value in asked.items()}
-        return runtime.generate(one, max_new_tokens=6, do_sample=False)[0][end:]
+        return runtime.generate(one, Decoding(max_new_tokens=6))[0]
 
 
 class Reader:

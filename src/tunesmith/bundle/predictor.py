@@ -73,11 +73,20 @@ class Predictor:
 
     def infer(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
         """One array a feature, in order; for rows that were encoded before."""
+        return self._computed(features, lambda inputs: self.task.infer(self.runtime, inputs), progress)
+
+    def score(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
+        """The log-probabilities of each feature's target, in order. Only of generative tasks."""
+        return self._computed(features, self.runtime.score, progress)
+
+    def _computed(
+        self, features: Sequence[Feature], compute: Callable[[Batch], list[np.ndarray]], progress: Progress | None
+    ) -> list[np.ndarray]:
         arrays: list[Any] = [None] * len(features)
         done = 0
         for batch in batches_by_length([len(f["input_ids"]) for f in features], self.batch_size, self.batch_tokens):
             inputs = self.collate([features[i] for i in batch])
-            for i, array in zip(batch, self.task.infer(self.runtime, inputs), strict=True):
+            for i, array in zip(batch, compute(inputs), strict=True):
                 arrays[i] = array
             done += len(batch)
             if progress is not None:

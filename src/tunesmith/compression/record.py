@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.core.contracts import Batch, Row, Runtime, Task
+from tunesmith.core.contracts import Batch, Decoding, Row, Runtime, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +32,13 @@ class Recorder:
         self.outputs = list(found)
         return found
 
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
         """As the runtime does; not kept."""
-        return self.runtime.generate(batch, **options)
+        return self.runtime.generate(batch, decoding)
+
+    def score(self, batch: Batch) -> list[np.ndarray]:
+        """As the runtime does; not kept."""
+        return self.runtime.score(batch)
 
 
 def asked_of(

@@ -58,12 +58,43 @@ Prediction = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How a model writes. ``models/decoding.py`` says it in transformers' words.
+
+    Args:
+        max_new_tokens: written at most.
+        min_new_tokens: written at least, before the end may come.
+        beams: 1 is greedy, or sampling where there is a temperature.
+        length_penalty: of beams; above 0 favours longer texts (Wu et al. 2016, eq. 14, in transformers' form).
+        temperature: 0 takes the likeliest token.
+        top_p: the smallest set of tokens with this probability is drawn from (Holtzman et al. 2020).
+        top_k: so many tokens are drawn from; 0: all.
+        repetition_penalty: divides the logits of what stands there already (Keskar et al. 2019, section 4.1).
+        no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
+        stop: the text ends before the first of these.
+        seed: of the draws; None: another one each time.
+    """
+
+    max_new_tokens: int = 128
+    min_new_tokens: int = 0
+    beams: int = 1
+    length_penalty: float = 1.0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
 class Column:
     """A role that a task reads.
 
     Args:
         role: its word in recipes ("text", "label").
-        kind: "text", "label", "labels", "number", "tokens", "tags", "spans", "image", "audio" or "any".
+        kind: "text", "label", "labels", "number", "tokens", "tags", "spans", "messages", "image", "audio" or "any".
         required: whether prediction needs it.
         target: whether it is what is learned (absent at prediction).
     """
@@ -83,8 +114,19 @@ class Runtime(Protocol):
         """Outputs by name, ``logits`` among them: [features, ...], float32."""
         ...
 
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
-        """Token ids, one array a feature. Only runtimes of generative models have it."""
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
+        """The ids that were written after each feature's, its end token included where it wrote one: int, [written].
+
+        The batch holds ``input_ids`` and ``attention_mask``; a causal model's prompts are padded on the left. Only
+        runtimes of generative models have it.
+        """
+        ...
+
+    def score(self, batch: Batch) -> list[np.ndarray]:
+        """The natural log-probability of each feature's ``labels`` that are not -100: float32, [labels].
+
+        Only runtimes of generative models have it.
+        """
         ...
 
 
@@ -189,6 +231,33 @@ class Task(ABC):
 
     def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:  # noqa: B027 - most need none
         """Write what other libraries want beside the model, into a bundle's folder."""
+
+    @property
+    def choosing(self) -> tuple[str, ...]:
+        """Metrics of the validation rows; the first chooses the best checkpoint.
+
+        The task's own, unless those need whole answers written, which takes long: then what ``validate`` gives.
+        """
+        return self.metrics
+
+    def validate(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
+        """While training: evidence on the validation rows, for the metrics of ``choosing``.
+
+        Args:
+            features: of the rows, targets included.
+        """
+        return self.evidence(rows, self.decode(predictor.infer(features), features))
+
+    def measure(
+        self, predictor: PredictorLike, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None
+    ) -> tuple[list[Prediction], Evidence]:
+        """Answers to rows and evidence of them; a task whose figures need more than the answers adds it here.
+
+        Args:
+            progress: called with features done and in all.
+        """
+        predictions = predictor.predict(rows) if progress is None else predictor.predict(rows, progress)
+        return predictions, self.evidence(rows, predictions)
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One array a feature. A generative task overrides this with ``runtime.generate``."""
@@ -404,8 +473,16 @@ class PredictorLike(Protocol):
 
     task: Task
 
-    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+    def predict(self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None) -> list[Prediction]:
         """One prediction a row, in order."""
+        ...
+
+    def infer(self, features: Sequence[Feature]) -> list[np.ndarray]:
+        """One array a feature, in order."""
+        ...
+
+    def score(self, features: Sequence[Feature]) -> list[np.ndarray]:
+        """The log-probabilities of each feature's target, in order. Only of generative tasks."""
         ...
 
 

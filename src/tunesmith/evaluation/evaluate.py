@@ -49,9 +49,8 @@ def evaluate(
     if not rows:
         raise DataError("There are no rows to evaluate on.", "Give a test file with rows, or a larger test share.")
     start = perf_counter()
-    predictions = predictor.predict(rows)
+    predictions, evidence = predictor.task.measure(predictor, rows)
     seconds = perf_counter() - start
-    evidence = predictor.task.evidence(rows, predictions)
     names = list(predictor.task.metrics if metrics is None else metrics)
     found = figures(evidence, names, resamples=resamples, confidence=confidence, seed=seed)
     return Evaluation(predictions, evidence, found, seconds)

@@ -31,14 +31,14 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     notes: list[str] = []
     rows = _rows(bundle, block, notes)
     start = time.monotonic()
-    predictions = bundle.predictor().predict(rows)
+    _, evidence = bundle.task.measure(bundle.predictor(), rows)
     seconds = time.monotonic() - start
     return build_report(
         task_name=bundle.task.name,
         class_names=getattr(bundle.task, "labels", []),
         metric_names=bundle.task.metrics,
         rows=rows,
-        evidences={"after": bundle.task.evidence(rows, predictions)},
+        evidences={"after": evidence},
         seconds={"after": {"predict": seconds}},
         data_notes=notes,
         context={"bundle": str(bundle.path), "file": file},

@@ -242,9 +242,8 @@ class Run:
         """Evidence on the plan's test rows, and the seconds that it took."""
         start = time.monotonic()
         with mean.shortened(self.model):
-            predictions = self._predictor(precision).predict(self.plan.data.test, self.stage.progress)
-        taken = time.monotonic() - start
-        return self.plan.task.evidence(self.plan.data.test, predictions), {"predict": taken}
+            _, evidence = self.task.measure(self._predictor(precision), self.plan.data.test, self.stage.progress)
+        return evidence, {"predict": time.monotonic() - start}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         data = self.plan.data
@@ -262,9 +261,9 @@ class Run:
         plan = self.plan
         rows = training_rows(plan)
         features = plan.task.sample(self._encoded(rows))
-        metric = METRICS.load(plan.task.metrics[0])
-        tie = "log_loss" if "log_loss" in plan.task.metrics else None
-        settings = LoopSettings.of(plan.recipe.training, plan.task.metrics[0], metric.higher_is_better, tie)
+        best = plan.task.choosing[0]
+        tie = "log_loss" if "log_loss" in plan.task.choosing else None
+        settings = LoopSettings.of(plan.recipe.training, best, METRICS.load(best).higher_is_better, tie)
         optimizer = with_fields(settings.optimizer, factors=plan.method.rates())
         settings = with_fields(settings, optimizer=optimizer)
         trainee = self.computing if plan.method.frozen_backbone else adapted
@@ -284,15 +283,14 @@ class Run:
         if not rows:
             return None
         features = self._encoded(rows)
-        metrics = {name: METRICS.make(name) for name in self.plan.task.metrics}
+        metrics = {name: METRICS.make(name) for name in self.plan.task.choosing}
         precision = self.plan.machine.precision
 
         def measure() -> Mapping[str, float]:
             predictor = Predictor(
                 self.task, self.processor, TorchRuntime(trainee, precision=precision), max_length=self.plan.max_length
             )
-            predictions = self.task.decode(predictor.infer(features), features)
-            evidence = self.task.evidence(rows, predictions)
+            evidence = self.task.validate(predictor, rows, features)
             return {name: float(metric(evidence)) for name, metric in metrics.items()}
 
         return measure

@@ -226,7 +226,7 @@ class _SmallerRun(Run):
 
     def worth_words(self) -> list[str]:
         """The validation figures in a sentence, where there are any."""
-        metric = self.plan.task.metrics[0]
+        metric = self.plan.task.choosing[0]
         told = ", ".join(f"{stage} {number(found[metric])}" for stage, found in self.worths.items())
         return [f"{metric} on the validation rows: {told}."] if told else []
 
@@ -277,7 +277,7 @@ class _SmallerRun(Run):
         if measure is not None:
             with mean.shortened(self.model):
                 found = measure()
-            wanted = dict.fromkeys((self.plan.task.metrics[0], "log_loss"))
+            wanted = dict.fromkeys((self.plan.task.choosing[0], "log_loss"))
             self.worths[stage] = {name: float(found[name]) for name in wanted if name in found}
 
 

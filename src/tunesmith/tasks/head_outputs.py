@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Feature, Task
+from tunesmith.core.contracts import Batch, Decoding, Feature, Task
 
 
 def head_outputs(logits: Any) -> Any:
@@ -40,6 +40,10 @@ class _Given:
         found: dict[str, np.ndarray] = vars(head_outputs(self.logits[None]))
         return found
 
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
+        """No part generates."""
+        raise NotImplementedError
+
+    def score(self, batch: Batch) -> list[np.ndarray]:
         """No part generates."""
         raise NotImplementedError

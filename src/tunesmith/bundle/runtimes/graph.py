@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch
+from tunesmith.core.contracts import Batch, Decoding
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.runtime import cores
 
@@ -34,9 +34,16 @@ class GraphRuntime:
         """The graph of a bundle."""
         return cls(graph_of(bundle, cls.name), precision, device)  # type: ignore[call-arg]
 
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
         """Not yet."""
-        raise RecipeError(f"The runtime {self.name} does not generate text.", "Use --runtime torch.")
+        raise self._silent()
+
+    def score(self, batch: Batch) -> list[np.ndarray]:
+        """Not yet."""
+        raise self._silent()
+
+    def _silent(self) -> RecipeError:
+        return RecipeError(f"The runtime {self.name} does not generate text.", "Use --runtime torch.")
 
 
 def unreadable(library: str, graph: Path, error: Exception) -> BundleError:

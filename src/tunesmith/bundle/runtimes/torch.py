@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, WEIGHTS
 from tunesmith.bundle.predictor import MANY_TOKENS
 from tunesmith.bundle.runtimes.graph import CPU_TOKENS
-from tunesmith.core.contracts import Batch
+from tunesmith.core.contracts import Batch, Decoding
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
 from tunesmith.models.load import auto_class, quiet
@@ -68,11 +68,19 @@ class TorchRuntime:
             outputs = self.model(**self._placed(batch))
         return {name: _array(value) for name, value in outputs.items() if hasattr(value, "detach")}
 
-    def generate(self, batch: Batch, **options: Any) -> list[np.ndarray]:
-        """Token ids, one array a feature, by the model's own ``generate``."""
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
+        """The ids written after each feature's, by the model's own ``generate``."""
+        from tunesmith.models.decoding import written
+
         with self._computing():
-            ids = self.model.generate(**self._placed(batch), **options)
-        return list(ids.cpu().numpy())
+            return written(self.model, self._placed(batch), decoding)
+
+    def score(self, batch: Batch) -> list[np.ndarray]:
+        """The natural log-probability of each feature's ``labels`` that are not -100: float32, [labels]."""
+        from tunesmith.models.likelihood import label_log_probabilities
+
+        with self._computing():
+            return label_log_probabilities(self.model, self._placed(batch))
 
     def _placed(self, batch: Batch) -> dict[str, Any]:
         return tensors(batch, _device_of(self.model))

@@ -1,0 +1,79 @@
+"""How a model writes, in transformers' words, and what it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.contracts import Decoding
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def options(decoding: Decoding) -> dict[str, Any]:
+    """Keyword arguments of ``GenerationConfig``. Stop strings are the task's: it cuts the text before them.
+
+    >>> options(Decoding(max_new_tokens=8))["do_sample"]
+    False
+    """
+    found: dict[str, Any] = {
+        "max_new_tokens": decoding.max_new_tokens,
+        "min_new_tokens": decoding.min_new_tokens,
+        "num_beams": decoding.beams,
+        "repetition_penalty": decoding.repetition_penalty,
+        "no_repeat_ngram_size": decoding.no_repeat_ngram,
+        "do_sample": decoding.temperature > 0,
+    }
+    if decoding.beams > 1:
+        found["length_penalty"] = decoding.length_penalty
+    if decoding.temperature > 0:
+        found |= {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": decoding.top_k}
+    return found
+
+
+def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np.ndarray]:
+    """The ids that ``model`` writes after each row of a batch, without padding; the end token stays.
+
+    The model's own generation settings (special tokens) hold where ``decoding`` is silent; torch's generator is as it
+    was before where a seed is given.
+
+    Args:
+        batch: ``input_ids`` and ``attention_mask`` as tensors, a causal model's prompts padded on the left.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    base = model.generation_config
+    config = GenerationConfig(
+        **options(decoding),
+        bos_token_id=base.bos_token_id,
+        eos_token_id=base.eos_token_id,
+        pad_token_id=_padding(model),
+        decoder_start_token_id=base.decoder_start_token_id,
+    )
+    asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    with torch.random.fork_rng() if decoding.seed is not None else nullcontext():
+        if decoding.seed is not None:
+            torch.manual_seed(decoding.seed)
+        ids = model.generate(**asked, generation_config=config)
+    skipped = 1 if model.config.is_encoder_decoder else asked["input_ids"].shape[1]
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    return [_ended(row, ends) for row in ids[:, skipped:].cpu().numpy()]
+
+
+def _padding(model: Any) -> int:
+    """What fills the rows that have ended; a causal model without an id for it uses its end token."""
+    ends = model.generation_config.eos_token_id
+    last = ends[0] if isinstance(ends, list) else ends
+    found = (model.generation_config.pad_token_id, getattr(model.config, "pad_token_id", None), last, 0)
+    return int(next(token for token in found if token is not None))
+
+
+def _ended(ids: np.ndarray, ends: list[Any]) -> np.ndarray:
+    """Up to the first end token: what follows is padding."""
+    for place, token in enumerate(ids.tolist()):
+        if token in ends:
+            return ids[: place + 1]
+    return ids
