@@ -105,7 +105,7 @@ def test_runtime_generates() -> None:
 
     torch.manual_seed(0)
     shape = {"vocab_size": 20, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
-    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=1, eos_token_id=2))
+    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=1, eos_token_id=2)).eval()
     ids = torch.tensor([[3, 4], [5, 6]])
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     runtime = TorchRuntime(model)
