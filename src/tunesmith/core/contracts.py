@@ -71,6 +71,8 @@ class Decoding:
         top_k: so many tokens are drawn from; 0: all.
         repetition_penalty: divides the logits of what stands there already (Keskar et al. 2019, section 4.1).
         no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
+        presence_penalty: taken from the logits of what was written already; as the next, only of ``models/decoder``.
+        frequency_penalty: the same for each time that it was written.
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
     """
@@ -84,6 +86,8 @@ class Decoding:
     top_k: int = 0
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
 
