@@ -26,7 +26,7 @@ class PackagedModel:
         weights_hash: BLAKE2b-256 of that file, in hex.
         licence: SPDX name, of the weights.
         languages: ISO 639 codes.
-        pooling: how the original makes one vector of its tokens, "mean" or "cls".
+        pooling: how the original makes one vector of its tokens, "mean" or "cls"; "": it makes none.
         prefix: what the original was trained to see before a text.
         max_length: tokens, special ones included.
         parameters: how many.
