@@ -33,6 +33,7 @@ METRICS = Metrics(
         "accuracy": f"{_HERE}.accuracy:Accuracy",
         "macro_f1": f"{_HERE}.macro_f1:MacroF1",
         "micro_f1": f"{_HERE}.micro_f1:MicroF1",
+        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "precision": f"{_HERE}.precision:Precision",
         "recall": f"{_HERE}.recall:Recall",
         "weighted_f1": f"{_HERE}.weighted_f1:WeightedF1",
