@@ -60,7 +60,7 @@ class Predictor:
         return features, self.infer(features, progress)
 
     def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
-        """What the model reads of rows; with ``targets``, also what it should answer."""
+        """What the model reads of rows, and of their targets where they are asked for."""
         return self.task.encode(rows, self.processor, max_length=self.max_length, targets=targets)
 
     def collate(self, features: Sequence[Feature]) -> Batch:

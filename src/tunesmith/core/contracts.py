@@ -478,7 +478,7 @@ class PredictorLike(Protocol):
         ...
 
     def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
-        """What the model reads of rows; with ``targets``, also what it should answer."""
+        """What the model reads of rows, and of their targets where they are asked for."""
         ...
 
     def infer(self, features: Sequence[Feature]) -> list[np.ndarray]:

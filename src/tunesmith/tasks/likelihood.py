@@ -1,174 +1,79 @@
-"""What tasks share whose model writes: chosen by how likely it finds the right text, measured by what it writes too."""
+"""What tasks whose model writes share: a loss over the target's tokens, and how likely targets are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field
 
-from tunesmith.core.contracts import (
-    Batch,
-    Decoding,
-    Evidence,
-    Feature,
-    Prediction,
-    PredictorLike,
-    Row,
-    Runtime,
-    Task,
-)
+from tunesmith.core.contracts import Batch, Evidence, Feature, Prediction, PredictorLike, Row, Task
 
-LONGEST = 512
-"""Tokens that are written at most where neither the recipe nor the training rows say."""
-COVERED = 0.98
-"""Share of the training targets that is no longer than what may be written, where the recipe does not say."""
-Count = Annotated[int, Field(ge=0)]
+if TYPE_CHECKING:
+    import torch
 
 
-class WrittenText(BaseModel):
-    """What was written, in how many tokens, and why it ended: by itself, or because no more was allowed."""
+class Likelihood(Task):
+    """Learns by the likelihood of targets, and is chosen by it; whole answers are written to measure.
 
-    text: str
-    tokens: int
-    finish: Literal["stop", "length"]
-
-
-class WritingTask(Task):
-    """A task whose predictions are texts that the model writes.
-
-    A subclass encodes rows: ``input_ids`` (the prompt) with ``read``, what turns written ids into text; with targets
-    also ``target``, of which what is not -100 is learned. ``state["max_new_tokens"]`` is what ``written_length`` found.
-
-    Args:
-        max_new_tokens: written at most; None: as long as nearly all of the training targets are.
-        min_new_tokens: written at least.
-        beams: 1 is greedy, or sampling where there is a temperature.
-        length_penalty: of beams; above 0 favours longer texts.
-        temperature: 0 takes the likeliest token.
-        top_p: the smallest set of tokens with this probability is drawn from.
-        top_k: so many tokens are drawn from; 0: all.
-        repetition_penalty: divides the logits of what stands there already.
-        no_repeat_ngram: no n-gram of so many tokens is written twice; 0: any may be.
-        stop: the text ends before the first of these.
-        seed: of the draws.
+    A feature's target tokens are ``labels`` of the batch, -100 where there is none. An encoder-decoder's labels stand
+    where their logits are; a causal model's one place further.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("perplexity",)
+    causal: ClassVar[bool] = False
     pooled: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        max_new_tokens: Annotated[int, Field(ge=1)] | None = None,
-        min_new_tokens: Count = 0,
-        beams: Annotated[int, Field(ge=1)] = 1,
-        length_penalty: float = 1.0,
-        temperature: Annotated[float, Field(ge=0)] = 0.0,
-        top_p: Annotated[float, Field(gt=0, le=1)] = 1.0,
-        top_k: Count = 0,
-        repetition_penalty: Annotated[float, Field(gt=0)] = 1.0,
-        no_repeat_ngram: Count = 0,
-        stop: tuple[str, ...] = (),
-        seed: int | None = 13,
-    ) -> None:
-        self.max_new_tokens = max_new_tokens
-        self._decoding = Decoding(
-            LONGEST, min_new_tokens, beams, length_penalty, temperature, top_p, top_k, repetition_penalty,
-            no_repeat_ngram, tuple(stop), seed,
-        )  # fmt: skip
-        self.state: dict[str, Any] = {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``learn`` returned."""
-        self.state = dict(state)
-
-    @property
-    def decoding(self) -> Decoding:
-        """How it writes, every value decided."""
-        from dataclasses import replace
-
-        return replace(
-            self._decoding, max_new_tokens=self.max_new_tokens or int(self.state.get("max_new_tokens", LONGEST))
-        )
 
     @property
     def choosing(self) -> tuple[str, ...]:
-        """How likely the right text is: to write all validation texts at each evaluation takes long."""
+        """The perplexity: writing whole answers at each evaluation would take longer than training."""
         return ("perplexity",)
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """States at the labels' places; their logits are computed where they are needed."""
+        from tunesmith.models.likelihood import answers
+
+        return answers(model, batch)
+
+    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """The mean negative log-likelihood of the batch's labels."""
+        from tunesmith.models.likelihood import answer_loss
+
+        return answer_loss(outputs, batch, causal=self.causal)
+
+    def divergence(self, outputs: Any, others: Any) -> torch.Tensor:
+        """Symmetric Kullback-Leibler divergence of the next tokens, the mean over places."""
+        from torch.nn.functional import kl_div, log_softmax
+
+        one, other = (log_softmax(o.logits.float().flatten(0, -2), dim=-1) for o in (outputs, others))
+        there = kl_div(one, other, reduction="batchmean", log_target=True)
+        return (there + kl_div(other, one, reduction="batchmean", log_target=True)) / 2
+
     def validate(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
-        """``log_likelihood`` and ``target_tokens`` [rows]."""
-        return likelihood(predictor.score(features), features)
+        """``log_likelihood`` and ``target_tokens`` of the rows."""
+        return likelihoods(predictor.score(features), features, len(rows))
 
     def measure(
         self, predictor: PredictorLike, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[Prediction], Evidence]:
-        """What is written, with its evidence, and how likely the right texts are found."""
+        """The answers written, and how likely the rows' own ones are."""
+        predictions, evidence = super().measure(predictor, rows, progress)
         features = predictor.encode(rows, targets=True)
-        scores = likelihood(predictor.score(features), features)
-        predictions = predictor.predict(rows) if progress is None else predictor.predict(rows, progress)
-        return predictions, {**self.evidence(rows, predictions), **scores}
-
-    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
-        """The ids written after each prompt."""
-        asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
-        return runtime.generate(asked, self.decoding)
-
-    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
-        """Texts, cut before the first of the strings to stop at."""
-        return [self._text(ids, feature) for ids, feature in zip(outputs, features, strict=True)]
-
-    def _text(self, ids: np.ndarray, feature: Feature) -> Prediction:
-        decoding = self.decoding
-        text, stopped = before_stop(str(feature["read"](ids)), decoding.stop)
-        ended = stopped or len(ids) < decoding.max_new_tokens or int(ids[-1]) in feature.get("ends", ())
-        return {"text": text, "tokens": len(ids), "finish": "stop" if ended else "length"}
-
-    def response_model(self) -> type[BaseModel]:
-        """The text, its tokens, and why it ended."""
-        return WrittenText
+        return predictions, {**evidence, **likelihoods(predictor.score(features), features, len(rows))}
 
 
-def likelihood(scores: Sequence[np.ndarray], features: Sequence[Feature]) -> dict[str, np.ndarray]:
-    """``log_likelihood`` (natural, summed over a row's target tokens) and ``target_tokens``, [rows]."""
-    rows = 1 + max((feature["row"] for feature in features), default=-1)
-    found = {"log_likelihood": np.zeros(rows), "target_tokens": np.zeros(rows, dtype=np.int64)}
-    for score, feature in zip(scores, features, strict=True):
-        found["log_likelihood"][feature["row"]] += float(np.sum(score, dtype=np.float64))
-        found["target_tokens"][feature["row"]] += len(score)
-    return found
+def likelihoods(scores: Sequence[np.ndarray], features: Sequence[Feature], rows: int) -> dict[str, np.ndarray]:
+    """Log-probabilities of each feature's target tokens -> their sum and number for each row.
 
-
-def before_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
-    """The text before the first of ``stops``, and whether one was there.
-
-    >>> before_stop("one. two", (".", "o."))
-    ('one', True)
+    Returns:
+        ``log_likelihood`` float64 [rows] (natural logarithm), ``target_tokens`` int64 [rows].
     """
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return (text[: min(places)], True) if places else (text, False)
+    total, tokens = np.zeros(rows), np.zeros(rows, np.int64)
+    for found, feature in zip(scores, features, strict=True):
+        total[feature["row"]] += found.sum(dtype=np.float64)
+        tokens[feature["row"]] += len(found)
+    return {"log_likelihood": total, "target_tokens": tokens}
 
 
-def written_length(tokens: Sequence[int]) -> int:
-    """Tokens that may be written, where training targets have these: enough for nearly all, in steps of 16.
-
-    >>> written_length([5, 9, 30])
-    48
-    """
-    if not len(tokens):
-        return LONGEST
-    most = int(np.quantile(np.asarray(tokens), COVERED, method="higher"))
-    return min(LONGEST, (most // 16 + 2) * 16)
-
-
-class Reader:
-    """Ids -> text, without special tokens."""
-
-    def __init__(self, processor: Any) -> None:
-        self.processor = processor
-
-    def __call__(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of ids, spaces around it taken off."""
-        text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
-        return text.strip()
+def unknown_likelihoods(rows: int) -> dict[str, np.ndarray]:
+    """What stands there where nothing was scored: the perplexity of it is not defined."""
+    return {"log_likelihood": np.full(rows, np.nan), "target_tokens": np.ones(rows, np.int64)}

@@ -33,7 +33,6 @@ METRICS = Metrics(
         "accuracy": f"{_HERE}.accuracy:Accuracy",
         "macro_f1": f"{_HERE}.macro_f1:MacroF1",
         "micro_f1": f"{_HERE}.micro_f1:MicroF1",
-        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "precision": f"{_HERE}.precision:Precision",
         "recall": f"{_HERE}.recall:Recall",
         "weighted_f1": f"{_HERE}.weighted_f1:WeightedF1",
@@ -59,6 +58,7 @@ METRICS = Metrics(
         "recall_at_10": f"{_HERE}.recall_at_10:RecallAt10",
         "parity_gap": f"{_HERE}.parity_gap:ParityGap",
         "odds_gap": f"{_HERE}.odds_gap:OddsGap",
+        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )
