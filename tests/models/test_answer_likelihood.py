@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tunesmith.models.likelihood import label_log_probabilities, log_probabilities, row_sums
+from tunesmith.models.answer_likelihood import log_probabilities, row_sums
+from tunesmith.models.likelihood import label_log_probabilities
 from tunesmith.models.picked import CHUNK, only_at, picked
 from tunesmith.testing import tiny_gpt2, tiny_llama, tiny_t5
 
