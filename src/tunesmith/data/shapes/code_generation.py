@@ -15,7 +15,9 @@ TEXT = (
     "text", "prompt", "problem", "instruction", "question", "description", "task", "docstring", "input", "题目",
     "问题", "描述", "指令", "要求", "提示",
 )  # fmt: skip
-TARGET = ("code", "canonical_solution", "solution", "completion", "program", "reference", "代码", "程序", "参考代码", "解答")
+TARGET = (
+    "code", "canonical_solution", "solution", "completion", "program", "reference", "代码", "程序", "参考代码", "解答",
+)  # fmt: skip
 WEAK_TARGET = ("target", "answer", "response", "output", "答案", "输出")
 """Names that say code only where the cells do."""
 TESTS = ("test_list", "tests", "test", "unit_tests", "asserts", "assertions", "测试", "测试用例", "断言")
@@ -52,9 +54,9 @@ class CodeShape(Shape):
                 said.append(f'{role}: "{columns[role]}", by its name{" and its code" if holds else ""}')
         if "text" not in columns or not columns.keys() & {"tests", "target"}:
             return {}
-        for role, known in (("entry_point", ENTRY_POINT), ("test_setup", TEST_SETUP)):
+        for role, names in (("entry_point", ENTRY_POINT), ("test_setup", TEST_SETUP)):
             for name in found:
-                if rank(name, known) is not None and role not in columns:
+                if rank(name, names) is not None and role not in columns:
                     columns[role] = name
                     said.append(f'{role}: "{name}", by its name')
         why += said
