@@ -61,6 +61,7 @@ METRICS = Metrics(
         "pass_at_1": f"{_HERE}.pass_at_k:PassAt1",
         "pass_at_k": f"{_HERE}.pass_at_k:PassAtK",
         "parses": f"{_HERE}.parses:Parses",
+        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )
