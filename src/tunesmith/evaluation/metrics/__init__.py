@@ -58,6 +58,10 @@ METRICS = Metrics(
         "recall_at_10": f"{_HERE}.recall_at_10:RecallAt10",
         "parity_gap": f"{_HERE}.parity_gap:ParityGap",
         "odds_gap": f"{_HERE}.odds_gap:OddsGap",
+        "pass_at_1": f"{_HERE}.pass_at_k:PassAt1",
+        "pass_at_k": f"{_HERE}.pass_at_k:PassAtK",
+        "parses": f"{_HERE}.parses:Parses",
+        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )
