@@ -71,10 +71,11 @@ class Decoding:
         top_k: so many tokens are drawn from; 0: all.
         repetition_penalty: divides the logits of what stands there already (Keskar et al. 2019, section 4.1).
         no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
-        presence_penalty: taken from the logits of what was written already; as the next, only of ``models/decoder``.
-        frequency_penalty: the same for each time that it was written.
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
+        ends: ids that end a text, beside the model's own: a chat template may end turns by another token.
+        presence_penalty: taken from the logits of what was written already; as the next, only ``models/decoder`` can.
+        frequency_penalty: the same for each time that it was written.
     """
 
     max_new_tokens: int = 128
@@ -86,10 +87,11 @@ class Decoding:
     top_k: int = 0
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    ends: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True)

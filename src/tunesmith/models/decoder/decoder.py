@@ -20,6 +20,7 @@ from tunesmith.models.decoder.network import AnyModel, Network, longest, only_at
 from tunesmith.models.decoder.packed import pack
 from tunesmith.models.decoder.proof import Proof
 from tunesmith.models.decoder.rows import Rows
+from tunesmith.models.decoding import ends_of
 
 CHUNK = 256
 """Tokens of prompts that are read in one step: those that write already wait no longer than for these."""
@@ -66,7 +67,7 @@ class Decoder:
             )
         self.length = min(longest(model.config), length or longest(model.config))
         self._device = next(iter(model.parameters())).device
-        self._ends = _ends(model)
+        self._ends = frozenset(ends_of(model.generation_config) or ())
         memory = Memory(rows, self.length)
         proof = Proof(model, memory)
         self._network = _network(model, memory, precision, own)
@@ -154,14 +155,17 @@ class Decoder:
             token = likeliest[row]
             if not plain(text.decoding, len(text.ids)):
                 draw = text.draw.random()
-                token = chosen(logits[row], text.decoding, text.prompt, text.ids, self._ends, draw)
+                token = chosen(logits[row], text.decoding, text.prompt, text.ids, self._ends_of(text), draw)
             text.ids.append(token)
             told.append((text, token))
         for text in texts:
-            if text.ids[-1] in self._ends:
+            if text.ids[-1] in self._ends_of(text):
                 self._end(text, "stop")
             elif len(text.ids) >= text.decoding.max_new_tokens or self._full(text):
                 self._end(text, "length")
+
+    def _ends_of(self, text: Writing) -> frozenset[int]:
+        return self._ends.union(text.decoding.ends) if text.decoding.ends else self._ends
 
     def _full(self, text: Writing) -> bool:
         return len(text.prompt) + len(text.ids) >= self.length
@@ -184,11 +188,6 @@ def written(decoder: Decoder, prompts: Iterable[Sequence[int]], decoding: Decodi
     while not all(text.finish for text in texts):
         decoder.step()
     return texts
-
-
-def _ends(model: Any) -> frozenset[int]:
-    known = model.generation_config.eos_token_id
-    return frozenset(known if isinstance(known, list) else [] if known is None else [known])
 
 
 def _network(model: Any, memory: Memory, precision: str, own: bool) -> Network:
