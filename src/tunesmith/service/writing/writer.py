@@ -50,7 +50,11 @@ class Writer:
     """
 
     def __init__(
-        self, predictor: Predictor, decoder: Decoder, limits: Batching = Batching(), name: str = "writer"  # noqa: B008
+        self,
+        predictor: Predictor,
+        decoder: Decoder,
+        limits: Batching = Batching(),  # noqa: B008
+        name: str = "writer",
     ) -> None:
         self.predictor, self.limits, self._decoder = predictor, limits, decoder
         self._live: FairQueue[Text] = FairQueue()
@@ -195,9 +199,7 @@ class Writer:
         ids = [int(token) for token in feature["input_ids"]]
         if not 0 < len(ids) < self.context:
             most = self.context - 1
-            raise Refused(
-                400, "context_length_exceeded", f"The prompt has {len(ids)} tokens; 1 to {most} can be read."
-            )
+            raise Refused(400, "context_length_exceeded", f"The prompt has {len(ids)} tokens; 1 to {most} can be read.")
         return ids
 
     def _pieces(self, decoding: Decoding, strip: bool) -> Pieces:
@@ -250,9 +252,9 @@ class Writer:
             self._rate = smoothed(self._rate, len(told) / max(time.monotonic() - began, 1e-6))
         parts: list[tuple[Stream, Part | Refused]] = []
         for writing, token, finish in told:
-            text = self._texts.get(writing)
-            if text is None:  # a stop string has ended it within this step
+            if writing not in self._texts:  # a stop string has ended it within this step
                 continue
+            text = self._texts[writing]
             part = text.add(token, finish)
             parts.append((text.stream, part))
             if part.finish:
