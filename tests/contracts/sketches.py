@@ -395,10 +395,14 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "multiple-choice": _chosen,
         "mixture": _mixed,
         "summary": _echoed,
+        "summarization": _echoed,
+        "translation": _echoed,
         "echo": _echoed,
     }.items()
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0}
 }
-KINDS = {"summary": "t5", "echo": "llama"}
+KINDS = {"summary": "t5", "echo": "llama", "summarization": "t5", "translation": "t5"}
+WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
+"""Auto classes of models that write: no graph holds their loop."""

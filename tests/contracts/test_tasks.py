@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sketches import KINDS, OPTIONS, ROWS, EchoTask, SpanTask, SummaryTask
+from sketches import KINDS, OPTIONS, ROWS, WRITERS, EchoTask, SpanTask, SummaryTask
 
 from tunesmith import testing
 from tunesmith.bundle.layout import Lineage, Manifest, MethodRecord, TaskRecord
@@ -211,8 +211,8 @@ def test_it_is_trained_by_the_loop_and_lives_in_a_bundle(life: Life, tmp_path: P
 
 def test_long_texts_lose_nothing(life: Life) -> None:
     """A row that is too long for one feature is still one prediction."""
-    if life.task.name in ("summary", "echo"):
-        pytest.skip("this sketch cuts its prompts")
+    if life.task.auto_model in WRITERS:
+        pytest.skip("an answer is written from one feature: longer texts are cut, and counted")
     long = {**inputs_only(life.task, life.rows)[1]}
     long.pop("words", None)  # they are those of the short text
     role = "text" if "text" in long else "context"
@@ -250,7 +250,7 @@ def test_a_generated_answer_is_learned(folder: Callable[[str], Path], tmp_path: 
     assert float(life.task.own_metrics["exact"](evidence)) > 0.9  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", sorted(family("tasks")))
+@pytest.mark.parametrize("name", [n for n in sorted(family("tasks")) if KINDS.get(n, "bert") == "bert"])
 def test_a_graph_answers_as_its_model(name: str, folder: Callable[[str], Path], tmp_path: Path) -> None:
     """In batches of other shapes than it was made with."""
     life = Life(name, "en", folder)
