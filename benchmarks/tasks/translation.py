@@ -24,7 +24,8 @@ import harness
 RUNS: dict[str, dict[str, Any]] = {
     "multi30k": {
         "title": "Multi30k 2016, English to German", "folder": "multi30k", "sides": ("en", "de"),
-        "model": "flan-t5-small", "rows": None, "validation": 300, "settings": ["training.epochs=2"], "reference": 9.79, "wanted": 20.0,
+        "model": "flan-t5-small", "rows": None, "validation": 300,
+        "settings": ["training.epochs=2"], "reference": 9.79, "wanted": 20.0,
     },
     "tatoeba": {
         "title": "Tatoeba, English to Chinese", "folder": "tatoeba_en_zh", "sides": ("en", "zh"),
