@@ -5,20 +5,21 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature, Prediction, Row, Runtime
+from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
-from tunesmith.tasks.likelihood import Likelihood, unknown_likelihoods
+from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.target_lengths import most_tokens
 from tunesmith.tasks.text_scores import text_evidence
-from tunesmith.tasks.written import Reader, WrittenText
+from tunesmith.tasks.writing import Reader, Writing
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ class SourceRequest(BaseModel):
     text: str = Field(min_length=1)
 
 
-class TextToText(Likelihood):
+class TextToText(Writing):
     """One text from another.
 
     A text of more tokens than the model reads is cut at its end, and counted; so is a target.
@@ -91,17 +92,15 @@ class TextToText(Likelihood):
         stop: tuple[str, ...] = (),
         seed: int | None = 13,
     ) -> None:
-        self.prefix, self.max_target_length, self.max_new_tokens = prefix, max_target_length, max_new_tokens
+        super().__init__(
+            max_new_tokens, min_new_tokens, beams, length_penalty, temperature, top_p, top_k, repetition_penalty,
+            no_repeat_ngram, stop, seed,
+        )  # fmt: skip
+        self.prefix, self.max_target_length = prefix, max_target_length
         self.languages = {"source_language": source_language, "target_language": target_language}
-        self.writing = {
-            "min_new_tokens": min_new_tokens, "beams": beams, "length_penalty": length_penalty,
-            "temperature": temperature, "top_p": top_p, "top_k": top_k, "repetition_penalty": repetition_penalty,
-            "no_repeat_ngram": no_repeat_ngram, "stop": tuple(stop), "seed": seed,
-        }  # fmt: skip
         self._cut: dict[str, set[int]] = {"text": set(), "target": set()}
         self._targets: list[str] = []
         self._notes: list[str] = []
-        self.restore({})
 
     @abstractmethod
     def taught(self) -> str:
@@ -119,10 +118,6 @@ class TextToText(Likelihood):
         languages = {key: self.languages[key] or language_of(some) for key, some in seen.items()}
         self.restore({**languages, "longest_target": max(map(len, targets)), "prefix": self.prefix or ""})
         return self.state
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``learn`` returned."""
-        self.state = dict(state)
 
     def start_from(self, reference: Any, pooling: str) -> None:
         """The prefix that this model was taught by."""
@@ -166,11 +161,13 @@ class TextToText(Likelihood):
 
     @property
     def decoding(self) -> Decoding:
-        """How it writes, with all values decided."""
-        longest = self.max_new_tokens or self.state.get("max_new_tokens")
-        if longest is None:  # no tokenizer has been seen: a character is a token or two
-            longest = min(self.max_target_length, 2 * int(self.state.get("longest_target", 64)) + 8)
-        return Decoding(max_new_tokens=int(longest), **self.writing)
+        """How it writes, every value decided."""
+        found = super().decoding
+        if self.max_new_tokens or "max_new_tokens" in self.state:
+            return found
+        # No tokenizer has been seen: a character is a token or two.
+        longest = min(self.max_target_length, 2 * int(self.state.get("longest_target", self.max_target_length)) + 8)
+        return replace(found, max_new_tokens=longest)
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
@@ -178,9 +175,9 @@ class TextToText(Likelihood):
         """A feature a row: ``input_ids`` of prefix and text, ``target`` with its end token where it is asked for."""
         prefix = str(self.state.get("prefix", ""))
         texts = [prefix + str(required(row, "text", i)) for i, row in enumerate(rows)]
-        read = Reader(processor, self.writing["stop"])
+        read, ends = Reader(processor), [processor.eos_token_id]
         features: list[Feature] = [
-            {"row": i, "input_ids": ids, "read": read}
+            {"row": i, "input_ids": ids, "read": read, "ends": ends}
             for i, ids in enumerate(self._ids(texts, processor, max_length, "text", warn=not targets))
         ]
         if targets:
@@ -232,15 +229,6 @@ class TextToText(Likelihood):
             batch |= {"labels": labels, "decoder_input_ids": shifted}
         return batch
 
-    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
-        """The ids that the model writes."""
-        asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
-        return runtime.generate(asked, self.decoding)
-
-    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
-        """Texts."""
-        return [feature["read"](ids) for ids, feature in zip(outputs, features, strict=True)]
-
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """What ``text_scores`` gives; ``log_likelihood`` is not known of texts alone."""
         references = [
@@ -254,7 +242,3 @@ class TextToText(Likelihood):
     def request_model(self) -> type[BaseModel]:
         """A text."""
         return SourceRequest
-
-    def response_model(self) -> type[BaseModel]:
-        """A text, how long it is, why it ends."""
-        return WrittenText
