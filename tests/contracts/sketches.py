@@ -410,6 +410,8 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "mixture": _mixed,
         "dialogue": _talked,
         "summary": _echoed,
+        "summarization": _echoed,
+        "translation": _echoed,
         "echo": _echoed,
     }.items()
 }
@@ -417,4 +419,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0},
     "dialogue": {"max_new_tokens": 6},
 }
-KINDS = {"summary": "t5", "echo": "llama", "dialogue": "llama"}
+KINDS = {
+    "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
+}  # fmt: skip
+WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
+"""Auto classes of models that write: no graph holds their loop."""
