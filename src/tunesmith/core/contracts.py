@@ -74,6 +74,7 @@ class Decoding:
         no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
+        ends: ids that end a text, beside the model's own: a chat template may end turns by another token.
     """
 
     max_new_tokens: int = 128
@@ -87,6 +88,7 @@ class Decoding:
     no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

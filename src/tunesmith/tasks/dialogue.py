@@ -193,6 +193,19 @@ class Dialogue(Writing):
         same = [w.strip() == p["text"].strip() for w, p in zip(wanted, predictions, strict=True)]
         return {"exact_match": np.array(same, dtype=np.float64)}
 
+    def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:
+        """The tokens that end an answer, where ``transformers`` looks for them."""
+        from transformers import GenerationConfig
+
+        from tunesmith.models.decoding import ends_of
+
+        try:
+            settings: Any = GenerationConfig.from_pretrained(folder)
+        except OSError:
+            settings = GenerationConfig.from_model_config(config)
+        settings.eos_token_id = ends_of(settings, self.state.get("ends", ()))
+        settings.save_pretrained(folder)
+
     def request_model(self) -> type[BaseModel]:
         """Messages."""
         return DialogueRequest
