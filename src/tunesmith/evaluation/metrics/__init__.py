@@ -59,5 +59,9 @@ METRICS = Metrics(
         "parity_gap": f"{_HERE}.parity_gap:ParityGap",
         "odds_gap": f"{_HERE}.odds_gap:OddsGap",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
+        "preference_loss": f"{_HERE}.preference:PreferenceLoss",
+        "preference_accuracy": f"{_HERE}.preference:PreferenceAccuracy",
+        "reward_accuracy": f"{_HERE}.preference:RewardAccuracy",
+        "mean_reward": f"{_HERE}.mean_reward:MeanReward",
     },
 )
