@@ -9,6 +9,7 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "dialogue": f"{_HERE}.dialogue:DialogueShape",
         "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
         "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
@@ -22,6 +23,7 @@ SHAPES = Registry(
 
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
+    "messages", "history",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 
