@@ -21,7 +21,12 @@ from tunesmith.testing import toy_rows
 from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.optim import OptimizerSettings
 
-WORDS = {"positive": ("great", "so bad"), "negative": ("awful", "nice"), "积极": ("很好", "差"), "消极": ("很差", "真好")}
+WORDS = {
+    "positive": ("great", "so bad"),
+    "negative": ("awful", "nice"),
+    "积极": ("很好", "差"),
+    "消极": ("很差", "真好"),
+}
 ROWS = [
     {"text": row["text"], "target": WORDS[row["label"]][0], "rejected": WORDS[row["label"]][1]}
     for language in ("en", "zh")

@@ -17,7 +17,8 @@ from tunesmith.core.registry import family
 from tunesmith.models.answer_likelihood import log_probabilities, row_sums
 from tunesmith.testing import tiny_llama
 from tunesmith.training.run_state import RunState
-from tunesmith.training.strategies.answers import Answer, batch_of, last_answer, read_answers, with_answer
+from tunesmith.training.strategies.answer_pairs import shared_prompt
+from tunesmith.training.strategies.answers import Answer, answers_of, batch_of, parted, with_answer
 from tunesmith.training.strategies.drift import Drift
 from tunesmith.training.strategies.kto import mismatched
 from tunesmith.training.strategies.order import PREFERENCES, ordered
@@ -58,9 +59,9 @@ def begun(run: Run, strategy: Any, model: Any, **more: Any) -> tuple[Any, RunSta
 class TestAnswers:
     def test_the_last_answer_of_several(self) -> None:
         ids, labels = np.arange(9), np.array([-100, 1, 2, -100, -100, 5, 6, 7, -100])
-        found = last_answer(ids, labels)
+        found = parted(ids, labels)
         assert found.prompt.tolist() == [0, 1, 2, 3, 4] and found.written.tolist() == [5, 6, 7]
-        assert not len(last_answer(ids, np.full(9, -100)).written)
+        assert not len(parted(ids, np.full(9, -100)).written)
 
     def test_a_conversation_gets_another_last_message(self) -> None:
         messages = [{"role": "user", "content": "好吗？"}, {"role": "assistant", "content": "好"}]
@@ -68,7 +69,7 @@ class TestAnswers:
         row = {"messages": messages, "rejected": "不好"}
         found = with_answer(task, row, "不好")
         assert found["messages"][-1] == {"role": "assistant", "content": "不好"}
-        assert messages[-1]["content"] == "好", "the row itself stays"
+        assert messages[-1]["content"] == "好" and "rejected" not in found, "the row itself stays"
 
     def test_padding_is_on_the_right_and_no_label(self) -> None:
         batch = batch_of([Answer(np.array([5, 6]), np.array([7])), Answer(np.array([5]), np.array([8]))], 3)
@@ -79,7 +80,7 @@ class TestAnswers:
     def test_a_row_in_pieces_has_no_one_answer(self, run: Run) -> None:
         features = run.encode(run.rows[:2])
         with pytest.raises(DataError, match="row 1 is learned in several pieces"):
-            read_answers(run.task, run.processor, [*features, features[0]], 2, "the training rows")
+            answers_of(run.task, run.processor, [*features, features[0]], "the training rows")
 
     def test_another_prompts_answer_is_never_to_the_same_prompt(self) -> None:
         answers = [Answer(np.array([p]), np.array([w])) for p, w in ((1, 10), (1, 11), (2, 12))]
@@ -88,8 +89,8 @@ class TestAnswers:
 
 def sums(run: Run, model: Any, rows: list[dict[str, Any]], role: str) -> torch.Tensor:
     features = run.encode([{**row, "target": row[role]} for row in rows])
-    answers = read_answers(run.task, run.processor, features, len(rows), "rows")
-    return row_sums(*log_probabilities(model, batch_of(answers, 3)))
+    answers = answers_of(run.task, run.processor, features, "rows")
+    return row_sums(*log_probabilities(model, batch_of(list(answers.values()), 3)))
 
 
 def test_dpos_gradient_is_that_of_the_formula(run: Run) -> None:
@@ -194,7 +195,9 @@ def test_a_run_that_goes_too_far_ends(run: Run, name: str) -> None:
         run.settings(evaluations=4.0), strategies=[made(name, max_kl=kl * 1.5)], evaluate=evaluate, name="halted"
     )
     assert trained.stopped_early and trained.steps < 16
-    assert trained.facts[name]["halted_at"] == trained.steps and "best that were measured" in trained.facts[name]["words"]
+    assert (
+        trained.facts[name]["halted_at"] == trained.steps and "best that were measured" in trained.facts[name]["words"]
+    )
     again = run.go(run.settings(evaluations=4.0), strategies=[made(name, max_kl=kl * 1.5)], name="halted")
     assert again.resumed_at == trained.steps, "and stays ended"
 
@@ -296,7 +299,6 @@ class TestRefusals:
         [
             ({"rejected": ""}, 'row 3 has no "rejected" answer'),
             ({"rejected": None}, 'row 3 has no "rejected" answer'),
-            ({"rejected": ROWS[2]["target"]}, "row 3 has the same answer"),
         ],
     )
     def test_rows_that_teach_nothing(self, llama: Path, tmp_path: Path, change: Any, words: str) -> None:
@@ -312,12 +314,26 @@ class TestRefusals:
             with pytest.raises(DataError, match=words):
                 begun(run, made("kto"), run.fresh())
 
-    def test_prompts_that_were_cut(self, run: Run) -> None:
-        strategy = made("dpo")
+    def test_prompts_that_differ(self, run: Run) -> None:
         plain = run.encode
         run.encode = lambda rows: [  # type: ignore[method-assign]
-            {**f, "input_ids": f["input_ids"][1:]} if row["target"] == row["rejected"] else f
+            {**f, "input_ids": f["input_ids"][::-1]} if "rejected" not in row else f
             for row, f in zip(rows, plain(rows), strict=True)
         ]
-        with pytest.raises(DataError, match="prompts that differ"):
-            begun(run, strategy, run.fresh())
+        with pytest.raises(DataError, match="row 1 has another prompt"):
+            begun(run, made("dpo"), run.fresh())
+
+    def test_a_long_answer_that_cost_earlier_turns(self) -> None:
+        long = np.arange(40)
+        assert shared_prompt(long, long[20:]) is not None and np.array_equal(shared_prompt(long[20:], long), long[20:])
+        assert shared_prompt(long, long[::-1][20:]) is None and shared_prompt(long, long[::-1]) is None
+
+
+def test_answers_that_do_not_differ_are_left_out_and_told(llama: Path, tmp_path: Path) -> None:
+    rows = [{**row, **({"rejected": row["target"]} if i in (2, 5) else {})} for i, row in enumerate(ROWS)]
+    run = Run(llama, tmp_path, rows)
+    trained = run.go(run.settings(epochs=1), strategies=[made("dpo")])
+    assert trained.facts["dpo"]["left_out"] == 2 and "2 rows were left out" in trained.facts["dpo"]["words"]
+    alike = Run(llama, tmp_path, [{**row, "rejected": row["target"]} for row in ROWS])
+    with pytest.raises(DataError, match="none has two answers"):
+        begun(alike, made("dpo"), alike.fresh())

@@ -10,11 +10,14 @@ import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.tasks.fitted import last_answer
 
 if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
+SAID = ("rejected", "desirable")
+"""Roles that say what people preferred."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,10 @@ class Answer:
         return len(self.prompt) + len(self.written)
 
 
-def last_answer(ids: np.ndarray, labels: np.ndarray) -> Answer:
-    """What stands at the last unbroken run of labels; what follows it is nobody's, and left out.
+def parted(ids: np.ndarray, labels: np.ndarray) -> Answer:
+    """The last answer and all that stands before it; what follows it is nobody's, and left out.
 
-    >>> found = last_answer(np.arange(6), np.array([-100, 1, -100, 3, 4, -100]))
+    >>> found = parted(np.arange(6), np.array([-100, 1, -100, 3, 4, -100]))
     >>> found.prompt.tolist(), found.written.tolist()
     ([0, 1, 2], [3, 4])
 
@@ -44,66 +47,49 @@ def last_answer(ids: np.ndarray, labels: np.ndarray) -> Answer:
         ids: [length].
         labels: -100 where nothing is learned, [length].
     """
-    learned = np.flatnonzero(labels != IGNORED)
-    if not len(learned):
-        return Answer(ids.astype(np.int32), np.zeros(0, np.int32))
-    end = int(learned[-1]) + 1
-    gaps = np.flatnonzero(np.diff(learned) > 1)
-    start = int(learned[gaps[-1] + 1] if len(gaps) else learned[0])
+    start = last_answer(labels)
+    end = int(np.flatnonzero(labels != IGNORED)[-1]) + 1 if start < len(labels) else start
     return Answer(ids[:start].astype(np.int32), ids[start:end].astype(np.int32))
 
 
 def with_answer(task: Task, row: Row, text: str) -> Row:
-    """The row with another answer in its target's place: of a conversation, the last message's."""
+    """The row with another answer in its target's place, and nothing said of preferences.
+
+    Of a conversation it is the last message.
+    """
+    plain = {role: value for role, value in row.items() if role not in SAID}
     for column in task.columns:
         if column.kind == "messages":
             *before, last = row[column.role]
-            return {**row, column.role: [*before, {**last, "content": text}]}
-    target = next(column.role for column in task.columns if column.target)
-    return {**row, target: text}
+            return {**plain, column.role: [*before, {**last, "content": text}]}
+    return {**plain, next(column.role for column in task.columns if column.target): text}
 
 
-def answers_of(run: Any, rows: Sequence[Row], what: str) -> list[Answer]:
-    """The answer of each row, as the run's task encodes it.
+def answers_of(task: Task, processor: Any, features: Sequence[Feature], what: str) -> dict[int, Answer]:
+    """Row -> its answer, of features with targets; rows without a token of an answer are left out.
 
     Args:
-        run: the loop's RunState.
         what: the rows are called in messages ("the training rows").
 
     Raises:
-        DataError: a row gives more than one feature, none, or one without an answer.
+        DataError: a row gives more than one feature.
     """
-    return read_answers(run.task, run.processor, run.encode(rows), len(rows), what)
-
-
-def read_answers(task: Task, processor: Any, features: Sequence[Feature], rows: int, what: str) -> list[Answer]:
-    """The same, of features that are there.
-
-    Args:
-        rows: how many the features are of.
-    """
-    found: list[Answer | None] = [None] * rows
+    found: dict[int, Answer] = {}
     for feature in features:
         row = feature["row"]
-        if not 0 <= row < rows or found[row] is not None:
+        if row < 0 or row in found:
             raise DataError(
                 f"Of {what}, row {row + 1} is learned in several pieces, so it has no answer that is one.",
-                "Set model.max_length higher, shorten the row, or leave packing out (task.packing=false).",
+                "Set model.max_length higher, or shorten the row.",
             )
         arrays = task.collate([feature], processor)
         there = arrays["attention_mask"][0] == 1
-        found[row] = last_answer(arrays["input_ids"][0][there], arrays["labels"][0][there])
-    for number, answer in enumerate(found, 1):
-        if answer is None or not len(answer.written):
-            raise DataError(
-                f"Of {what}, row {number} has no token of an answer left.",
-                "Its prompt may be longer than model.max_length: shorten it, or set that higher.",
-            )
-    return [answer for answer in found if answer is not None]
+        found[row] = parted(arrays["input_ids"][0][there], arrays["labels"][0][there])
+    return {row: answer for row, answer in found.items() if len(answer.written)}
 
 
 def batch_of(answers: Sequence[Answer], padding: int, device: Any = None) -> Batch:
-    """Answers behind their prompts, padded on the right: ``input_ids``, ``attention_mask`` and ``labels`` as tensors."""
+    """Answers behind their prompts, padded on the right: tensors ``input_ids``, ``attention_mask`` and ``labels``."""
     longest = max(len(answer) for answer in answers)
     ids = np.full((len(answers), longest), padding, np.int64)
     labels, mask = np.full_like(ids, IGNORED), np.zeros_like(ids)
@@ -116,7 +102,7 @@ def batch_of(answers: Sequence[Answer], padding: int, device: Any = None) -> Bat
 
 
 def prompts_of(prompts: Sequence[np.ndarray], padding: int, device: Any = None) -> Batch:
-    """Prompts to go on from, padded on the left: ``input_ids`` and ``attention_mask`` as tensors."""
+    """Prompts to go on from, padded on the left: tensors ``input_ids`` and ``attention_mask``."""
     longest = max(map(len, prompts))
     ids = np.full((len(prompts), longest), padding, np.int64)
     mask = np.zeros_like(ids)

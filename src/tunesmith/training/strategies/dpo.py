@@ -52,9 +52,9 @@ class Dpo(Preference):
         super().__init__(max_kl)
         self.beta, self.smoothing, self.average, self.sft = beta, smoothing, average, sft
 
-    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> list[Answers]:
+    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> Mapping[int, Answers]:
         """Chosen, rejected."""
-        return list(pairs_of(self._run, rows, features, f"the {part} rows"))
+        return pairs_of(self._run, rows, features, f"the {part} rows")
 
     def objective(self, now: Sums, start: Sums, of: Sequence[int], part: str) -> tuple[torch.Tensor, torch.Tensor]:
         """The margin is of the implicit rewards, ``beta (log p - log p_start)``."""

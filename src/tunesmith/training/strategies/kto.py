@@ -11,7 +11,7 @@ from pydantic import Field
 from tunesmith.core.contracts import Feature, Method, Row, Task
 from tunesmith.core.errors import DataError
 from tunesmith.training.strategies import answer_pairs
-from tunesmith.training.strategies.answers import Answer, read_answers
+from tunesmith.training.strategies.answers import Answer, answers_of
 from tunesmith.training.strategies.preference import Answers, Preference, Sums
 from tunesmith.training.strategies.preferred import kto_drift, kto_loss, kto_weights
 
@@ -54,7 +54,7 @@ class Kto(Preference):
     ) -> None:
         super().__init__(max_kl)
         self.beta, self.good, self.bad = beta, good, bad
-        self._good: dict[str, list[list[bool]]] = {}
+        self._good: dict[str, dict[int, list[bool]]] = {}
 
     def fits(self, task: Task, method: Method) -> str | None:
         """As all; the weights are given together or not at all."""
@@ -62,22 +62,25 @@ class Kto(Preference):
             return "give both weights, good and bad, or neither."
         return super().fits(task, method)
 
-    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> list[Answers]:
+    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> Mapping[int, Answers]:
         """The row's own answers, and another row's answer to the same prompt."""
         what = f"the {part} rows"
         if rows and answer_pairs.ROLE in rows[0] and ROLE not in rows[0]:
-            own: list[Answers] = list(answer_pairs.pairs_of(self._run, rows, features, what))
-            self._good[part] = [[True, False]] * len(rows)
+            own: dict[int, Answers] = dict(answer_pairs.pairs_of(self._run, rows, features, what))
+            self._good[part] = {row: [True, False] for row in own}
         else:
-            self._good[part] = [[flag] for flag in flags_of(rows, what)]
-            own = [(one,) for one in read_answers(self._run.task, self._run.processor, features, len(rows), what)]
-        if part == "training" and len({flag for row in self._good[part] for flag in row}) < 2:
-            kind = "good" if self._good[part][0][0] else "bad"
+            flags = flags_of(rows, what)
+            found = answers_of(self._run.task, self._run.processor, features, what)
+            own = {row: (answer,) for row, answer in found.items()}
+            self._good[part] = {row: [flags[row]] for row in own}
+        kinds = {flag for row in self._good[part].values() for flag in row}
+        if part == "training" and len(kinds) < 2:
+            kind = "good" if True in kinds else "bad"
             raise DataError(
                 f"Of {what}, all answers are {kind}; kto learns from both kinds.", "Give some of the other kind, too."
             )
-        others = mismatched([row[0] for row in own])
-        return [(*row, other) for row, other in zip(own, others, strict=True)]
+        others = mismatched([answers[0] for answers in own.values()])
+        return {row: (*answers, other) for (row, answers), other in zip(own.items(), others, strict=True)}
 
     def sums(self, model: Any, answers: Sequence[Answers]) -> Sums:
         """The rows' own answers; those to other prompts without a gradient."""
@@ -102,7 +105,7 @@ class Kto(Preference):
     def _weights(self) -> tuple[float, float]:
         if self.good is not None and self.bad is not None:
             return self.good, self.bad
-        flags = [flag for row in self._good["training"] for flag in row]
+        flags = [flag for row in self._good["training"].values() for flag in row]
         return kto_weights(sum(flags), len(flags) - sum(flags))
 
 

@@ -47,9 +47,9 @@ class Orpo(Preference):
         super().__init__(max_kl)
         self.weight = weight
 
-    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> list[Answers]:
+    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> Mapping[int, Answers]:
         """Chosen, rejected."""
-        return list(pairs_of(self._run, rows, features, f"the {part} rows"))
+        return pairs_of(self._run, rows, features, f"the {part} rows")
 
     def objective(self, now: Sums, start: Sums, of: Sequence[int], part: str) -> tuple[torch.Tensor, torch.Tensor]:
         """The margin is of the mean log-probabilities of tokens."""

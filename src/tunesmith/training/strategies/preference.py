@@ -59,13 +59,14 @@ class Preference(NearStart):
 
     def __init__(self, max_kl: float) -> None:
         super().__init__(max_kl)
-        self._answers: dict[str, list[Answers]] = {}
+        self._answers: dict[str, dict[int, Answers]] = {}
         self._row: list[int] = []
+        self._left_out = 0
         self._start: dict[str, Sums] = {}
 
     @abstractmethod
-    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> list[Answers]:
-        """The answers of each row, as many for each, the one that is to gain first.
+    def answers(self, rows: Sequence[Row], features: Sequence[Feature], part: str) -> Mapping[int, Answers]:
+        """Row -> its answers, as many for each; rows that teach nothing are left out.
 
         Args:
             part: "training" or "validation".
@@ -82,17 +83,18 @@ class Preference(NearStart):
         """
 
     def data(self, features: list[Feature]) -> list[Feature]:
-        """Read the answers; the features stay as they are."""
+        """Read the answers; the features stay as they are, but those of rows that teach nothing."""
         run = self._run
-        self._answers["training"] = self.answers(run.rows, features, "training")
+        self._answers["training"] = dict(self.answers(run.rows, features, "training"))
         if run.validation:
-            self._answers["validation"] = self.answers(run.validation, run.encode(run.validation), "validation")
-        self._row = [feature["row"] for feature in features]
-        return features
+            self._answers["validation"] = dict(self.answers(run.validation, run.encode(run.validation), "validation"))
+        kept = [feature for feature in features if feature["row"] in self._answers["training"]]
+        self._row, self._left_out = [feature["row"] for feature in kept], len(run.rows) - len(kept)
+        return kept
 
     def prompts(self) -> Sequence[np.ndarray]:
         """Of the first answers."""
-        return [answers[0].prompt for answers in self._answers["training"]]
+        return [answers[0].prompt for answers in self._answers["training"].values()]
 
     def begin(self) -> None:
         """What the start finds of all answers, and what it writes."""
@@ -127,10 +129,16 @@ class Preference(NearStart):
 
         self.begin_once()
         with torch.no_grad():
-            now = self._all(self._answers["validation"])
-            numbers = range(len(rows))
+            now, numbers = self._all(self._answers["validation"]), list(self._answers["validation"])
             loss, margin = self.objective(now, self._of_start("validation", numbers, now), numbers, "validation")
         return {"preference_loss": loss.double().numpy(), self.margin: margin.double().numpy()}
+
+    def facts(self) -> dict[str, Any]:
+        """And how many rows taught nothing."""
+        found = super().facts()
+        if self._left_out:
+            found["words"] += f" {self._left_out} rows were left out: their answers do not fit, or do not differ."
+        return {**found, "left_out": self._left_out}
 
     def state(self) -> dict[str, Any]:
         """And what the start found."""
@@ -148,17 +156,19 @@ class Preference(NearStart):
     def _of_start(self, part: str, rows: Sequence[int], now: Sums) -> Sums:
         if not self.of_start:
             return now
-        found = self._start[part].at(rows)
+        places = {row: i for i, row in enumerate(self._answers[part])}
+        found = self._start[part].at([places[row] for row in rows])
         return Sums(found.total.to(now.total.device), found.tokens.to(now.total.device))
 
-    def _all(self, answers: Sequence[Answers]) -> Sums:
-        """Of any number of rows, without a gradient, on the CPU."""
+    def _all(self, of: Mapping[int, Answers]) -> Sums:
+        """Of any number of rows, in their order, without a gradient, on the CPU."""
         import torch
 
         from tunesmith.bundle.predictor import batches_by_length
 
+        answers = list(of.values())
+        total, tokens = (torch.zeros(len(answers), len(answers[0])) for _ in range(2))
         width = len(answers[0])
-        total, tokens = torch.zeros(len(answers), width), torch.zeros(len(answers), width)
         lengths = [max(map(len, row)) for row in answers]
         with at_rest(self._run):
             for some in batches_by_length(lengths, 64, TOKENS // width):
