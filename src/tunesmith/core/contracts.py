@@ -386,10 +386,15 @@ class Strategy:
     name: ClassVar[str]
     summary: ClassVar[str]
     training: ClassVar[Mapping[str, Any]] = {}
-    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults. A recipe's
-    own value always wins."""
-    reads: ClassVar[tuple[str, ...]] = ()
-    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns."""
+    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults, for any
+    method; or a method's name with such a mapping, for that method. A recipe's own value always wins."""
+    reads: tuple[str, ...] = ()
+    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns. Of
+    "desirable|rejected" one is enough."""
+    choosing: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``judge`` gives, reported beside the task's."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
@@ -420,6 +425,22 @@ class Strategy:
 
     def on_epoch(self, run: Any) -> None:
         """An epoch has ended, before its evaluation."""
+
+    def validate(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
+        """While training: evidence on the validation rows, for the metrics of ``choosing``. Only where there are some.
+
+        Args:
+            features: of the rows, targets included.
+        """
+        return {}
+
+    def judge(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """What it adds to the evidence of answers to test rows, before and after training, for its ``metrics``."""
+        return {}
+
+    def figures(self) -> dict[str, float]:
+        """What a line of the log says of it, of the time since the last line."""
+        return {}
 
     def measured(self, run: Any) -> AbstractContextManager[None]:
         """Around an evaluation and the keeping of its weights: those in place within are measured, and kept."""

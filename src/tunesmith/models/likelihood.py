@@ -66,9 +66,8 @@ def answers(model: Any, batch: Mapping[str, Any]) -> Any:
     import torch
 
     inputs = {key: value for key, value in batch.items() if key != "labels"}
-    inner = _inner(model)
-    head = inner.get_output_embeddings()
-    if inner.config.model_type not in PLAIN or type(head) is not torch.nn.Linear or _watched(head):
+    inner, head = _inner(model), plain_head(model)
+    if head is None:
         return model(**inputs)
     seen: list[torch.dtype] = []
 
@@ -88,6 +87,16 @@ def answers(model: Any, batch: Mapping[str, Any]) -> Any:
     places = labels != IGNORED
     rows = places.nonzero()[:, 0]
     return Answers(states[places], labels[places], rows, head, seen[0])
+
+
+def plain_head(model: Any) -> Any:
+    """The output layer where a model's logits are what it makes of the last states, and nobody reads along; or None."""
+    import torch
+
+    inner = _inner(model)
+    head = inner.get_output_embeddings()
+    plain = inner.config.model_type in PLAIN and type(head) is torch.nn.Linear and not _watched(head)
+    return head if plain else None
 
 
 def answer_loss(outputs: Any, batch: Mapping[str, Any], *, causal: bool) -> torch.Tensor:
