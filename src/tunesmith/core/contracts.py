@@ -463,6 +463,9 @@ class Check(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
 
+    def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:  # noqa: B027 - few checks compare
+        """The model before it is tuned, where that is measured: a check that compares remembers its answers."""
+
     @abstractmethod
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
         """Measure ``predictor`` on ``rows``."""
