@@ -17,6 +17,7 @@ ROLES = (
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "tests", "entry_point", "test_setup", "control", "messages",
     "prompt", "completion", "image", "audio", "user", "item", "group",
+    "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
 

@@ -54,6 +54,7 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
         decoder_start_token_id=base.decoder_start_token_id,
     )
     asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    config.max_new_tokens = _room(model, asked["input_ids"].shape[1], decoding.max_new_tokens)
     with torch.random.fork_rng() if decoding.seed is not None else nullcontext():
         if decoding.seed is not None:
             torch.manual_seed(decoding.seed)
@@ -61,6 +62,12 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
     skipped = 1 if model.config.is_encoder_decoder else asked["input_ids"].shape[1]
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     return [_ended(row, ends) for row in ids[:, skipped:].cpu().numpy()]
+
+
+def _room(model: Any, read: int, wanted: int) -> int:
+    """Tokens that may be written: a causal model's positions hold the prompt, too."""
+    limit = None if model.config.is_encoder_decoder else getattr(model.config, "max_position_embeddings", None)
+    return wanted if limit is None else max(1, min(wanted, limit - read))
 
 
 def _padding(model: Any) -> int:

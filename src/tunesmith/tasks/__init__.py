@@ -15,6 +15,7 @@ TASKS = Registry(
         "entities-and-relations": "tunesmith.tasks.entities_and_relations:EntitiesAndRelations",
         "semantic-roles": "tunesmith.tasks.semantic_roles:SemanticRoles",
         "mixture": "tunesmith.tasks.mixture:Mixture",
+        "dialogue": "tunesmith.tasks.dialogue:Dialogue",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )

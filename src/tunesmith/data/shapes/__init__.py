@@ -10,6 +10,7 @@ SHAPES = Registry(
     "shape",
     {
         "code-generation": f"{_HERE}.code_generation:CodeShape",
+        "dialogue": f"{_HERE}.dialogue:DialogueShape",
         "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
         "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
@@ -24,6 +25,7 @@ SHAPES = Registry(
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
     "tests",
+    "messages", "history",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 
