@@ -16,6 +16,7 @@ TASKS = Registry(
         "semantic-roles": "tunesmith.tasks.semantic_roles:SemanticRoles",
         "mixture": "tunesmith.tasks.mixture:Mixture",
         "dialogue": "tunesmith.tasks.dialogue:Dialogue",
+        "code-generation": "tunesmith.tasks.code_generation:CodeGeneration",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )
