@@ -44,7 +44,8 @@ Row = Mapping[str, Any]
 Feature = dict[str, Any]
 """What the model reads of a row, or of one window of it. Always has ``row`` (int, index into the rows given to
 ``encode``) and ``input_ids`` (int32 array, [length]); may have ``token_type_ids``, ``target``, ``offset``
-(index of the window's first character in the original text), and what else its task wants."""
+(index of the window's first character in the original text), ``size`` (what it costs to train on, where that is not
+the number of its ids), and what else its task wants."""
 
 Batch = dict[str, Any]
 """NumPy arrays by the model's argument names, padded to the longest; targets under ``labels``. Where torch computes
@@ -146,6 +147,9 @@ class Task(ABC):
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
+    together: ClassVar[int | None] = None
+    """Padded tokens that are computed together, where the task knows better than the runtime: who writes reads all
+    weights for each token, and so writes for many rows at once."""
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
@@ -440,6 +444,8 @@ class Metric(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    aim: ClassVar[float | None] = None
+    """The value that is best, where neither more nor less is."""
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> float:

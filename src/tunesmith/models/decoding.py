@@ -46,7 +46,7 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
     from transformers import GenerationConfig
 
     base = model.generation_config
-    config = GenerationConfig(
+    config = GenerationConfig(  # type: ignore[no-untyped-call]
         **options(decoding),
         bos_token_id=base.bos_token_id,
         eos_token_id=base.eos_token_id,

@@ -64,7 +64,9 @@ class CodeGeneration(Dialogue):
     """
 
     name: ClassVar[str] = "code-generation"
-    summary: ClassVar[str] = "a Python program for a problem, run in a sandbox against its tests where that is asked for"
+    summary: ClassVar[str] = (
+        "Python programs for problems, run against their tests in a sandbox where that is asked for"
+    )
     columns: ClassVar[tuple[Column, ...]] = (
         Column("text"),
         Column("tests", "any", required=False),
