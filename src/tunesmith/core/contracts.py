@@ -155,6 +155,9 @@ class Task(ABC):
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
+    consents: ClassVar[frozenset[str]] = frozenset()
+    """Options by which a user lets something happen on this machine, or names something on it. A bundle does not bring
+    them: they are said anew for each run."""
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
@@ -491,6 +494,9 @@ class Check(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+
+    def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:  # noqa: B027 - few checks compare
+        """The model before it is tuned, where that is measured: a check that compares remembers its answers."""
 
     @abstractmethod
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:

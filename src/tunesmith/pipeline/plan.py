@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.write import check_target
-from tunesmith.core.contracts import Method, Strategy, Task, Tracker
+from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family
@@ -38,6 +38,7 @@ class Plan:
     machine: Machine
     bundle: Path
     max_length: int
+    checks: list[Check] = field(default_factory=list)
     parent: str | None = None
     """The seal of the bundle that is learned on from, if one is."""
     beside: dict[str, Any] = field(default_factory=dict)
@@ -127,7 +128,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         }
     )
     trackers = [_made("trackers", block) for block in training.trackers]
-    return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length)
+    checks = [_made("checks", block) for block in recipe.evaluation.checks]
+    return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
 
 
 def _decided_data(block: DataBlock, data: Prepared) -> DataBlock:
