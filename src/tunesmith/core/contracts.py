@@ -75,6 +75,8 @@ class Decoding:
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
         ends: ids that end a text, beside the model's own: a chat template may end turns by another token.
+        presence_penalty: taken from the logits of what was written already; as the next, only ``models/decoder`` can.
+        frequency_penalty: the same for each time that it was written.
     """
 
     max_new_tokens: int = 128
@@ -89,6 +91,8 @@ class Decoding:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     ends: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True)
