@@ -46,8 +46,7 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
     from transformers import GenerationConfig
 
     base = model.generation_config
-    made: Any = GenerationConfig
-    config = made(
+    config = GenerationConfig(  # type: ignore[no-untyped-call]
         **options(decoding),
         bos_token_id=base.bos_token_id,
         eos_token_id=ends_of(base, decoding.ends),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, PredictorLike, Row, Runtime
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.shapes.dialogue import DialogueShape
+from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
@@ -91,7 +92,7 @@ class Dialogue(Writing):
             no_repeat_ngram, stop, seed,
         )  # fmt: skip
         self.template = template
-        self.shape = DialogueShape()
+        self.shape: Shape = DialogueShape()
         self._answers: list[str] = []
         self._fitted = Fitted()
 
