@@ -151,6 +151,8 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    method: ClassVar[str] = "full"
+    """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
     together: ClassVar[int | None] = None

@@ -89,9 +89,6 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
     target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
     check_target(target, replace=replace)
-    method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
-    Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
-    method: Method = _made("methods", method_block)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
@@ -101,6 +98,11 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
+    method_block = recipe.method
+    if method_block.name == "auto":
+        method_block = PluginBlock(name=task.method, **recipe.method.options)
+        Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
+    method: Method = _made("methods", method_block)
     task.learn(data.train)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
