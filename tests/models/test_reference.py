@@ -42,7 +42,7 @@ def test_names_are_in_the_registry() -> None:
     assert registry.group == "tunesmith.packaged_models"
     for model in packaged_models():
         assert registry.load(model.name) is model
-        assert model.pooling in {"mean", "cls"} and model.licence and model.languages
+        assert model.pooling in {"mean", "cls", None} and model.licence and model.languages
         assert model.revision in model.install
 
 
@@ -59,6 +59,13 @@ def test_names_are_in_the_registry() -> None:
 )
 def test_auto_goes_by_language(language: str | None, name: str) -> None:
     assert auto_name(language) == name
+
+
+@pytest.mark.parametrize("language", ["en", "zh", None])
+def test_auto_goes_by_what_the_model_does(language: str | None) -> None:
+    assert auto_name(language, "AutoModelForSeq2SeqLM") == "flan-t5-small"
+    assert auto_name(language, "AutoModelForCausalLM") == "smollm2"
+    assert auto_name(language, "AutoModelForTokenClassification") == auto_name(language)
 
 
 @needs_minilm

@@ -59,9 +59,9 @@ class Predictor:
         features = self.encode(rows)
         return features, self.infer(features, progress)
 
-    def encode(self, rows: Sequence[Row]) -> list[Feature]:
-        """What the model reads of rows."""
-        return self.task.encode(rows, self.processor, max_length=self.max_length, targets=False)
+    def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
+        """What the model reads of rows, and of their targets where they are asked for."""
+        return self.task.encode(rows, self.processor, max_length=self.max_length, targets=targets)
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """Features as one batch."""

@@ -57,7 +57,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
     if held is not None:
         held, _ = as_read(held, found.task, found.columns, notes, labels.names)
-    tokenizer, limit = _tokenizer(recipe, rows, columns, notes)
+    tokenizer, limit = _tokenizer(recipe, found.task, rows, columns, notes)
     made = profile(rows, columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
     made.columns = dict(found.columns)
     ready = _ready(recipe, found.task, found.columns)
@@ -74,7 +74,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
 
 
 def _tokenizer(
-    recipe: Recipe, rows: Rows, columns: dict[str, str | list[str]], notes: list[str]
+    recipe: Recipe, task: str, rows: Rows, columns: dict[str, str | list[str]], notes: list[str]
 ) -> tuple[Any, int | None]:
     """The model's tokenizer and limit, or a note on why there is none: a report without tokens is still one."""
     from tunesmith.core.errors import TunesmithError
@@ -82,13 +82,15 @@ def _tokenizer(
     from tunesmith.data.language import language_of
 
     try:
+        from tunesmith.core.registry import family
         from tunesmith.models.load import load_processor
         from tunesmith.models.reference import resolve
 
         some = rows.select(range(min(len(rows), 1000)))
         texts = [str(t) for name in text_columns(columns) for t in some.column(name).to_pylist() if t]
         block = recipe.model
-        reference = resolve(block.name, revision=block.revision, language=language_of(texts))
+        auto_model = family("tasks").load(task).auto_model
+        reference = resolve(block.name, revision=block.revision, language=language_of(texts), auto_model=auto_model)
         return load_processor(reference), block.max_length or reference.max_length
     except TunesmithError as error:
         notes.append(f"Tokens are not counted: {error.problem}")

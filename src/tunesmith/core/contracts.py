@@ -477,6 +477,10 @@ class PredictorLike(Protocol):
         """One prediction a row, in order."""
         ...
 
+    def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
+        """What the model reads of rows, and of their targets where they are asked for."""
+        ...
+
     def infer(self, features: Sequence[Feature]) -> list[np.ndarray]:
         """One array a feature, in order."""
         ...

@@ -112,7 +112,7 @@ def named(model: Any, patterns: Iterable[str]) -> list[str]:
 
 
 def backbone_modules(model: Any) -> list[tuple[str, Any]]:
-    """(name, module) of all that the pretrained weights brought along: no head, no appended mean layer."""
+    """(name, module) of all that the pretrained weights brought along: no head, no output layer, no appended layer."""
     from tunesmith.models.heads import head_names
 
     heads = {name.split(".")[0] for name in head_names(model)}
@@ -120,7 +120,9 @@ def backbone_modules(model: Any) -> list[tuple[str, Any]]:
     return [
         (name, module)
         for name, module in model.named_modules()
-        if not heads & set(name.split(".")) and not f"{name}.".startswith(beside or ("\0",))
+        if not heads & set(name.split("."))
+        and not f"{name}.".startswith(beside or ("\0",))
+        and module is not model.get_output_embeddings()
     ]
 
 

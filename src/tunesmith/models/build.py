@@ -53,6 +53,7 @@ def build(
     else:
         _unpool(model)
     _pad(model, reference)
+    _apart(model)
     built: PreTrainedModel = model
     return built
 
@@ -103,3 +104,13 @@ def _pad(model: Any, reference: ModelReference) -> None:
     if getattr(model.config, "pad_token_id", None) is None:
         end = model.config.eos_token_id
         model.config.pad_token_id = end[0] if isinstance(end, list) else end
+
+
+def _apart(model: Any) -> None:
+    """Say in the config where the output layer has weights of its own: T5's says always that it has not.
+
+    Whatever ties weights anew, a larger vocabulary for one, would overwrite them.
+    """
+    one, other = model.get_output_embeddings(), model.get_input_embeddings()
+    if one is not None and getattr(one, "weight", None) is not getattr(other, "weight", None):
+        model.config.tie_word_embeddings = False

@@ -2,7 +2,7 @@
 
 A name is looked for in this order::
 
-    auto              the packaged model for the text's language
+    auto              the packaged model for the kind of task and the text's language
     a packaged name   the hub's original if it is in the local Hugging Face cache, else the package, else the hub
     a folder          that folder
     a hub id          the local Hugging Face cache, else the hub
@@ -37,6 +37,9 @@ from tunesmith.models.packaged.contract import PackagedModel
 
 Source = Literal["package", "folder", "hub"]
 
+_WRITERS = {"AutoModelForSeq2SeqLM": "flan-t5-small", "AutoModelForCausalLM": "smollm2"}
+"""What a task whose model writes starts from, by its auto class."""
+
 
 @dataclass(frozen=True)
 class ModelReference:
@@ -68,7 +71,12 @@ class ModelReference:
 
 
 def resolve(
-    name: str, *, revision: str | None = None, language: str | None = None, trust_remote_code: bool = False
+    name: str,
+    *,
+    revision: str | None = None,
+    language: str | None = None,
+    auto_model: str = "",
+    trust_remote_code: bool = False,
 ) -> ModelReference:
     """Find a model, on this machine if it can be.
 
@@ -76,13 +84,14 @@ def resolve(
         name: "auto", a packaged name or the hub id it stands for, a folder, or a hub id.
         revision: a hub's branch, tag or commit, or a package's pin.
         language: ISO 639 code of the text ("en", "zh"), by which "auto" chooses.
+        auto_model: the task's, by which "auto" chooses, too.
         trust_remote_code: run code that the model brings along.
 
     Raises:
         ModelError: it cannot be had, or not safely. The hint names what can be had here.
     """
     if name == "auto":
-        name = auto_name(language)
+        name = auto_name(language, auto_model)
     packaged = _packaged(name)
     folder = Path(name).expanduser()
     if packaged is not None and not (name == packaged.hub_id and folder.is_dir()):
@@ -96,8 +105,14 @@ def resolve(
     return _reference(name, path, "hub", name, path.name, trust_remote_code)
 
 
-def auto_name(language: str | None) -> str:
-    """The packaged model for a language: ``minilm`` for English (or where it is not known), else ``e5-small``."""
+def auto_name(language: str | None, auto_model: str = "") -> str:
+    """The packaged model to start from.
+
+    Where the task's model writes, the one of that kind; else ``minilm`` for English (or where the language is not
+    known), and ``e5-small`` for all others.
+    """
+    if auto_model in _WRITERS:
+        return _WRITERS[auto_model]
     return "minilm" if language is None or language.split("-")[0].lower() == "en" else "e5-small"
 
 

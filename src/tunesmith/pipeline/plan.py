@@ -108,7 +108,11 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     training = decided(recipe.training, method, task, strategies)
     model = recipe.model
     reference = resolve_model(
-        model.name, revision=model.revision, language=data.language, trust_remote_code=model.trust_remote_code
+        model.name,
+        revision=model.revision,
+        language=data.language,
+        auto_model=task.auto_model,
+        trust_remote_code=model.trust_remote_code,
     )
     _fits_model(method, task, reference)
     length = min(model.max_length or task.window, reference.max_length)

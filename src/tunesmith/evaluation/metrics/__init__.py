@@ -58,6 +58,7 @@ METRICS = Metrics(
         "recall_at_10": f"{_HERE}.recall_at_10:RecallAt10",
         "parity_gap": f"{_HERE}.parity_gap:ParityGap",
         "odds_gap": f"{_HERE}.odds_gap:OddsGap",
+        "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
     },
 )

