@@ -290,6 +290,35 @@ def _echoed(language: str) -> list[dict[str, Any]]:
     return [{"text": row["text"], "target": words[row["label"]]} for row in toy_rows(language, 16)]
 
 
+def _talked(language: str) -> list[dict[str, Any]]:
+    """One exchange or two; some with a system message."""
+    system = {"en": "Be brief.", "zh": "请简短。"}[language]
+    rows = []
+    for i, row in enumerate(_echoed(language)):
+        exchange = [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": row["target"]}]
+        first = [{"role": "system", "content": system}] if i % 4 == 0 else []
+        again = (
+            [{"role": "user", "content": "?"}, {"role": "assistant", "content": row["target"]}] if i % 3 == 0 else []
+        )
+        rows.append({"messages": [*first, *exchange, *again]})
+    return rows
+
+
+def _programmed(language: str) -> list[dict[str, Any]]:
+    """Problems of a few words; every third has no test."""
+    asked = {"en": "Add {}.", "zh": "加{}。"}[language]
+    return [
+        {
+            "text": asked.format(i),
+            "target": f"f = {i}",
+            "tests": [f"assert f == {i}"] if i % 3 else [],
+            "entry_point": "",
+            "test_setup": "",
+        }
+        for i in range(16)
+    ]
+
+
 def _related(language: str) -> list[dict[str, Any]]:
     parts = {
         "en": ("{} bought {}.", "{} was sold to {}.", ["Acme", "Zenith", "Orion", "Delta"], ["buys", "bought by"]),
@@ -394,11 +423,23 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "extractive-qa": _asked,
         "multiple-choice": _chosen,
         "mixture": _mixed,
+        "dialogue": _talked,
+        "code-generation": _programmed,
         "summary": _echoed,
+        "summarization": _echoed,
+        "translation": _echoed,
         "echo": _echoed,
     }.items()
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0}
+    "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0},
+    "dialogue": {"max_new_tokens": 6},
+    "code-generation": {"max_new_tokens": 6, "show_tests": 0},
 }
-KINDS = {"summary": "t5", "echo": "llama"}
+KINDS = {
+    "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
+    "summary": "t5", "echo": "llama", "summarization": "t5", "translation": "t5", "dialogue": "llama",
+    "code-generation": "llama",
+}  # fmt: skip
+WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
+"""Auto classes of models that write: no graph holds their loop."""

@@ -39,7 +39,7 @@ def test_it_says_what_it_is(kind: str, name: str) -> None:
         assert issubclass(plugin, BASES[kind])
 
 
-NEEDED = {("distill", "teacher")}
+NEEDED = {("distill", "teacher"), ("judge", "by")}
 """Options that nothing can be assumed for."""
 
 

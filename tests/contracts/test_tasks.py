@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sketches import KINDS, OPTIONS, ROWS, EchoTask, SpanTask, SummaryTask
+from sketches import KINDS, OPTIONS, ROWS, WRITERS, EchoTask, SpanTask, SummaryTask
 
 from tunesmith import testing
 from tunesmith.bundle.layout import Lineage, Manifest, MethodRecord, TaskRecord
@@ -76,6 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     place = tmp_path_factory.mktemp("models")
     rows = [row for made in ROWS.values() for language in made.values() for row in language]
     texts = [str(row.get("text", row.get("context", ""))) for row in rows]
+    texts += [f"<|{m['role']}|>\n{m['content']}" for row in rows for m in row.get("messages", ())]
 
     def made(kind: str) -> Path:
         path: Path = getattr(testing, f"tiny_{kind}")(place / kind, texts=texts)
@@ -211,8 +212,8 @@ def test_it_is_trained_by_the_loop_and_lives_in_a_bundle(life: Life, tmp_path: P
 
 def test_long_texts_lose_nothing(life: Life) -> None:
     """A row that is too long for one feature is still one prediction."""
-    if life.task.name in ("summary", "echo"):
-        pytest.skip("this sketch cuts its prompts")
+    if life.task.auto_model in WRITERS:
+        pytest.skip("an answer is written from one feature: longer texts are cut, and counted")
     long = {**inputs_only(life.task, life.rows)[1]}
     long.pop("words", None)  # they are those of the short text
     role = "text" if "text" in long else "context"
@@ -250,7 +251,7 @@ def test_a_generated_answer_is_learned(folder: Callable[[str], Path], tmp_path: 
     assert float(life.task.own_metrics["exact"](evidence)) > 0.9  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", sorted(family("tasks")))
+@pytest.mark.parametrize("name", [n for n in sorted(family("tasks")) if KINDS.get(n, "bert") == "bert"])
 def test_a_graph_answers_as_its_model(name: str, folder: Callable[[str], Path], tmp_path: Path) -> None:
     """In batches of other shapes than it was made with."""
     life = Life(name, "en", folder)

@@ -9,6 +9,8 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "code-generation": f"{_HERE}.code_generation:CodeShape",
+        "dialogue": f"{_HERE}.dialogue:DialogueShape",
         "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
         "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
@@ -22,6 +24,8 @@ SHAPES = Registry(
 
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
+    "tests",
+    "messages", "history",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 
