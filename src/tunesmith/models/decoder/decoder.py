@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -44,6 +44,14 @@ class Writing:
         self.draw = random.Random(self.decoding.seed)
 
 
+class Token(NamedTuple):
+    """A token of a text, and why the text ends by it; "" where it goes on."""
+
+    writing: Writing
+    token: int
+    finish: str
+
+
 class Decoder:
     """A causal model that many ask at once. For one thread.
 
@@ -77,6 +85,11 @@ class Decoder:
         self._writing: list[Writing] = []  # by row
         self._reading: Writing | None = None  # in the row after them
 
+    @property
+    def rows(self) -> int:
+        """Texts that are written at once."""
+        return self._rows.memory.rows
+
     def __len__(self) -> int:
         """Texts that are not done yet."""
         return len(self._waiting) + len(self._writing) + (self._reading is not None)
@@ -106,21 +119,21 @@ class Decoder:
             self._end(writing, "dropped")
 
     @torch.inference_mode()
-    def step(self) -> list[tuple[Writing, int]]:
+    def step(self) -> list[Token]:
         """Read some of the prompts that wait, and write a token of each text that is read.
 
         Returns:
-            Texts and their new tokens; a text that ends by this token has its ``finish``.
+            New tokens; of a text whose prompt was just read there may be two, in order.
         """
-        told: list[tuple[Writing, int]] = []
+        told: list[Token] = []
         left = CHUNK
-        while left > 0 and (self._reading or (self._waiting and self._rows.busy < self._rows.memory.rows)):
+        while left > 0 and (self._reading or (self._waiting and self._rows.busy < self.rows)):
             left -= self._read(left, told)
         if self._writing:
             self._write(told)
         return told
 
-    def _read(self, most: int, told: list[tuple[Writing, int]]) -> int:
+    def _read(self, most: int, told: list[Token]) -> int:
         """The next part of a prompt, and the first token where it is the last part; how many tokens that was."""
         if self._reading is None:
             self._reading = self._waiting.popleft()
@@ -128,28 +141,28 @@ class Decoder:
         text, row = self._reading, len(self._writing)
         ids = self._rows.ids[row]
         part = text.prompt[len(ids) : len(ids) + most]
-        ids += part
-        whole = len(ids) == len(text.prompt)
-        positions = torch.arange(len(ids) - len(part), len(ids), device=self._device)[None]
-        place = Place(row, row + 1, positions, len(ids), ragged=False)
+        end = len(ids) + len(part)
+        place = Place(row, row + 1, torch.arange(len(ids), end, device=self._device)[None], end, ragged=False)
         logits = self._network.logits(torch.tensor([part], device=self._device), place)
-        if whole:
+        ids += part  # now it is there; if computing fails, nobody must take it over
+        if end == len(text.prompt):
             self._writing.append(text)
             self._reading = None
             self._choose(logits, [text], told)
         return len(part)
 
-    def _write(self, told: list[tuple[Writing, int]]) -> None:
+    def _write(self, told: list[Token]) -> None:
         texts = list(self._writing)
         lengths = [len(ids) for ids in self._rows.ids[: len(texts)]]
-        for text, ids in zip(texts, self._rows.ids, strict=False):
-            ids.append(text.ids[-1])
         positions = torch.tensor(lengths, device=self._device)[:, None]
         place = Place(0, len(texts), positions, max(lengths) + 1, ragged=min(lengths) != max(lengths))
         last = torch.tensor([text.ids[-1:] for text in texts], device=self._device)
-        self._choose(self._network.logits(last, place), texts, told)
+        logits = self._network.logits(last, place)
+        for text, ids in zip(texts, self._rows.ids, strict=False):
+            ids.append(text.ids[-1])
+        self._choose(logits, texts, told)
 
-    def _choose(self, logits: torch.Tensor, texts: Sequence[Writing], told: list[tuple[Writing, int]]) -> None:
+    def _choose(self, logits: torch.Tensor, texts: Sequence[Writing], told: list[Token]) -> None:
         likeliest: list[int] = logits.argmax(-1).tolist()
         for row, text in enumerate(texts):
             token = likeliest[row]
@@ -157,18 +170,21 @@ class Decoder:
                 draw = text.draw.random()
                 token = chosen(logits[row], text.decoding, text.prompt, text.ids, self._ends_of(text), draw)
             text.ids.append(token)
-            told.append((text, token))
         for text in texts:
-            if text.ids[-1] in self._ends_of(text):
-                self._end(text, "stop")
-            elif len(text.ids) >= text.decoding.max_new_tokens or self._full(text):
-                self._end(text, "length")
+            why = self._why(text)
+            told.append(Token(text, text.ids[-1], why))
+            if why:
+                self._end(text, why)
+
+    def _why(self, text: Writing) -> str:
+        """Why a text ends now; "" where it does not."""
+        if text.ids[-1] in self._ends_of(text):
+            return "stop"
+        full = len(text.prompt) + len(text.ids) >= self.length
+        return "length" if full or len(text.ids) >= text.decoding.max_new_tokens else ""
 
     def _ends_of(self, text: Writing) -> frozenset[int]:
         return self._ends.union(text.decoding.ends) if text.decoding.ends else self._ends
-
-    def _full(self, text: Writing) -> bool:
-        return len(text.prompt) + len(text.ids) >= self.length
 
     def _end(self, text: Writing, why: str) -> None:
         text.finish = why
