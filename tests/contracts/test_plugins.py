@@ -40,7 +40,7 @@ def test_it_says_what_it_is(kind: str, name: str) -> None:
         assert issubclass(plugin, BASES[kind])
 
 
-NEEDED = {("distill", "teacher"), ("grpo", "rewards")}
+NEEDED = {("distill", "teacher"), ("grpo", "rewards"), ("judge", "by")}
 """Options that nothing can be assumed for."""
 
 

@@ -44,7 +44,8 @@ Row = Mapping[str, Any]
 Feature = dict[str, Any]
 """What the model reads of a row, or of one window of it. Always has ``row`` (int, index into the rows given to
 ``encode``) and ``input_ids`` (int32 array, [length]); may have ``token_type_ids``, ``target``, ``offset``
-(index of the window's first character in the original text), and what else its task wants."""
+(index of the window's first character in the original text), ``size`` (what it costs to train on, where that is not
+the number of its ids), and what else its task wants."""
 
 Batch = dict[str, Any]
 """NumPy arrays by the model's argument names, padded to the longest; targets under ``labels``. Where torch computes
@@ -73,6 +74,9 @@ class Decoding:
         no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
+        ends: ids that end a text, beside the model's own: a chat template may end turns by another token.
+        presence_penalty: taken from the logits of what was written already; as the next, only ``models/decoder`` can.
+        frequency_penalty: the same for each time that it was written.
     """
 
     max_new_tokens: int = 128
@@ -86,6 +90,9 @@ class Decoding:
     no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    ends: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,11 +151,19 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    method: ClassVar[str] = "full"
+    """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
+    together: ClassVar[int | None] = None
+    """Padded tokens that are computed together, where the task knows better than the runtime: who writes reads all
+    weights for each token, and so writes for many rows at once."""
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
+    consents: ClassVar[frozenset[str]] = frozenset()
+    """Options by which a user lets something happen on this machine, or names something on it. A bundle does not bring
+    them: they are said anew for each run."""
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
@@ -479,6 +494,8 @@ class Metric(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    aim: ClassVar[float | None] = None
+    """The value that is best, where neither more nor less is."""
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> float:
@@ -504,6 +521,9 @@ class Check(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+
+    def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:  # noqa: B027 - few checks compare
+        """The model before it is tuned, where that is measured: a check that compares remembers its answers."""
 
     @abstractmethod
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:

@@ -49,6 +49,10 @@ class BundleError(TunesmithError):
     """A bundle is damaged, half there, or does not give the answers that it was saved with."""
 
 
+class SandboxError(TunesmithError):
+    """Code that a model wrote cannot be run safely on this machine; nothing was run."""
+
+
 class ExtraMissing(TunesmithError):
     """A room needs a package that is not installed."""
 

@@ -121,14 +121,15 @@ def label_log_probabilities(model: Any, batch: Mapping[str, Any]) -> list[np.nda
     import torch
 
     found = answers(model, batch)
-    labels = batch["labels"] if _inner(model).config.is_encoder_decoder else batch["labels"][:, 1:]
+    paired = _inner(model).config.is_encoder_decoder
+    labels = batch["labels"] if paired else batch["labels"][:, 1:]
     places = labels != IGNORED
     if isinstance(found, Answers):
         parts = zip(found.states.split(1024), found.tokens.split(1024), strict=True)
         each = [picked(Answers(s, t, t, found.head, found.precision).logits, t) for s, t in parts]
         flat = torch.cat(each) if each else found.states.new_zeros(0)
     else:
-        logits = found.logits if found.logits.shape[1] == labels.shape[1] else found.logits[:, :-1]
+        logits = found.logits if paired else found.logits[:, :-1]
         flat = picked(logits[places], labels[places])
     return [row.cpu().numpy() for row in flat.split(places.sum(1).tolist())]
 

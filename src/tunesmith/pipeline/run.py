@@ -157,6 +157,8 @@ class Run:
             # A fresh head answers by chance: the machine's fast precision is good enough to show it.
             fast = plan.machine.precision if not plan.method.frozen_backbone else "fp32"
             evidences["before"], seconds["before"] = self.stage("before", lambda: self.measured(fast))
+            for check in plan.checks:
+                check.before(self._predictor(fast), plan.data.test)
         counts, trained, adapter = self.tuned()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
@@ -306,10 +308,7 @@ class Run:
 
     def _checked(self) -> list[Any]:
         predictor = self._predictor("fp32")
-        blocks = self.plan.recipe.evaluation.checks
-        from tunesmith.core.registry import family
-
-        return [family("checks").make(b.name, b.options).check(predictor, self.plan.data.test) for b in blocks]
+        return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
 
 
 def _counts(model: Any) -> dict[str, int]:

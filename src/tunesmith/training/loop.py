@@ -132,7 +132,7 @@ class _Loop:
             strategy.prepare(run_state)
             features = strategy.data(features)
         self.features = run_state.features = features
-        lengths = [len(feature["input_ids"]) for feature in features]
+        lengths = [feature.get("size", len(feature["input_ids"])) for feature in features]
         self.order = LengthBatches(lengths, settings.batch_size, settings.seed)
         loader: Any = DataLoader(
             features,  # type: ignore[arg-type]

@@ -308,7 +308,7 @@ def test_old_files_and_jobs_are_removed(asked: TestClient, services: Services) -
 def test_what_was_written_and_does_not_count_is_written_anew(services: Services) -> None:
     """A process died after it had written lines and before it said so."""
     with TestClient(make_app(services), headers={"authorization": "k1"}) as client:
-        services.parts["jobs"].runner._locked = lambda: False  # nobody runs jobs yet
+        jobs_of(services).runner._locked = lambda: False  # nobody runs jobs yet
         batch = begun(client, lines(ROWS))
         path = jobs_of(services).batches.path("k1", batch)
         half = lines({**row, "label": "before", "score": 1.0} for row in ROWS[:64])
@@ -316,7 +316,7 @@ def test_what_was_written_and_does_not_count_is_written_anew(services: Services)
         found = Batch.read(path)
         assert found is not None
         found.now(status="in_progress", done=64, bytes=len(half), total=150, began=1.0).write(path)
-        del services.parts["jobs"].runner._locked
+        del jobs_of(services).runner._locked
         assert ended(client, batch)["request_counts"]["completed"] == 150
         said = answers(client, batch)
     assert [one["id"] for one in said] == [row["id"] for row in ROWS]

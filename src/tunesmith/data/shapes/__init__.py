@@ -9,12 +9,15 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "code-generation": f"{_HERE}.code_generation:CodeShape",
         "dialogue": f"{_HERE}.dialogue:DialogueShape",
         "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
         "semantic-roles": f"{_HERE}.semantic_roles:RolesShape",
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
         "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",
         "extractive-qa": f"{_HERE}.extractive_qa:QuestionShape",
+        "translation": f"{_HERE}.text_to_text:TranslationShape",
+        "summarization": f"{_HERE}.text_to_text:SummaryShape",
         "token-classification": f"{_HERE}.token_classification:TokenShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
     },
@@ -23,7 +26,9 @@ SHAPES = Registry(
 
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
+    "tests",
     "messages", "history",
+    "tests", "references",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 

@@ -1,0 +1,62 @@
+"""Programs are found in what models write, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tunesmith.tasks.code_text import extracted, parses, program, source_of_tests
+
+CODE = "import math\n\ndef area(r):\n    return math.pi * r * r"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CODE,
+        f"```python\n{CODE}\n```",
+        f"Here you are:\n\n```python\n{CODE}\n```\n\nIt uses `math.pi`.",
+        f"```\n{CODE}\n```",
+        f"~~~py\n{CODE}\n~~~",
+        f"当然，代码如下：\n```Python\n{CODE}\n```\n说明：用了圆周率。",
+        f"```python\n{CODE}",  # cut by the length
+        f"Sure! This is it.\n{CODE}\n\nIt returns the area of the circle.",
+        f"好的：\n{CODE}\n这个函数返回圆的面积。",
+        f"First install it:\n```bash\npip install math\n```\n```python\n{CODE}\n```",
+        f"```python\narea(1)\n```\nbut first\n```python\n{CODE}\n```",
+    ],
+)
+def test_the_program_in_an_answer(answer: str) -> None:
+    assert extracted(answer) == CODE
+
+
+def test_what_is_no_program_stays_as_it_is() -> None:
+    assert extracted("I do not know.") == "I do not know." and not parses(extracted("I do not know."))
+    assert extracted("") == "" and not parses("")
+    assert not any(map(parses, ["# nothing but a comment", "def f(:", "return 1", "\0"]))
+    assert not parses("(" * 5000) and not parses("x = " + "-" * 100000 + "1")
+
+
+BEGINNING = 'from typing import List\n\ndef total(xs: List[int]) -> int:\n    """ Sum of xs. """\n'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "    return sum(xs)",
+        "    return sum(xs)\n",
+        "return sum(xs)",
+        "```python\n    return sum(xs)\n```",
+        "```python\nfrom typing import List\ndef total(xs: List[int]) -> int:\n    return sum(xs)\n```",
+        "def total(xs: List[int]):\n    return sum(xs)",
+    ],
+)
+def test_an_answer_goes_on_with_a_beginning_or_replaces_it(answer: str) -> None:
+    names: dict[str, object] = {}
+    exec(program(BEGINNING, answer), names)
+    assert names["total"]([1, 2]) == 3  # type: ignore[operator]
+
+
+def test_a_problem_in_words_is_no_beginning() -> None:
+    assert program("Write area(r).", CODE) == CODE
+    assert source_of_tests(["assert area(1) > 3", "assert area(0) == 0"], "x = 1").splitlines()[0] == "x = 1"
+    assert source_of_tests(["assert area(1) > 3"], "") == "assert area(1) > 3"
