@@ -12,6 +12,8 @@ from pathlib import Path
 import grimp
 
 ROOT = Path(__file__).parents[1]
+SANDBOX = ROOT / "src" / "tunesmith" / "core" / "sandbox" / "inside.py"
+"""Where a program is run that a model wrote, under guard."""
 BUILD_ARM = ("pipeline", "search", "training", "evaluation", "compression", "objectives")
 RUN_ARM = ("applications", "feedback", "service", "knowledge")
 
@@ -39,4 +41,5 @@ def test_no_pickle_no_eval_no_utils() -> None:
         text = path.read_text("utf-8")
         assert "util" not in path.stem, f"{path}: name the idea"
         assert not re.search(r"^\s*(import|from) (pickle|dill|joblib|cloudpickle)\b", text, re.M), path
-        assert not re.search(r"(?<![\w.])(eval|exec)\(", text), path
+        if path != SANDBOX:
+            assert not re.search(r"(?<![\w.])(eval|exec)\(", text), path

@@ -304,6 +304,21 @@ def _talked(language: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _programmed(language: str) -> list[dict[str, Any]]:
+    """Problems of a few words; every third has no test."""
+    asked = {"en": "Add {}.", "zh": "加{}。"}[language]
+    return [
+        {
+            "text": asked.format(i),
+            "target": f"f = {i}",
+            "tests": [f"assert f == {i}"] if i % 3 else [],
+            "entry_point": "",
+            "test_setup": "",
+        }
+        for i in range(16)
+    ]
+
+
 def _related(language: str) -> list[dict[str, Any]]:
     parts = {
         "en": ("{} bought {}.", "{} was sold to {}.", ["Acme", "Zenith", "Orion", "Delta"], ["buys", "bought by"]),
@@ -409,12 +424,21 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "multiple-choice": _chosen,
         "mixture": _mixed,
         "dialogue": _talked,
+        "code-generation": _programmed,
         "summary": _echoed,
+        "summarization": _echoed,
+        "translation": _echoed,
         "echo": _echoed,
     }.items()
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0},
     "dialogue": {"max_new_tokens": 6},
+    "code-generation": {"max_new_tokens": 6, "show_tests": 0},
 }
-KINDS = {"summary": "t5", "echo": "llama", "dialogue": "llama"}
+KINDS = {
+    "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
+    "code-generation": "llama",
+}  # fmt: skip
+WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
+"""Auto classes of models that write: no graph holds their loop."""

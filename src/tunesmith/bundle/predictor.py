@@ -28,7 +28,8 @@ class Predictor:
         runtime: what computes.
         max_length: tokens a feature may have; a longer row becomes windows.
         batch_size: features that are computed together at most.
-        batch_tokens: padded tokens that are computed together at most; None: what suits the runtime's device.
+        batch_tokens: padded tokens that are computed together at most; None: what suits the task, or the
+            runtime's device.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Predictor:
         self.runtime = runtime
         self.max_length = max_length
         self.batch_size = batch_size
-        best: int = getattr(runtime, "together", MANY_TOKENS)
+        best: int = getattr(task, "together", None) or getattr(runtime, "together", MANY_TOKENS)
         self.batch_tokens = best if batch_tokens is None else batch_tokens
 
     def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:

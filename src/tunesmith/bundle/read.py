@@ -26,9 +26,10 @@ TORCH = "torch"
 class Bundle:
     """A bundle on disk. Its parts load when they are first asked for."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: Manifest, options: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.manifest = manifest
+        self._options = dict(options or {})
         self._predictor: Predictor | None = None
 
     def __repr__(self) -> str:
@@ -38,10 +39,20 @@ class Bundle:
     @cached_property
     def task(self) -> Task:
         """The task, with what its training rows taught it."""
-        record = self.manifest.task
-        task: Task = family("tasks").make(record.name, record.options)
+        record, tasks = self.manifest.task, family("tasks")
+        consents = tasks.load(record.name).consents
+        kept = {name: value for name, value in record.options.items() if name not in consents}
+        task: Task = tasks.make(record.name, {**kept, **self._options})
         task.restore(record.state)
         return task
+
+    def asked(self, options: Mapping[str, Any]) -> Bundle:
+        """The same bundle, some of its task's options said anew: how it writes, what is measured.
+
+        Raises:
+            RecipeError: the task has no such option, or its value is wrong; when the task is first asked for.
+        """
+        return Bundle(self.path, self.manifest, {**self._options, **options})
 
     @cached_property
     def tokenizer(self) -> Any:

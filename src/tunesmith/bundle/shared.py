@@ -183,9 +183,9 @@ class Member(Predictor):
         self.route = route
         self.labels = labels
 
-    def encode(self, rows: Sequence[Row]) -> list[Feature]:
+    def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
         """Features that know whose they are."""
-        return [{**feature, "route": self.route} for feature in super().encode(rows)]
+        return [{**feature, "route": self.route} for feature in super().encode(rows, targets=targets)]
 
     def collate(self, features: Sequence[Feature]) -> Batch:
         """With ``route``."""

@@ -20,7 +20,8 @@ def evaluate(
 ) -> None:
     """Measure a bundle on labelled rows: figures with intervals, per class, confusion, calibration, worst errors.
 
-    Columns are those that the bundle was trained on, unless named: data.text=review data.label=stars.
+    Columns are those that the bundle was trained on, unless named: data.text=review data.label=stars. So are the task's
+    options: task.beams=4. What would run written code is never taken from a bundle: task.execute=true.
     """
     from tunesmith.core.runtime import calm_threads
 

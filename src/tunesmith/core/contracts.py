@@ -44,7 +44,8 @@ Row = Mapping[str, Any]
 Feature = dict[str, Any]
 """What the model reads of a row, or of one window of it. Always has ``row`` (int, index into the rows given to
 ``encode``) and ``input_ids`` (int32 array, [length]); may have ``token_type_ids``, ``target``, ``offset``
-(index of the window's first character in the original text), and what else its task wants."""
+(index of the window's first character in the original text), ``size`` (what it costs to train on, where that is not
+the number of its ids), and what else its task wants."""
 
 Batch = dict[str, Any]
 """NumPy arrays by the model's argument names, padded to the longest; targets under ``labels``. Where torch computes
@@ -150,11 +151,19 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    method: ClassVar[str] = "full"
+    """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
+    together: ClassVar[int | None] = None
+    """Padded tokens that are computed together, where the task knows better than the runtime: who writes reads all
+    weights for each token, and so writes for many rows at once."""
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
+    consents: ClassVar[frozenset[str]] = frozenset()
+    """Options by which a user lets something happen on this machine, or names something on it. A bundle does not bring
+    them: they are said anew for each run."""
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
@@ -386,10 +395,15 @@ class Strategy:
     name: ClassVar[str]
     summary: ClassVar[str]
     training: ClassVar[Mapping[str, Any]] = {}
-    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults. A recipe's
-    own value always wins."""
-    reads: ClassVar[tuple[str, ...]] = ()
-    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns."""
+    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults, for any
+    method; or a method's name with such a mapping, for that method. A recipe's own value always wins."""
+    reads: tuple[str, ...] = ()
+    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns. Of
+    "desirable|rejected" one is enough."""
+    choosing: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``judge`` gives, reported beside the task's."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
@@ -421,6 +435,22 @@ class Strategy:
     def on_epoch(self, run: Any) -> None:
         """An epoch has ended, before its evaluation."""
 
+    def validate(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
+        """While training: evidence on the validation rows, for the metrics of ``choosing``. Only where there are some.
+
+        Args:
+            features: of the rows, targets included.
+        """
+        return {}
+
+    def judge(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """What it adds to the evidence of answers to test rows, before and after training, for its ``metrics``."""
+        return {}
+
+    def figures(self) -> dict[str, float]:
+        """What a line of the log says of it, of the time since the last line."""
+        return {}
+
     def measured(self, run: Any) -> AbstractContextManager[None]:
         """Around an evaluation and the keeping of its weights: those in place within are measured, and kept."""
         return nullcontext()
@@ -437,12 +467,35 @@ class Strategy:
         return {}
 
 
+class Reward(ABC):
+    """What a written answer is worth, where a model learns from what it writes itself."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reads: tuple[str, ...] = ()
+    """Roles of the rows that it compares with; the recipe must name their columns."""
+
+    def problem(self) -> str | None:
+        """Why it cannot be used, in words, before anything heavy is loaded; None where it can."""
+        return None
+
+    @abstractmethod
+    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float]:
+        """One number a text, the more the better.
+
+        Args:
+            rows: the row that each text answers; a row may stand here often.
+        """
+
+
 class Metric(ABC):
     """A figure over evidence."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    aim: ClassVar[float | None] = None
+    """The value that is best, where neither more nor less is."""
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> float:
@@ -468,6 +521,9 @@ class Check(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+
+    def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:  # noqa: B027 - few checks compare
+        """The model before it is tuned, where that is measured: a check that compares remembers its answers."""
 
     @abstractmethod
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:

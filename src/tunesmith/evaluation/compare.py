@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tunesmith.core.artefacts import Figure
-from tunesmith.core.contracts import Evidence
+from tunesmith.core.contracts import Evidence, Metric
 from tunesmith.core.errors import DataError
 from tunesmith.evaluation.bootstrap import Measured, around, measure
 from tunesmith.evaluation.evidence import Array, count_rows, hits
@@ -85,7 +85,8 @@ def compare_measured(
         differences = first.replicates[name] - second.replicates[name]
         difference = around(values[0] - values[1], differences, confidence)
         p, test = _test(name, first.evidence, second.evidence, differences)
-        verdict = _verdict(difference, p, confidence, metric.higher_is_better)
+        gain = gained(*values, metric)
+        verdict = _verdict(difference, p, confidence, gain)
         words = _words(name, (first_name, second_name), values, difference, p, confidence, verdict)
         found[name] = Comparison(name, first_name, second_name, *values, difference, p, test, verdict, words)
     return found
@@ -109,12 +110,19 @@ def _test(name: str, first: Evidence, second: Evidence, differences: Array) -> t
     return bootstrap_p(differences), "paired bootstrap"
 
 
-def _verdict(difference: Figure, p: float, confidence: float, higher_is_better: bool) -> Verdict:
+def gained(first: float, second: float, metric: Metric) -> bool:
+    """Whether the first of two values of a metric is the better one."""
+    if metric.aim is not None:
+        return abs(first - metric.aim) < abs(second - metric.aim)
+    return (first > second) == metric.higher_is_better
+
+
+def _verdict(difference: Figure, p: float, confidence: float, gain: bool) -> Verdict:
     if isnan(difference.value):
         return "not defined"
     if difference.low <= 0 <= difference.high or p >= 1 - confidence:
         return "not distinguishable"
-    return "better" if (difference.value > 0) == higher_is_better else "worse"
+    return "better" if gain else "worse"
 
 
 def _words(

@@ -68,7 +68,8 @@ class _MeanLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return (*(None if one is None else one.mul_(upstream) for one in ctx.saved_tensors), None, None)
+        whole = bool(upstream == 1)  # the usual case: nothing to multiply
+        return (*(one if one is None or whole else one * upstream for one in ctx.saved_tensors), None, None)
 
 
 def _block(

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
@@ -21,13 +21,20 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     """The report of a bundle on a file: as a run's, without before and baselines.
 
     Args:
-        overrides: ``data.text=review`` and the like; absent: the columns that the bundle was trained on.
+        overrides: ``data.text=review`` and the like, absent: the columns that the bundle was trained on; and how its
+            task answers and is measured (``task.execute=true``, ``task.beams=4``), absent: as it was trained.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
     """
     bundle = read_bundle(bundle_path)
-    block = Recipe.parse({"data": {"path": file}}, overrides).data
+    recipe = Recipe.parse({"data": {"path": file}, "task": {"name": bundle.manifest.task.name}}, overrides)
+    if recipe.task.name != bundle.manifest.task.name:
+        raise RecipeError(
+            f"The bundle's task is {bundle.manifest.task.name}; it cannot be measured as {recipe.task.name}.",
+            "Leave out task=.",
+        )
+    bundle, block = bundle.asked(recipe.task.options), recipe.data
     notes: list[str] = []
     rows = _rows(bundle, block, notes)
     start = time.monotonic()

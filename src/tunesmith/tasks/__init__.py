@@ -14,8 +14,11 @@ TASKS = Registry(
         "text-embedding": "tunesmith.tasks.text_embedding:TextEmbedding",
         "entities-and-relations": "tunesmith.tasks.entities_and_relations:EntitiesAndRelations",
         "semantic-roles": "tunesmith.tasks.semantic_roles:SemanticRoles",
+        "summarization": "tunesmith.tasks.summarization:Summarization",
+        "translation": "tunesmith.tasks.translation:Translation",
         "mixture": "tunesmith.tasks.mixture:Mixture",
         "dialogue": "tunesmith.tasks.dialogue:Dialogue",
+        "code-generation": "tunesmith.tasks.code_generation:CodeGeneration",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )

@@ -22,6 +22,7 @@ class Likelihood(Task):
 
     causal: ClassVar[bool] = False
     pooled: ClassVar[bool] = False
+    together: ClassVar[int | None] = 16384
 
     @property
     def choosing(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ TEXT = (
 TARGET = (
     "code", "canonical_solution", "solution", "completion", "program", "reference", "代码", "程序", "参考代码", "解答",
 )  # fmt: skip
-WEAK_TARGET = ("target", "answer", "response", "output", "答案", "输出")
+WEAK_TARGET = ("target", "answer", "答案")
 """Names that say code only where the cells do."""
 TESTS = ("test_list", "tests", "test", "unit_tests", "asserts", "assertions", "测试", "测试用例", "断言")
 ENTRY_POINT = ("entry_point", "function_name", "函数名")

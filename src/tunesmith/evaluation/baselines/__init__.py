@@ -15,6 +15,10 @@ BASELINES = Registry(
         "overlap": f"{_HERE}.overlap:Overlap",
         "marked-tfidf": f"{_HERE}.marked_tfidf:MarkedTfidf",
         "role-words": f"{_HERE}.role_words:RoleWords",
+        "first-sentence": f"{_HERE}.leading:FirstSentence",
+        "lead-3": f"{_HERE}.leading:Lead3",
+        "copy": f"{_HERE}.nearest_target:Copy",
+        "nearest-target": f"{_HERE}.nearest_target:NearestTarget",
         "seen-relations": f"{_HERE}.seen_relations:SeenRelations",
     },
 )
@@ -29,6 +33,8 @@ FOR: dict[str, tuple[str, ...]] = {
     "multiple-choice": ("overlap",),
     "relation-extraction": ("marked-tfidf",),
     "semantic-roles": ("role-words",),
+    "summarization": ("first-sentence", "lead-3"),
+    "translation": ("copy", "nearest-target"),
     "entities-and-relations": ("seen-relations",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""

@@ -2,4 +2,10 @@
 
 from tunesmith.core.registry import Registry
 
-CHECKS = Registry("check", {"calibration": "tunesmith.evaluation.checks.calibration:Calibration"})
+CHECKS = Registry(
+    "check",
+    {
+        "calibration": "tunesmith.evaluation.checks.calibration:Calibration",
+        "judge": "tunesmith.evaluation.checks.judge:Judge",
+    },
+)

@@ -14,7 +14,7 @@ def writes(task: Task | Any) -> bool:
     return hasattr(task, "decoding")
 
 
-def step_by_step(task: Task | Any, runtime: str) -> bool:
+def step_by_step(task: Any, runtime: str) -> bool:
     """Whether they can be written token by token beside others: by a causal model, in torch, without beams."""
     return writes(task) and getattr(task, "causal", False) and task.decoding.beams == 1 and runtime == "torch"
 

@@ -1,0 +1,138 @@
+"""Are the answers better than before? Somebody else says: another bundle, or a model behind a URL."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
+from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.evaluation.bootstrap import around, draw
+from tunesmith.evaluation.evidence import Array
+from tunesmith.evaluation.judges.rubric import question_of
+from tunesmith.evaluation.words import number, signed
+
+SHOWN = 600
+"""Characters of a question or an answer that are kept."""
+
+
+class Judge(Check):
+    """Each answer is scored alone; the mean, and the mean difference to the answers before tuning, with intervals.
+
+    A judge that fails before training is an error; one that fails after it leaves the figure undefined.
+
+    Args:
+        by: a bundle's folder, or the URL of a service that speaks OpenAI's chat completions (``https://HOST/v1``).
+        model: as that service calls it.
+        key: name of the environment variable with the service's key; the key itself is written nowhere.
+        label: of a bundle that classifies, the label of good answers.
+        criterion: what is judged, in words; "": right, to the point, well written.
+        rows: at most so many test rows, drawn by the seed.
+        timeout: seconds for one reply.
+        resamples: of the bootstrap.
+        confidence: of the intervals.
+        seed: of draws.
+    """
+
+    name = "judge"
+    summary = "whether another model (a bundle, a URL) finds the answers better than before tuning"
+
+    def __init__(
+        self,
+        by: str,
+        model: str = "",
+        key: str = "",
+        label: str = "",
+        criterion: str = "",
+        rows: Annotated[int, Field(ge=2)] = 50,
+        timeout: Annotated[float, Field(gt=0)] = 60.0,
+        resamples: Annotated[int, Field(ge=100)] = 1000,
+        confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95,
+        seed: int = 13,
+    ) -> None:
+        self._judge: Any
+        if by.startswith(("http://", "https://")):
+            from tunesmith.evaluation.judges.over_http import HttpJudge
+
+            self._judge = HttpJudge(by, model, key, criterion, timeout)
+        else:
+            from tunesmith.evaluation.judges.by_bundle import BundleJudge
+
+            self._judge = BundleJudge(by, label, criterion)
+        self.rows, self.resamples, self.confidence, self.seed = rows, resamples, confidence, seed
+        self._was: tuple[list[str], Array] | None = None
+
+    def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:
+        """Score the answers of the model as it was.
+
+        Raises:
+            TunesmithError: the judge cannot be asked.
+        """
+        self._was = self._scored(predictor, self._drawn(rows))
+
+    def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
+        """Score the answers to ``rows``, and compare."""
+        drawn = self._drawn(rows)
+        try:
+            answers, scores = self._scored(predictor, drawn)
+        except TunesmithError as error:
+            nan = float("nan")
+            return CheckResult(self.name, nan, nan, nan, f"Not judged: {error.problem}")
+        was = np.full(len(scores), np.nan) if self._was is None else self._was[1]
+        before = [""] * len(answers) if self._was is None else self._was[0]
+        return self._result(drawn, answers, scores, before, was)
+
+    def _drawn(self, rows: Sequence[Row]) -> list[Row]:
+        count = min(self.rows, len(rows))
+        return [rows[i] for i in sorted(random.Random(self.seed).sample(range(len(rows)), count))]
+
+    def _scored(self, predictor: PredictorLike, rows: Sequence[Row]) -> tuple[list[str], Array]:
+        """Answers, and their scores; NaN where the judge told none."""
+        if "text" not in predictor.task.response_model().model_fields:
+            raise RecipeError(f"The check judge reads texts; {predictor.task.name} writes none.", "Leave it out.")
+        answers = [str(prediction["text"]) for prediction in predictor.predict(rows)]
+        told = self._judge([(question_of(row), answer) for row, answer in zip(rows, answers, strict=True)])
+        return answers, np.array([np.nan if score is None else score for score in told])
+
+    def _result(
+        self, rows: Sequence[Row], answers: Sequence[str], scores: Array, before: Sequence[str], was: Array
+    ) -> CheckResult:
+        mean = self._mean(scores)
+        details: dict[str, Any] = {
+            "judge": self._judge.name, "answers": len(scores), "unread": int(np.isnan(scores).sum()),
+        }  # fmt: skip
+        verdict = f"{self._judge.name} gives {number(mean['value'])} ({number(mean['low'])} to {number(mean['high'])})"
+        if np.isfinite(was).any():
+            gain = self._mean(scores - was)
+            details |= {"before": self._mean(was), "difference": gain, "better": float(np.mean(scores > was)),
+                        "worse": float(np.mean(scores < was))}  # fmt: skip
+            verdict = f"{_word(gain)}: {verdict}, {signed(gain['value'])} against before"
+            verdict += f" ({signed(gain['low'])} to {signed(gain['high'])})"
+        worst = [
+            {
+                "question": question_of(rows[i])[:SHOWN], "answer": answers[i][:SHOWN], "score": float(scores[i]),
+                "before": before[i][:SHOWN], "score_before": None if np.isnan(was[i]) else float(was[i]),
+            }
+            for i in np.argsort(scores, kind="stable")[:5].tolist()
+            if not np.isnan(scores[i])
+        ]  # fmt: skip
+        verdict = f"{verdict[0].upper()}{verdict[1:]}."
+        return CheckResult(self.name, mean["value"], mean["low"], mean["high"], verdict, worst, details)
+
+    def _mean(self, values: Array) -> dict[str, float]:
+        """The mean of those that are defined, with its interval."""
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return {"value": float("nan"), "low": float("nan"), "high": float("nan")}
+        drawn = np.concatenate([counts @ known for counts in draw(len(known), self.resamples, self.seed)]) / len(known)
+        return around(float(known.mean()), drawn, self.confidence).to_json()
+
+
+def _word(gain: dict[str, float]) -> str:
+    if gain["low"] > 0:
+        return "Better"
+    return "Worse" if gain["high"] < 0 else "Not clearly better or worse"

@@ -1,0 +1,1 @@
+"""Who scores answers for the check ``judge``: a bundle, or a chat service."""
