@@ -86,7 +86,7 @@ class Opening:
         return Version(name, bundle, engine, predictor.runtime.name, request, response)
 
     def _engine(self, name: str, bundle: Bundle, predictor: Predictor, limits: Batching) -> Engine | Writer:
-        if step_by_step(bundle.task, predictor.runtime.name):
+        if step_by_step(bundle.task, predictor.runtime):
             try:
                 return Writer(predictor, decoder_of(predictor, self._writing), limits, name)
             except ModelError as why:

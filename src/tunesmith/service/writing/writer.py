@@ -31,7 +31,7 @@ from tunesmith.service.writing.text import Text
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import Predictor
     from tunesmith.core.contracts import Decoding, Feature, Row
-    from tunesmith.models.decoder.decoder import Decoder
+    from tunesmith.models.decoder.continuous import Continuous
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Writer:
     def __init__(
         self,
         predictor: Predictor,
-        decoder: Decoder,
+        decoder: Continuous,
         limits: Batching = Batching(),  # noqa: B008
         name: str = "writer",
     ) -> None:
