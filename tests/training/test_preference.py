@@ -325,7 +325,8 @@ class TestRefusals:
 
     def test_a_long_answer_that_cost_earlier_turns(self) -> None:
         long = np.arange(40)
-        assert shared_prompt(long, long[20:]) is not None and np.array_equal(shared_prompt(long[20:], long), long[20:])
+        found = [shared_prompt(long, long[20:]), shared_prompt(long[20:], long)]
+        assert all(f is not None and np.array_equal(f, long[20:]) for f in found)
         assert shared_prompt(long, long[::-1][20:]) is None and shared_prompt(long, long[::-1]) is None
 
 

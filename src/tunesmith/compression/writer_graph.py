@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from tunesmith.compression.onnx_rows import turn_tables
+from tunesmith.models.decoder.graph import PAST, PLACES, PRESENT
 
-PLACES = "places"
-"""The input that says of which tokens logits are wanted: int64 [any], the same for all rows."""
 HEAD = "/lm_head/"
 TABLE = "/model/embed_tokens/Gather"
 LEAST_BYTES = 1024
 """Smaller tensors stay in the .onnx file."""
 
 
-def finish(source: Path, target: Path, *, tied: bool, exact: bool) -> None:
+def finish(source: Path, target: Path, *, tied: bool, exact: bool, size: int) -> None:
     """Rewrite a graph, and its weights as one file beside it, ``<target>.data``.
 
     Args:
@@ -26,6 +25,7 @@ def finish(source: Path, target: Path, *, tied: bool, exact: bool) -> None:
         target: the .onnx file to write, in another folder.
         tied: whether the model has one table for what it reads and what it writes.
         exact: whether a table of its own stays in fp32.
+        size: of an attention head.
 
     Raises:
         ValueError: the graph is not of the builder's form.
@@ -39,6 +39,7 @@ def finish(source: Path, target: Path, *, tied: bool, exact: bool) -> None:
     if not exact:
         turn_tables(model.graph)
     want_places(model.graph)
+    say_size(model.graph, size)
     del model.graph.value_info[:]
     target.parent.mkdir(parents=True, exist_ok=True)
     data = f"{target.name}.data"
@@ -60,6 +61,13 @@ def want_places(graph: Any) -> None:
     graph.input.append(helper.make_tensor_value_info(PLACES, TensorProto.INT64, [PLACES]))
     logits = _one(output for output in graph.output if output.name == "logits")
     logits.type.tensor_type.shape.dim[1].dim_param = PLACES
+
+
+def say_size(graph: Any, size: int) -> None:
+    """Write the size of a head where the builder leaves it open, so that a reader can make the cache."""
+    for one in (*graph.input, *graph.output):
+        if one.name.startswith((PAST, PRESENT)):
+            one.type.tensor_type.shape.dim[3].dim_value = size
 
 
 def look_up_columns(graph: Any) -> bool:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
 class Engine:
     """A predictor that many ask at once.
 
@@ -248,7 +249,9 @@ class Engine:
             predictions = job.who.decode(job.arrays, job.features)
         except Exception as error:
             return refusal(error)
-        return Computed(predictions, job.tokens, job.began - job.arrived, now - job.began, written_in(job.who.task, predictions))
+        return Computed(
+            predictions, job.tokens, job.began - job.arrived, now - job.began, written_in(job.who.task, predictions)
+        )
 
     def _dropped(self, job: Job, then: float) -> bool:
         """Whether nobody waits for it any more; then it ends here."""

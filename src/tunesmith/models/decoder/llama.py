@@ -59,7 +59,7 @@ class Llama:
         self._cos, self._sin = cos, torch.cat([-sin[:, :half], sin[:, half:]], dim=-1)
 
     def logits(self, ids: torch.Tensor, place: Place) -> torch.Tensor:
-        """See ``Network``."""
+        """See ``TorchNetwork``."""
         self._memory.go_to(place)
         rows, tokens = ids.shape
         positions = place.positions.flatten()

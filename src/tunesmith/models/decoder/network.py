@@ -1,87 +1,37 @@
-"""What computes: a model of transformers as it is, over our memory. ``llama.py`` has a quicker way for most models."""
+"""What computes, as ``continuous.py`` asks it: arrays in, arrays out, whatever computes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
-from transformers import Cache
-
-from tunesmith.models.decoder.memory import Memory, Place
+import numpy as np
 
 
 class Network(Protocol):
-    """Tokens in, logits out; keys and values go into the memory that it was made with."""
+    """A model and its memory of keys and values, a row for each text.
 
-    def logits(self, ids: torch.Tensor, place: Place) -> torch.Tensor:
-        """Of the last token of each row: [rows, vocabulary].
+    Args:
+        rows: texts at once.
+        length: tokens that a text may have.
+    """
+
+    rows: int
+    length: int
+
+    def logits(self, ids: np.ndarray, first: int, starts: np.ndarray) -> np.ndarray:
+        """Of the last token of each row: float32 [rows, vocabulary]; it may be written over by the next call.
 
         Args:
-            ids: int64, [rows, tokens].
-            place: which rows these are, and where in their texts.
+            ids: the next tokens of some rows, int64 [rows, tokens].
+            first: the first of these rows; the others are behind it.
+            starts: how many tokens each of them has already, int64 [rows].
         """
         ...
 
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Put the first tokens of one row over those of another."""
+        ...
 
-class AnyModel:
-    """A causal model of transformers whose layers are all attention.
-
-    Args:
-        model: in evaluation mode.
-        memory: its keys and values.
-    """
-
-    def __init__(self, model: Any, memory: Memory) -> None:
-        self._model, self._memory, self._cache = model, memory, _InMemory(memory)
-
-    def logits(self, ids: torch.Tensor, place: Place) -> torch.Tensor:
-        """See ``Network``."""
-        self._memory.go_to(place)
-        found = self._model(
-            input_ids=ids,
-            attention_mask=_always(place, self._model.dtype),
-            position_ids=place.positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return found.logits[:, -1]  # type: ignore[no-any-return]
-
-
-class _InMemory(Cache):
-    """Our memory as transformers' models ask for it."""
-
-    def __init__(self, memory: Memory) -> None:
-        super().__init__(layers=[])
-        self._memory = memory
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._memory.write(layer_idx, key_states.transpose(1, 2), value_states.transpose(1, 2))
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return self._memory.place.length - self._memory.place.positions.shape[1]
-
-    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
-        return self._memory.place.length, 0
-
-
-def _always(place: Place, dtype: torch.dtype) -> torch.Tensor:
-    """A mask in any case: without one a model makes its own, of what it thinks is in the cache."""
-    mask = place.mask(dtype)
-    shape = (place.end - place.first, 1, 1, place.length)
-    return torch.zeros(shape, dtype=dtype, device=place.positions.device) if mask is None else mask
-
-
-def longest(config: Any) -> int:
-    """Tokens that a model may read and write, as far as its attention sees all of them."""
-    known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "sliding_window"))
-    return min((int(one) for one in known if one), default=2048)
-
-
-def only_attention(config: Any) -> bool:
-    """Whether all layers keep keys and values of each token; others keep a state that rows cannot be taken from."""
-    kinds: Sequence[str] = getattr(config, "layer_types", None) or ()
-    return not config.is_encoder_decoder and set(kinds) <= {"full_attention", "sliding_attention"}
+    def swap(self, one: int, other: int, length: int) -> None:
+        """Let two rows change places, in their first tokens."""
+        ...

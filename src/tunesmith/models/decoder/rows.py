@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.models.decoder.memory import Memory
+from tunesmith.models.decoder.network import Network
 
 
 class Rows:
@@ -14,10 +14,10 @@ class Rows:
     system message: what was computed of that is taken over.
 
     Args:
-        memory: keys and values.
+        memory: holds keys and values.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Network) -> None:
         self.memory = memory
         self.ids: list[list[int]] = [[] for _ in range(memory.rows)]
         """Of each row, the tokens whose keys and values are in the memory."""

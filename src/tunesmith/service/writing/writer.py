@@ -50,7 +50,11 @@ class Writer:
     """
 
     def __init__(
-        self, predictor: Predictor, decoder: Decoder, limits: Batching = Batching(), name: str = "writer"  # noqa: B008
+        self,
+        predictor: Predictor,
+        decoder: Decoder,
+        limits: Batching = Batching(),
+        name: str = "writer",  # noqa: B008
     ) -> None:
         self.predictor, self.limits, self._decoder = predictor, limits, decoder
         self._live: FairQueue[Text] = FairQueue()
@@ -195,9 +199,7 @@ class Writer:
         ids = [int(token) for token in feature["input_ids"]]
         if not 0 < len(ids) < self.context:
             most = self.context - 1
-            raise Refused(
-                400, "context_length_exceeded", f"The prompt has {len(ids)} tokens; 1 to {most} can be read."
-            )
+            raise Refused(400, "context_length_exceeded", f"The prompt has {len(ids)} tokens; 1 to {most} can be read.")
         return ids
 
     def _pieces(self, decoding: Decoding, strip: bool) -> Pieces:

@@ -111,6 +111,23 @@ def prompts_of(prompts: Sequence[np.ndarray], padding: int, device: Any = None) 
     return _tensors({"input_ids": ids, "attention_mask": mask}, device)
 
 
+def packed(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:
+    """Answers as two tensors, for a checkpoint: ``ids`` behind one another, ``lengths`` [answers, 2]."""
+    import torch
+
+    parts = [part for answer in answers for part in (answer.prompt, answer.written)]
+    ids = np.concatenate(parts) if parts else np.zeros(0, np.int32)
+    lengths = torch.tensor([[len(answer.prompt), len(answer.written)] for answer in answers]).reshape(-1, 2)
+    return {"ids": torch.from_numpy(ids), "lengths": lengths}
+
+
+def unpacked(ids: torch.Tensor, lengths: torch.Tensor) -> list[Answer]:
+    """What ``packed`` was given."""
+    ends = np.cumsum(lengths.numpy().reshape(-1))
+    parts = np.split(ids.numpy(), ends[:-1]) if len(ends) else []
+    return [Answer(prompt, written) for prompt, written in zip(parts[::2], parts[1::2], strict=True)]
+
+
 def padding_of(run: Any) -> int:
     """The id that fills a batch up; which one does not matter, as it is masked."""
     found = getattr(run.processor, "pad_token_id", None)
