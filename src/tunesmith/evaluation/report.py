@@ -19,6 +19,7 @@ from tunesmith.evaluation.examples import flips, worst_errors
 from tunesmith.evaluation.groups import GAPS, group_codes, per_group, with_groups
 from tunesmith.evaluation.ladder import ladder, ladder_words
 from tunesmith.evaluation.verdict import verdict
+from tunesmith.evaluation.written import written_samples
 
 FORMAT = 1
 """Grows when a reader of old reports would misread a new one."""
@@ -88,7 +89,7 @@ def build_report(
     compared = _compare_all(measured, names, confidence)
     primaries = {key: found[primary] for key, found in compared.items()}
     by_class = kind_of(after) in ("single-label", "multi-label") or "class_counts" in after
-    readable = kind_of(after) != "other"
+    readable = kind_of(after) not in ("text", "other")
     calibration = _calibration(after, confidence, resamples, seed)
     values = {
         "format": FORMAT,
@@ -112,6 +113,7 @@ def build_report(
         "calibration": calibration,
         "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
         "worst_errors": worst_errors(after, rows, class_names) if readable else [],
+        **({"written": written_samples(evidences, rows)} if kind_of(after) == "text" else {}),
         "ladder": {
             "metric": primary,
             "rows": ladder({k: m.figures(confidence)[primary] for k, m in measured.items()}, seconds, names),
