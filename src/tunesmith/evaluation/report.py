@@ -18,6 +18,7 @@ from tunesmith.evaluation.evidence import kind_of
 from tunesmith.evaluation.examples import flips, worst_errors
 from tunesmith.evaluation.groups import GAPS, group_codes, per_group, with_groups
 from tunesmith.evaluation.ladder import ladder, ladder_words
+from tunesmith.evaluation.samples import written_samples
 from tunesmith.evaluation.verdict import verdict
 
 FORMAT = 1
@@ -112,6 +113,7 @@ def build_report(
         "calibration": calibration,
         "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
         "worst_errors": worst_errors(after, rows, class_names) if readable else [],
+        "samples": written_samples(evidences, rows),
         "ladder": {
             "metric": primary,
             "rows": ladder({k: m.figures(confidence)[primary] for k, m in measured.items()}, seconds, names),
