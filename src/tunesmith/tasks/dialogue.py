@@ -16,7 +16,7 @@ from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
-from tunesmith.tasks.likelihood import likelihoods, unknown_likelihoods
+from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
 from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
@@ -194,8 +194,7 @@ class Dialogue(Writing):
         written = iter(predictor.predict(able) if progress is None else predictor.predict(able, progress))
         none: Prediction = {"text": "", "tokens": 0, "finish": "length"}
         predictions = [none if feature["unfit"] else next(written) for feature in features]
-        scores = likelihoods(predictor.score(features), features, len(rows))
-        return predictions, {**self.evidence(rows, predictions), **scores}
+        return predictions, {**self.evidence(rows, predictions), **self.likely(predictor, rows, features)}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``exact_match`` of the last answers, and what ``text_scores`` gives."""
