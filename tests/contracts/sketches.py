@@ -437,7 +437,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "code-generation": {"max_new_tokens": 6, "show_tests": 0},
 }
 KINDS = {
-    "summary": "t5", "echo": "llama", "summarization": "t5", "translation": "t5", "dialogue": "llama",
+    "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
     "code-generation": "llama",
 }  # fmt: skip
 WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")

@@ -18,6 +18,7 @@ BASES = {
     "methods": contracts.Method,
     "strategies": contracts.Strategy,
     "trackers": contracts.Tracker,
+    "rewards": contracts.Reward,
     "metrics": contracts.Metric,
     "checks": contracts.Check,
 }
@@ -39,7 +40,7 @@ def test_it_says_what_it_is(kind: str, name: str) -> None:
         assert issubclass(plugin, BASES[kind])
 
 
-NEEDED = {("distill", "teacher"), ("judge", "by")}
+NEEDED = {("distill", "teacher"), ("grpo", "rewards"), ("judge", "by")}
 """Options that nothing can be assumed for."""
 
 

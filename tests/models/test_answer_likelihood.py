@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from tunesmith.models import likelihood
 from tunesmith.models.answer_likelihood import log_probabilities, row_sums
 from tunesmith.models.likelihood import label_log_probabilities
-from tunesmith.models.picked import CHUNK, only_at, picked
+from tunesmith.models.picked import BLOCK, only_at, picked
 from tunesmith.testing import tiny_gpt2, tiny_llama, tiny_t5
 
 TEXTS = ["The room was great.", "房间很干净，服务也很好。"]
@@ -18,17 +19,20 @@ TEXTS = ["The room was great.", "房间很干净，服务也很好。"]
 
 def test_picked_is_log_softmax_and_so_is_its_gradient() -> None:
     torch.manual_seed(1)
-    logits = torch.randn(CHUNK + 7, 50, requires_grad=True)
-    tokens, weight = torch.randint(50, (CHUNK + 7,)), torch.randn(CHUNK + 7)
-    plain = torch.log_softmax(logits, -1).gather(-1, tokens[:, None])[:, 0]
-    (wanted,) = torch.autograd.grad((plain * weight).sum(), logits)
-    found = picked(logits, tokens)
-    (gradient,) = torch.autograd.grad((found * weight).sum(), logits)
+    length = BLOCK + 7
+    given = [torch.randn(*shape, requires_grad=True) for shape in ((length, 8), (50, 8), (50,))]
+    states, matrix, bias = given
+    tokens, outer = torch.randint(50, (length,)), torch.randn(length)
+    plain = torch.log_softmax(states @ matrix.T + bias, -1).gather(-1, tokens[:, None])[:, 0]
+    wanted = torch.autograd.grad((plain * outer).sum(), given)
+    found = picked(states, matrix, bias, tokens, torch.float32)
+    gradients = torch.autograd.grad((found * outer).sum(), given)
     torch.testing.assert_close(found, plain)
-    torch.testing.assert_close(gradient, wanted)
-    half = picked(logits.bfloat16(), tokens)
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    half = picked(states, matrix, None, tokens, torch.bfloat16)
     assert half.dtype == torch.float32, "summed up in fp32"
-    assert len(picked(logits[:0], tokens[:0])) == 0
+    assert len(picked(states[:0], matrix, None, tokens[:0], torch.float32)) == 0
 
 
 def batch_of(model: Any) -> dict[str, torch.Tensor]:
@@ -44,8 +48,12 @@ def batch_of(model: Any) -> dict[str, torch.Tensor]:
     return batch
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2, tiny_t5])
-def test_targets_log_probabilities(make: Any, tmp_path: Path) -> None:
+def test_targets_log_probabilities(make: Any, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of models whose output layer is known to be all there is, and of others."""
+    if not known:
+        monkeypatch.setattr(likelihood, "PLAIN", frozenset())
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     auto = AutoModelForSeq2SeqLM if make is tiny_t5 else AutoModelForCausalLM

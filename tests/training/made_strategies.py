@@ -12,8 +12,9 @@ from tunesmith.core.contracts import Strategy
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
 
-APART = ("contrastive", "uda", "pseudo_labels")
-"""Those with a phase of their own, or that pick among rows without labels: they have their own tests."""
+APART = ("contrastive", "uda", "pseudo_labels", "dpo", "orpo", "kto", "grpo")
+"""Those with a phase of their own, that pick among rows without labels, or that need a model which writes: they have
+their own tests."""
 NAMES = sorted(set(family("strategies")) - set(APART))
 OPTIONS: dict[str, dict[str, Any]] = {
     "ema": {"decay": 0.8},

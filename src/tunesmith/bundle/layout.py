@@ -35,6 +35,7 @@ FORMAT_VERSION = 1
 
 MANIFEST = "tunesmith.json"
 CONFIG = "config.json"
+GENERATION = "generation_config.json"
 WEIGHTS = "model.safetensors"
 ADAPTER = "adapter"
 BASE = "base"

@@ -30,9 +30,7 @@ def int8_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shrink_tables(source: Path, target: Path) -> int:
-    """Turn each large table that ids look up into int8 rows: Gather -> Cast -> Mul by the gathered scale.
-
-    Only standard operators, so that every runtime reads it.
+    """``turn_tables`` of a file.
 
     Args:
         source: an .onnx file.
@@ -42,10 +40,28 @@ def shrink_tables(source: Path, target: Path) -> int:
         How many tables were turned.
     """
     import onnx
-    from onnx import helper, numpy_helper
 
     model = onnx.load(str(source))
-    graph = model.graph
+    turned = turn_tables(model.graph)
+    del model.graph.value_info[:]
+    onnx.save(model, str(target))
+    return turned
+
+
+def turn_tables(graph: Any) -> int:
+    """Turn each large table that ids look up into int8 rows: Gather -> Cast -> Mul by the gathered scale.
+
+    Only standard operators, so that every runtime reads it.
+
+    Args:
+        graph: of a model in fp32; is changed.
+
+    Returns:
+        How many tables were turned.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
     tables = {
         one.name: one for one in graph.initializer if one.data_type == onnx.TensorProto.FLOAT and len(one.dims) == 2
     }
@@ -66,8 +82,6 @@ def shrink_tables(source: Path, target: Path) -> int:
         for node in gathers:
             _rewrite(graph, helper, node, name)
         turned += 1
-    del graph.value_info[:]
-    onnx.save(model, str(target))
     return turned
 
 

@@ -74,6 +74,9 @@ class Decoding:
         no_repeat_ngram: no n-gram of this many tokens is written twice; 0: any may be.
         stop: the text ends before the first of these.
         seed: of the draws; None: another one each time.
+        ends: ids that end a text, beside the model's own: a chat template may end turns by another token.
+        presence_penalty: taken from the logits of what was written already; as the next, only ``models/decoder`` can.
+        frequency_penalty: the same for each time that it was written.
     """
 
     max_new_tokens: int = 128
@@ -87,6 +90,9 @@ class Decoding:
     no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    ends: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,8 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    method: ClassVar[str] = "full"
+    """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
     together: ClassVar[int | None] = None
@@ -387,10 +395,15 @@ class Strategy:
     name: ClassVar[str]
     summary: ClassVar[str]
     training: ClassVar[Mapping[str, Any]] = {}
-    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults. A recipe's
-    own value always wins."""
-    reads: ClassVar[tuple[str, ...]] = ()
-    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns."""
+    """What we tuned for this strategy, over the task's and the method's defaults: names of MethodDefaults, for any
+    method; or a method's name with such a mapping, for that method. A recipe's own value always wins."""
+    reads: tuple[str, ...] = ()
+    """Roles of the training rows that it needs beside the task's own; the recipe must name their columns. Of
+    "desirable|rejected" one is enough."""
+    choosing: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics of what ``judge`` gives, reported beside the task's."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
@@ -422,6 +435,22 @@ class Strategy:
     def on_epoch(self, run: Any) -> None:
         """An epoch has ended, before its evaluation."""
 
+    def validate(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
+        """While training: evidence on the validation rows, for the metrics of ``choosing``. Only where there are some.
+
+        Args:
+            features: of the rows, targets included.
+        """
+        return {}
+
+    def judge(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
+        """What it adds to the evidence of answers to test rows, before and after training, for its ``metrics``."""
+        return {}
+
+    def figures(self) -> dict[str, float]:
+        """What a line of the log says of it, of the time since the last line."""
+        return {}
+
     def measured(self, run: Any) -> AbstractContextManager[None]:
         """Around an evaluation and the keeping of its weights: those in place within are measured, and kept."""
         return nullcontext()
@@ -436,6 +465,27 @@ class Strategy:
     def facts(self) -> dict[str, Any]:
         """After training, what the report says of it: JSON values. ``words``, a sentence, is printed, too."""
         return {}
+
+
+class Reward(ABC):
+    """What a written answer is worth, where a model learns from what it writes itself."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reads: tuple[str, ...] = ()
+    """Roles of the rows that it compares with; the recipe must name their columns."""
+
+    def problem(self) -> str | None:
+        """Why it cannot be used, in words, before anything heavy is loaded; None where it can."""
+        return None
+
+    @abstractmethod
+    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float]:
+        """One number a text, the more the better.
+
+        Args:
+            rows: the row that each text answers; a row may stand here often.
+        """
 
 
 class Metric(ABC):

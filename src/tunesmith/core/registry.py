@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "tasks": "tunesmith.tasks:TASKS",
     "methods": "tunesmith.methods:METHODS",
     "strategies": "tunesmith.training.strategies:STRATEGIES",
+    "rewards": "tunesmith.training.rewards:REWARDS",
     "trackers": "tunesmith.training.trackers:TRACKERS",
     "metrics": "tunesmith.evaluation.metrics:METRICS",
     "checks": "tunesmith.evaluation.checks:CHECKS",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.models.likelihood import IGNORED, answers, plain_head
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,16 +26,17 @@ def log_probabilities(model: Any, batch: Mapping[str, Any]) -> tuple[torch.Tenso
     from tunesmith.models.picked import only_at, picked
 
     labels = batch["labels"]
-    inputs = {key: value for key, value in batch.items() if key != "labels"}
-    if getattr(model, "module", model).config.is_encoder_decoder:
-        places = labels != -100
-        logits = model(**inputs).logits[places]
-    else:
-        labels = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
-        places = labels != -100
-        with only_at(model, places):
-            logits = model(**inputs).logits[0]
-    return picked(logits, labels[places]), places.sum(-1).tolist()
+    if not getattr(model, "module", model).config.is_encoder_decoder:
+        labels = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+    places = labels != IGNORED
+    counts: list[int] = places.sum(-1).tolist()
+    if plain_head(model) is not None:
+        found = answers(model, batch)
+        return picked(found.states, found.head.weight, found.head.bias, found.tokens, found.precision), counts
+    with only_at(model, places):
+        logits = model(**{key: value for key, value in batch.items() if key != "labels"}).logits[0]
+    wanted = labels[places].long()
+    return torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0], counts
 
 
 def row_sums(found: torch.Tensor, counts: list[int]) -> torch.Tensor:

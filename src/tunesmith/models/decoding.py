@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
     config = GenerationConfig(  # type: ignore[no-untyped-call]
         **options(decoding),
         bos_token_id=base.bos_token_id,
-        eos_token_id=base.eos_token_id,
+        eos_token_id=ends_of(base, decoding.ends),
         pad_token_id=_padding(model),
         decoder_start_token_id=base.decoder_start_token_id,
     )
@@ -60,8 +60,19 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
             torch.manual_seed(decoding.seed)
         ids = model.generate(**asked, generation_config=config)
     skipped = 1 if model.config.is_encoder_decoder else asked["input_ids"].shape[1]
-    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    return [_ended(row, ends) for row in ids[:, skipped:].cpu().numpy()]
+    return [_ended(row, config.eos_token_id or []) for row in ids[:, skipped:].cpu().numpy()]
+
+
+def ends_of(settings: Any, more: Iterable[int] = ()) -> list[int] | None:
+    """Ids that end a text: of a model's generation settings, and more; None where there are none.
+
+    >>> from types import SimpleNamespace
+    >>> ends_of(SimpleNamespace(eos_token_id=2), [7, 2])
+    [2, 7]
+    """
+    own = settings.eos_token_id
+    found = [*(own if isinstance(own, list) else [] if own is None else [own]), *more]
+    return list(dict.fromkeys(found)) or None
 
 
 def _room(model: Any, read: int, wanted: int) -> int:

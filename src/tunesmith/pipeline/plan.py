@@ -89,9 +89,6 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
     target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
     check_target(target, replace=replace)
-    method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
-    Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
-    method: Method = _made("methods", method_block)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
@@ -101,8 +98,13 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
+    method_block = recipe.method
+    if method_block.name == "auto":
+        method_block = PluginBlock(name=task.method, **recipe.method.options)
+        Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
+    method: Method = _made("methods", method_block)
     task.learn(data.train)
-    _figures_exist(recipe, task, data)
+    _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
     _strategies_fit(strategies, method, task, data)
     check_augmentations(recipe.data, data)
@@ -193,17 +195,20 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
         if why := strategy.fits(task, method):
             raise RecipeError(f'training.strategies: "{strategy.name}" cannot be used here: {why}', "Leave it out.")
         for role in strategy.reads:
-            if role not in data.columns:
+            either = role.split("|")
+            if not data.columns.keys() & set(either):
                 raise RecipeError(
-                    f'training.strategies: "{strategy.name}" reads the {role} of each row, and no column is named.',
-                    f"Name it: data.{role}=COLUMN",
+                    f'training.strategies: "{strategy.name}" reads the {" or ".join(either)} of each row, and no '
+                    "column is named.",
+                    f"Name it: data.{either[0]}=COLUMN",
                 )
 
 
-def _figures_exist(recipe: Recipe, task: Task, data: Prepared) -> None:
+def _figures_exist(recipe: Recipe, task: Task, data: Prepared, strategies: Sequence[Strategy]) -> None:
     """A gate on a figure that no report will have would fail only after training."""
     gaps = GAPS if "group" in data.columns else ()
-    known = [*task.metrics, *gaps, *(block.name for block in recipe.evaluation.checks)]
+    judged = [name for strategy in strategies for name in strategy.metrics]
+    known = [*task.metrics, *judged, *gaps, *(block.name for block in recipe.evaluation.checks)]
     for name in recipe.evaluation.gate:
         if name not in known:
             raise RecipeError(

@@ -38,7 +38,7 @@ def proven(
     return build_report(
         task_name=plan.task.name,
         class_names=getattr(plan.task, "labels", []),
-        metric_names=plan.task.metrics,
+        metric_names=[*plan.task.metrics, *(name for strategy in plan.strategies for name in strategy.metrics)],
         rows=plan.data.test,
         evidences=evidences,
         seconds=seconds,

@@ -244,7 +244,10 @@ class Run:
         """Evidence on the plan's test rows, and the seconds that it took."""
         start = time.monotonic()
         with mean.shortened(self.model):
-            _, evidence = self.task.measure(self._predictor(precision), self.plan.data.test, self.stage.progress)
+            rows = self.plan.data.test
+            predictions, evidence = self.task.measure(self._predictor(precision), rows, self.stage.progress)
+        for strategy in self.plan.strategies:
+            evidence = {**evidence, **strategy.judge(rows, predictions)}
         return evidence, {"predict": time.monotonic() - start}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
@@ -263,8 +266,8 @@ class Run:
         plan = self.plan
         rows = training_rows(plan)
         features = plan.task.sample(self._encoded(rows))
-        best = plan.task.choosing[0]
-        tie = "log_loss" if "log_loss" in plan.task.choosing else None
+        best = self._choosing()[0]
+        tie = "log_loss" if "log_loss" in self._choosing() else None
         settings = LoopSettings.of(plan.recipe.training, best, METRICS.load(best).higher_is_better, tie)
         optimizer = with_fields(settings.optimizer, factors=plan.method.rates())
         settings = with_fields(settings, optimizer=optimizer)
@@ -275,7 +278,12 @@ class Run:
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
                 evaluate=self._validation(trainee), strategies=[*plan.strategies, *plan.method.strategies()],
                 trackers=plan.trackers, encode=self._encoded, rows=rows,
+                validation=plan.data.validation,
             )  # fmt: skip
+
+    def _choosing(self) -> tuple[str, ...]:
+        """Metrics of the validation rows: a strategy's, where it learns for something else than the task's."""
+        return next((s.choosing for s in self.plan.strategies if s.choosing), self.plan.task.choosing)
 
     def _encoded(self, rows: Sequence[Row]) -> list[Feature]:
         return self.task.encode(rows, self.processor, max_length=self.plan.max_length, targets=True)
@@ -285,14 +293,15 @@ class Run:
         if not rows:
             return None
         features = self._encoded(rows)
-        metrics = {name: METRICS.make(name) for name in self.plan.task.choosing}
+        metrics = {name: METRICS.make(name) for name in self._choosing()}
+        strategy = next((s for s in self.plan.strategies if s.choosing), None)
         precision = self.plan.machine.precision
 
         def measure() -> Mapping[str, float]:
             predictor = Predictor(
                 self.task, self.processor, TorchRuntime(trainee, precision=precision), max_length=self.plan.max_length
             )
-            evidence = self.task.validate(predictor, rows, features)
+            evidence = (strategy or self.task).validate(predictor, rows, features)
             return {name: float(metric(evidence)) for name, metric in metrics.items()}
 
         return measure

@@ -16,8 +16,9 @@ from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
-from tunesmith.tasks.likelihood import likelihoods
+from tunesmith.tasks.likelihood import likelihoods, unknown_likelihoods
 from tunesmith.tasks.passages import canonical
+from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
 
 if TYPE_CHECKING:
@@ -68,7 +69,15 @@ class Dialogue(Writing):
     )
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     pipeline_tag: ClassVar[str] = "text-generation"
-    metrics: ClassVar[tuple[str, ...]] = ("perplexity", "exact_match")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "perplexity",
+        "rougeL",
+        "exact_match",
+        "distinct_2",
+        "repetition",
+        "length_ratio",
+    )
+    method: ClassVar[str] = "lora"
     window: ClassVar[int] = 512
     causal: ClassVar[bool] = True
 
@@ -189,10 +198,25 @@ class Dialogue(Writing):
         return predictions, {**self.evidence(rows, predictions), **scores}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
-        """``exact_match`` of the last answers."""
-        wanted = [row["completion"] for row in canonical(self.shape, rows, target=True)]
-        same = [w.strip() == p["text"].strip() for w, p in zip(wanted, predictions, strict=True)]
-        return {"exact_match": np.array(same, dtype=np.float64)}
+        """``exact_match`` of the last answers, and what ``text_scores`` gives."""
+        wanted = [str(row["completion"]).strip() for row in canonical(self.shape, rows, target=True)]
+        texts = [str(prediction["text"]).strip() for prediction in predictions]
+        same = np.array([text == answer for text, answer in zip(texts, wanted, strict=True)], dtype=np.float64)
+        scores = text_evidence(texts, [[answer] for answer in wanted], None, self.metrics)
+        return {**scores, "exact_match": same, **unknown_likelihoods(len(rows))}
+
+    def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:
+        """The tokens that end an answer, where ``transformers`` looks for them."""
+        from transformers import GenerationConfig
+
+        from tunesmith.models.decoding import ends_of
+
+        try:
+            settings: Any = GenerationConfig.from_pretrained(folder)
+        except OSError:
+            settings = GenerationConfig.from_model_config(config)
+        settings.eos_token_id = ends_of(settings, self.state.get("ends", ()))
+        settings.save_pretrained(folder)
 
     def request_model(self) -> type[BaseModel]:
         """Messages."""

@@ -32,7 +32,7 @@ class Writing(Likelihood):
 
     A subclass encodes rows: ``input_ids`` (the prompt) with ``read`` (what turns written ids into text) and
     ``ends`` (ids that end one); with targets also ``target``, of which what is not -100 is learned.
-    ``state["max_new_tokens"]`` is what ``written_length`` found.
+    ``state["max_new_tokens"]`` is what ``written_length`` found; ``state["ends"]`` may hold those ids, too.
 
     Args:
         max_new_tokens: written at most; None: as long as nearly all of the training targets are.
@@ -78,9 +78,8 @@ class Writing(Likelihood):
     @property
     def decoding(self) -> Decoding:
         """How it writes, every value decided."""
-        return replace(
-            self._decoding, max_new_tokens=self.max_new_tokens or int(self.state.get("max_new_tokens", LONGEST))
-        )
+        longest = self.max_new_tokens or int(self.state.get("max_new_tokens", LONGEST))
+        return replace(self._decoding, max_new_tokens=longest, ends=tuple(self.state.get("ends", ())))
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """The ids written after each prompt."""

@@ -10,6 +10,7 @@ Every model is a plain Hugging Face folder with random weights from a seed and a
 the given texts. It goes where a model's name goes: ``model: path/to/folder``. This module is public and kept stable.
 """
 
+from tunesmith.testing.talks import toy_talks
 from tunesmith.testing.tiny import (
     tiny_bert,
     tiny_distilbert,
@@ -20,4 +21,13 @@ from tunesmith.testing.tiny import (
 )
 from tunesmith.testing.toy import toy_rows
 
-__all__ = ["tiny_bert", "tiny_distilbert", "tiny_gpt2", "tiny_llama", "tiny_roberta", "tiny_t5", "toy_rows"]
+__all__ = [
+    "tiny_bert",
+    "tiny_distilbert",
+    "tiny_gpt2",
+    "tiny_llama",
+    "tiny_roberta",
+    "tiny_t5",
+    "toy_rows",
+    "toy_talks",
+]

@@ -9,6 +9,7 @@
             every ``accumulate`` batches: clip, step, zero; strategies: on_step
             after the last: strategies: on_epoch
             every so often: evaluate (strategies: measured); keep the best; stop early; checkpoint
+            a strategy halts the run: end it here
     put the best weights back
 
 The strategies' positions are those of ``core.contracts.Strategy``.
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
+from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
 from tunesmith.data.batches import LengthBatches, length_buckets
 from tunesmith.models.tensors import tensors
@@ -75,6 +77,7 @@ def train(
     trackers: Sequence[Tracker] = (),
     encode: Encode | None = None,
     rows: Sequence[Row] = (),
+    validation: Sequence[Row] = (),
 ) -> Trained:
     """Train ``model`` in place.
 
@@ -84,13 +87,16 @@ def train(
         evaluate: figures on validation rows, ``settings.best`` among them; None: the last weights are kept.
         encode: rows -> features, for strategies that bring rows of their own; None: with targets, cut at the longest
             of ``features``.
-        rows: what ``features`` were encoded of, for teachers that read them in their own way.
+        rows: what ``features`` were encoded of, for strategies that read them in their own way.
+        validation: what ``evaluate`` looks at, for the same.
 
     Raises:
-        TrainingError: training diverges, or a checkpoint does not fit.
+        TrainingError: training diverges, a strategy halts it before anything was measured, or a checkpoint does not
+            fit.
     """
     encode = encode or _encode(task, processor, features)
     run = RunState(model, task, None, lambda loss: None, processor=processor, encode=encode, rows=rows)
+    run.validation = validation
     return _Loop(run, list(features), settings, machine, folder, evaluate, strategies, trackers).run()
 
 
@@ -204,6 +210,9 @@ class _Loop:
             now = time.monotonic()
             progress.seconds += now - stepped  # evaluation and checkpoints are not training time
             self._note(share)
+            if self.run_state.halt:
+                self._halt()
+                return
             due = progress.step % self.every == 0 or progress.step >= self.total
             if due:
                 self._evaluated()
@@ -266,6 +275,8 @@ class _Loop:
         progress = self.progress
         if progress.step % max(1, min(10, self.total // 20)) == 0 or progress.step >= self.total:
             figures = {"loss": float(np.mean(self.losses)), "learning_rate": self.rate * share}
+            for strategy in self.strategies:
+                figures |= {f"{strategy.name}/{name}": value for name, value in strategy.figures().items()}
             self.losses.clear()
             progress.history.append({"step": progress.step, **figures})
             self._log({**figures, "samples_per_second": progress.samples / max(progress.seconds, 1e-9)})
@@ -298,6 +309,16 @@ class _Loop:
         else:
             progress.worse += 1
             progress.stopped_early = settings.patience is not None and progress.worse >= settings.patience
+
+    def _halt(self) -> None:
+        """End the run as a strategy wants it. Weights that were measured before are good; else there are none."""
+        if self.progress.best is None:
+            raise TrainingError(
+                f"{self.run_state.halt}. No weights were measured before.",
+                "Try a smaller training.learning_rate (a third), or measure earlier: training.evaluations=4",
+            )
+        self.progress.done = self.progress.stopped_early = True
+        self._checkpoint()
 
     def _checkpoint(self) -> None:
         due = time.monotonic() - self._last_saved >= self.settings.checkpoint_seconds or self.progress.done

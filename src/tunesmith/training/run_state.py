@@ -27,10 +27,12 @@ class RunState:
         encode: rows -> features with their targets.
         features: what is trained on.
         rows: what the first of the features were encoded of; ``row`` of a feature is an index, or -1.
+        validation: rows that the best weights are chosen on.
         indices: of the batch that is computed, into ``features``.
         autocast: the run's precision, for a forward pass that is not the model's own.
         accumulate: batches of a step.
         seed: of the run.
+        halt: set by a strategy: why the run must end with the best weights that it has, or as an error.
     """
 
     model: nn.Module
@@ -44,11 +46,13 @@ class RunState:
     encode: Encode | None = None
     features: Sequence[Feature] = ()
     rows: Sequence[Row] = ()
+    validation: Sequence[Row] = ()
     indices: Sequence[int] = ()
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     batch_size: int = 16
     accumulate: int = 1
     seed: int = 13
+    halt: str = ""
 
     def embedding(self) -> Any:
         """The model's input embeddings; its ``weight`` is what training moves."""

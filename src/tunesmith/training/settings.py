@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from tunesmith.core.contracts import Method, MethodDefaults, Strategy, Task
 from tunesmith.core.recipe import TrainingBlock
@@ -48,7 +49,7 @@ def decided(
     """The block with the method's defaults, as tuned for the task and the strategies, where the recipe is silent."""
     tuned = method.defaults if task is None else tuned_for(task, method)
     for strategy in strategies:
-        tuned = replace(tuned, **strategy.training)
+        tuned = _over(tuned, strategy.training, method)
     fill = {
         "epochs": tuned.epochs,
         "batch_size": tuned.batch_size,
@@ -68,5 +69,10 @@ def decided(
 
 def tuned_for(task: Task, method: Method) -> MethodDefaults:
     """A method's defaults with what the task says for every method, and then for this one."""
-    of_all = {key: value for key, value in task.training.items() if not isinstance(value, Mapping)}
-    return replace(method.defaults, **{**of_all, **task.training.get(method.name, {})})
+    return _over(method.defaults, task.training, method)
+
+
+def _over(tuned: MethodDefaults, said: Mapping[str, Any], method: Method) -> MethodDefaults:
+    """What a task or strategy says for every method, and then for this one."""
+    of_all = {key: value for key, value in said.items() if not isinstance(value, Mapping)}
+    return replace(tuned, **{**of_all, **said.get(method.name, {})})

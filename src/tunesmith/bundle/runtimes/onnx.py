@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunesmith.bundle.predictor import MANY_TOKENS
 from tunesmith.bundle.runtimes.graph import GraphRuntime, fed, floats, threads, unreadable
 from tunesmith.core.contracts import Batch
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tunesmith.bundle.read import Bundle
 
 
 class OnnxRuntime(GraphRuntime):
@@ -32,25 +34,53 @@ class OnnxRuntime(GraphRuntime):
     summary: ClassVar[str] = "ONNX Runtime: the graph of a shrunk bundle, fast on CPUs"
 
     def __init__(self, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
-        onnxruntime: Any = need("onnxruntime", extra="onnx", purpose="the runtime onnx")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        providers = _providers(onnxruntime, device)
-        try:
-            self.session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
-        except Exception as error:  # its errors have no common class but Exception
-            raise unreadable(f"ONNX Runtime {onnxruntime.__version__}", graph, error) from error
+        self.session = session_of(graph, device)
         if self.session.get_providers()[0] != "CPUExecutionProvider":
             self.together = MANY_TOKENS
         self.inputs = [one.name for one in self.session.get_inputs()]
         self.outputs = [one.name for one in self.session.get_outputs()]
 
+    @classmethod
+    def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> Any:
+        """The graph of a bundle; one that writes has a runtime of its own."""
+        if not getattr(bundle.task, "causal", False):
+            return super().open(bundle, device=device, precision=precision)
+        from tunesmith.bundle.runtimes.onnx_writer import OnnxWriter
+
+        return OnnxWriter.open(bundle, device=device, precision=precision)
+
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every output by name, float32; ``logits`` is [features, ...]."""
         found = self.session.run(self.outputs, fed(batch, self.inputs))
         return floats(dict(zip(self.outputs, found, strict=True)))
+
+
+def session_of(graph: Path, device: str = "auto", *, shared: bool = False) -> Any:
+    """A graph, opened.
+
+    Args:
+        graph: the .onnx file.
+        device: "cuda" where ONNX Runtime has it, else "cpu"; "auto" takes what is there.
+        shared: whether threads that wait give the processor up. Many short runs, as in writing, are quicker without on
+            a machine with nothing else to do, and several times slower on a busy one.
+
+    Raises:
+        ExtraMissing: onnxruntime is not installed.
+        BundleError: it cannot read the graph.
+    """
+    onnxruntime: Any = need("onnxruntime", extra="onnx", purpose="the runtime onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if shared:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=_providers(onnxruntime, device))
+    except TunesmithError:
+        raise
+    except Exception as error:  # its errors have no common class but Exception
+        raise unreadable(f"ONNX Runtime {onnxruntime.__version__}", graph, error) from error
 
 
 def _providers(onnxruntime: Any, device: str) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 Row = Mapping[str, Any]
 """By role: ``text`` with ``spans``, ``relations``, ``words``, ``label`` or ``labels``; or ``question``, ``context`` and
-``answers``. Beside these ``id``, ``title`` and ``document`` where the file had them, and ``extra``: its other cells."""
+``answers``; or ``messages``, ``rejected`` and ``desirable``. Beside these ``id``, ``title`` and ``document`` where the
+file had them, and ``extra``: its other cells."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Format(ABC):
         return None
 
 
-ANNOTATIONS = ("spans", "relations", "label", "labels", "answers")
+ANNOTATIONS = ("spans", "relations", "label", "labels", "answers", "rejected", "desirable")
 
 
 def count_left(form: Format, row: Row, writing: Writing) -> None:

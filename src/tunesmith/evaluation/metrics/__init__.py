@@ -71,5 +71,9 @@ METRICS = Metrics(
         "parses": f"{_HERE}.parses:Parses",
         "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
+        "preference_loss": f"{_HERE}.preference:PreferenceLoss",
+        "preference_accuracy": f"{_HERE}.preference:PreferenceAccuracy",
+        "reward_accuracy": f"{_HERE}.preference:RewardAccuracy",
+        "mean_reward": f"{_HERE}.mean_reward:MeanReward",
     },
 )

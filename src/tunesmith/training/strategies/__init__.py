@@ -30,5 +30,9 @@ STRATEGIES = Registry(
         "uda": "tunesmith.training.strategies.uda:Uda",
         "coral": "tunesmith.training.strategies.coral:Coral",
         "dann": "tunesmith.training.strategies.dann:Dann",
+        "dpo": "tunesmith.training.strategies.dpo:Dpo",
+        "orpo": "tunesmith.training.strategies.orpo:Orpo",
+        "kto": "tunesmith.training.strategies.kto:Kto",
+        "grpo": "tunesmith.training.strategies.grpo:Grpo",
     },
 )

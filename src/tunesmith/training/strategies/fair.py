@@ -78,7 +78,7 @@ class Fair(Strategy):
 
     name: ClassVar[str] = "fair"
     summary: ClassVar[str] = "a gap between groups of rows is a part of the loss (Hardt et al. 2016)"
-    reads: ClassVar[tuple[str, ...]] = ("group",)
+    reads = ("group",)
 
     def __init__(
         self,

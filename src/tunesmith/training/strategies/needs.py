@@ -49,3 +49,10 @@ def counted_classes(task: Task) -> str | None:
 def parts(task: Task) -> str | None:
     """A mixture's."""
     return None if task.name == "mixture" else f"it balances the parts of a mixture, and {task.name} has none."
+
+
+def causal(task: Task) -> str | None:
+    """A causal model that writes answers."""
+    if task.auto_model == "AutoModelForCausalLM":
+        return None
+    return f"it compares answers that a causal model writes (task=dialogue), and {task.name} has no such model."

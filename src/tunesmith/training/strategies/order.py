@@ -12,12 +12,14 @@ SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
 AVERAGES = ("swa", "ema")
 DOMAINS = ("coral", "dann")
+PREFERENCES = ("dpo", "orpo", "kto", "grpo")
 OF_ANSWERS = (
     *SHAPES, "mixup", "multi_task", "supcon", "distill", "lwf", "pseudo_labels", "uda", "r_drop", "replay", "fair",
 )  # fmt: skip
 """What works on a model's answers or on labels beside the training rows'."""
 
 INNERMOST_FIRST: tuple[str, ...] = (
+    *PREFERENCES,
     "contrastive",
     "multi_task",
     *SHAPES,
@@ -55,6 +57,16 @@ CLASHES: dict[frozenset[str], str] = {
     **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
     **_pairs(AVERAGES, "both put an average in the weights' place."),
     **_pairs(DOMAINS, "both make the target's texts look like the source's."),
+    **_pairs(PREFERENCES, "each takes the loss's place."),
+    **{
+        frozenset({one, name}): f"{one} takes the loss's place, and learns from answers as a whole."
+        for one in PREFERENCES
+        for name in (*OF_ANSWERS, *DOMAINS, "contrastive")
+    },
+    **{
+        frozenset({"grpo", name}): "grpo writes new answers at each look at a batch, so a second look is at others."
+        for name in ADVERSARIES
+    },
     **{
         frozenset({"contrastive", name}): "contrastive learns from pairs of the training rows and fits its head at the "
         "end; until then the model has no answers to work on."
@@ -82,6 +94,7 @@ CLASHES: dict[frozenset[str], str] = {
             "uda",
             *DOMAINS,
             *ADVERSARIES,
+            *PREFERENCES,
         )
     },
 }
