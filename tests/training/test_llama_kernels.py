@@ -12,6 +12,7 @@ from tunesmith.methods.lora import Lora
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.training.kernels import fast_training, llama_layer
 from tunesmith.training.kernels.causal_attention import BLOCK, attend, attend_backward
+from tunesmith.training.recomputed import recomputed
 
 
 def model(kind: str = "llama", **changes: Any) -> Any:
@@ -144,12 +145,15 @@ def test_evaluation_and_caches_go_the_usual_way() -> None:
     assert torch.allclose(wanted[:, 5:], rest, atol=1e-5)
 
 
-@pytest.mark.parametrize("reentrant", [False])
-def test_checkpointing_gives_the_same(reentrant: bool) -> None:
-    plain, kept = with_lora(model()), with_lora(model())
-    kept.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": reentrant})
-    with fast_training(plain, None, "cpu"), fast_training(kept, None, "cpu"):
-        one, other = learned(plain, CASES["plain"]), learned(kept, CASES["plain"])
+def test_layers_computed_again_give_the_same() -> None:
+    usual, again = with_lora(model()), with_lora(model())
+    calls: list[int] = []
+    with fast_training(usual, None, "cpu"), fast_training(again, None, "cpu"), recomputed(again, True):
+        layer = again.get_base_model().model.layers[1]
+        real = layer._gradient_checkpointing_func
+        layer._gradient_checkpointing_func = lambda *given: (calls.append(1), real(*given))[1]
+        one, other = learned(usual, CASES["plain"]), learned(again, CASES["plain"])
+    assert calls == [1], "the fast layer asks for it"
     assert torch.allclose(one[0], other[0])
     assert all(torch.allclose(one[1][name], other[1][name], atol=1e-6) for name in one[1])
 

@@ -262,6 +262,7 @@ class Run:
         import torch
 
         from tunesmith.training.kernels import fast_training
+        from tunesmith.training.recomputed import recomputed
 
         plan = self.plan
         rows = training_rows(plan)
@@ -273,7 +274,8 @@ class Run:
         settings = with_fields(settings, optimizer=optimizer)
         trainee = self.computing if plan.method.frozen_backbone else adapted
         used = torch.from_numpy(self.task.token_ids(features)).long()
-        with fast_training(trainee, used, plan.machine.device):
+        again = plan.recipe.training.gradient_checkpointing
+        with fast_training(trainee, used, plan.machine.device), recomputed(trainee, again):
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
                 evaluate=self._validation(trainee), strategies=[*plan.strategies, *plan.method.strategies()],

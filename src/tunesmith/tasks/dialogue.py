@@ -181,6 +181,17 @@ class Dialogue(Writing):
             return filled_right(features, processor)
         return filled_left([feature["input_ids"] for feature in features], processor)
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """States at the answers' places, without a cache; and without a mask where padding stands on the right.
+
+        A place sees only those before it, so nobody sees such padding.
+        """
+        mask = batch.get("attention_mask")
+        rest = {key: value for key, value in batch.items() if key != "attention_mask"}
+        if mask is not None and not (mask.ndim == 2 and bool((mask[:, :-1] >= mask[:, 1:]).all())):
+            rest["attention_mask"] = mask
+        return super().forward(model, {**rest, "use_cache": False})
+
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """The ids written after each prompt; of a batch with targets, after what stands before the last answer."""
         return super().infer(runtime, prompts_of(batch) if "labels" in batch else batch)

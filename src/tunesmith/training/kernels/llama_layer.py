@@ -40,11 +40,18 @@ def forward(layer: Any, halves: Halves, hidden_states: torch.Tensor, *others: An
         return type(layer).forward(layer, hidden_states, *others, **named)
     precision = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
     cos, sin = named["position_embeddings"]
+    compute = partial(_both, halves, precision, cos, sin, mask)
+    if getattr(layer, "gradient_checkpointing", False):
+        return layer._gradient_checkpointing_func(compute, hidden_states)
+    return compute(hidden_states)
+
+
+def _both(halves: Halves, precision: torch.dtype, cos: Any, sin: Any, mask: Any, x: torch.Tensor) -> Any:
     inner, outer, norm, width, scale = halves.attention
     facts = Facts(inner, outer, norm.variance_epsilon, precision, width, scale)
     with torch.autocast("cpu", enabled=False):
         x = AttentionHalf.apply(  # type: ignore[no-untyped-call]
-            hidden_states, cos, sin, mask, facts, norm.weight, *inner.parameters, *outer.parameters
+            x, cos, sin, mask, facts, norm.weight, *inner.parameters, *outer.parameters
         )
         inner, outer, norm = halves.feed_forward
         facts = Facts(inner, outer, norm.variance_epsilon, precision)
