@@ -122,7 +122,7 @@ def test_what_rows_lack_is_told_before_anything_is_loaded(place: Path) -> None:
 
 def test_a_role_that_a_reward_reads_comes_from_the_file(place: Path) -> None:
     bundle = tuned(
-        place, "{name: grpo, rewards: [arithmetic], max_new_tokens: 6, max_kl: 100}",
-        "data.answer=answer", "task=dialogue", "training.max_steps=2",
+        place, "{name: grpo, rewards: [arithmetic], max_new_tokens: 6, max_kl: 100}", "data.answer=answer",
+        "task=dialogue", "training.max_steps=2",
     )  # fmt: skip
     assert "mean_reward" in bundle.report["metrics"]
