@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from tunesmith.service.caller import Caller
 from tunesmith.service.hung_up import unless_gone
@@ -71,7 +72,16 @@ async def streamed(
         raise
     head = _head(request, telling, form.part, product)
     events = _events(head, telling, form, first, parts, usage=usage, texts=texts)
-    return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    return Events(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+class Events(StreamingResponse):
+    """A stream whose generator is closed at once where the client hangs up, and not when somebody collects garbage."""
+
+    async def stream_response(self, send: Send) -> None:
+        """As it is, and then closed."""
+        async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
+            await super().stream_response(send)
 
 
 async def with_limits(services: Services, caller: Caller, made: Response) -> Response:
