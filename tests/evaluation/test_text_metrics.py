@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.contracts import Metric
+from tunesmith.data.word_runs import words
 from tunesmith.evaluation.bootstrap import figures
 from tunesmith.evaluation.compare import compare
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.metrics.distinct_2 import Distinct2
-from tunesmith.tasks.rouge import longest_common, rouge, words
+from tunesmith.tasks.rouge import longest_common, rouge
 from tunesmith.tasks.text_scores import text_evidence
 
 EVERY = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "distinct_2", "repetition", "length_ratio")

@@ -18,6 +18,7 @@ FORMATS = Registry(
         "sharegpt": f"{_HERE}.sharegpt:ShareGptFormat",
         "alpaca": f"{_HERE}.alpaca:AlpacaFormat",
         "prompt-completion": f"{_HERE}.prompt_completion:PromptCompletionFormat",
+        "parallel": f"{_HERE}.parallel:ParallelFormat",
         "jsonl": f"{_HERE}.jsonl:JsonLinesFormat",
     },
 )

@@ -38,6 +38,8 @@ class Format(ABC):
     """Roles of annotations that it holds; others are left out, and counted."""
     folder: ClassVar[bool] = False
     """Whether it is a folder of files."""
+    ends: ClassVar[tuple[str, ...]] = ()
+    """How the files of its folder end: a folder that holds others is not written over."""
 
     @abstractmethod
     def write(self, rows: Iterable[Row], path: Path, writing: Writing) -> None:
