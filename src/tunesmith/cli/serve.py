@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
 
 if TYPE_CHECKING:
+    from tunesmith.service.services import Services
     from tunesmith.service.settings import Catalog
 
 
@@ -41,7 +43,8 @@ def serve(
     path = Path(what)
     catalog = read_catalog(path) if path.is_file() else of_bundle(path, name)
     catalog = _changed(catalog, host, port, keys, runtime, unproven)
-    run(build(catalog), lambda address: emit(_told(catalog, address), json, _readable))
+    services = build(catalog)
+    run(services, lambda address: emit(_told(services, address), json, _readable))
 
 
 def _changed(
@@ -55,8 +58,18 @@ def _changed(
     return catalog.model_copy(update={"server": server, "products": products})
 
 
-def _told(catalog: Catalog, address: str) -> dict[str, Any]:
-    return {"address": address, "products": list(catalog.products), "keys": not catalog.server.is_open()}
+def _told(services: Services, address: str) -> dict[str, Any]:
+    from tunesmith.service.examples import row_of
+
+    catalog = services.catalog
+    first = next(iter(services.products)).stable
+    example = row_of(first.task, first.request)
+    return {
+        "address": address,
+        "products": list(catalog.products),
+        "keys": not catalog.server.is_open(),
+        "example": example,
+    }
 
 
 def _readable(told: dict[str, Any]) -> str:
@@ -64,7 +77,8 @@ def _readable(told: dict[str, Any]) -> str:
     print(f"Serving {', '.join(told['products'])} on {told['address']}", file=sys.stderr)
     key = " -H 'Authorization: Bearer YOUR_KEY'" if told["keys"] else ""
     make = "\n  Make a key: tunesmith keys make NAME" if told["keys"] else ""
+    body = dumps(told["example"], ensure_ascii=False).replace("'", "'\\''")
     return f"""\
   {told["address"]}/  shows what is served, and tries it
-  curl {told["address"]}/v1/predict/{first}{key} -d '{{"text": "..."}}'{make}
+  curl {told["address"]}/v1/predict/{first}{key} -d '{body}'{make}
   Ctrl-C ends it."""

@@ -140,3 +140,15 @@ def test_a_model_that_answers_otherwise_step_by_step(llama: Any, monkeypatch: py
     monkeypatch.setattr(ours, "silu", torch.sigmoid)
     with pytest.raises(ModelError, match="other logits than at once"):
         Decoder(llama)
+
+
+def test_a_model_that_is_refused_is_as_it_was(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models.decoder import proof
+
+    monkeypatch.setattr(proof, "TOLERANCE", {"fp32": -1.0, "bf16": -1.0})
+    for kind in ("Llama", "GPT2"):
+        for precision in ("fp32", "bf16"):
+            mine, same = model_of(kind), model_of(kind)
+            with pytest.raises(ModelError):
+                Decoder(mine, own=True, precision=precision)
+            assert alone(mine, PROMPTS[0], HOW[0]) == alone(same, PROMPTS[0], HOW[0])

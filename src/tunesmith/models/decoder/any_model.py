@@ -57,14 +57,14 @@ class AnyModel:
     """
 
     def __init__(self, model: Any, memory: Memory) -> None:
-        self._model, self._memory, self._cache = model, memory, _InMemory(memory)
+        self.model, self._memory, self._cache = model, memory, _InMemory(memory)
 
     def logits(self, ids: torch.Tensor, place: Place) -> torch.Tensor:
         """See ``TorchNetwork``."""
         self._memory.go_to(place)
-        found = self._model(
+        found = self.model(
             input_ids=ids,
-            attention_mask=_always(place, self._model.dtype),
+            attention_mask=_always(place, self.model.dtype),
             position_ids=place.positions,
             past_key_values=self._cache,
             use_cache=True,

@@ -49,8 +49,11 @@ class Decoder(Continuous):
         ends = ends_of(model.generation_config) or ()
         vocabulary = model.get_input_embeddings().num_embeddings
         proof = Proof(lambda text: _whole(model, text), vocabulary, rows, memory.length)
-        network = OnArrays(_network(model, memory, precision, own), memory, device)
+        computes = _network(model, memory, precision, own)
+        network = OnArrays(computes, memory, device)
         proof.hold(network, precision)
+        if own:  # not before: whoever is refused here asks the model otherwise
+            _give_away(model, computes)
         super().__init__(network, ends)
 
 
@@ -64,13 +67,15 @@ def _whole(model: Any, text: Sequence[int]) -> np.ndarray:
 def _network(model: Any, memory: Memory, precision: str, own: bool) -> TorchNetwork:
     kind = KINDS[precision]
     if fits(model):
-        network = Llama(model, memory, kind)
-        if own:
-            model.to("meta")  # its weights are packed beside it, and would be in memory twice
-        return network
+        return Llama(model, memory, kind)
     if kind != model.dtype:
-        model = (model if own else copy.deepcopy(model)).to(kind)
-        own = True
+        model, own = copy.deepcopy(model).to(kind), True
     if own:
         pack(model)
     return AnyModel(model, memory)
+
+
+def _give_away(model: Any, network: TorchNetwork) -> None:
+    """Weights that were packed beside the model would be in memory twice."""
+    if not (isinstance(network, AnyModel) and network.model is model):
+        model.to("meta")
