@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,17 @@ def test_a_model_that_cannot_be_asked_step_by_step_still_predicts(
     with TestClient(application(catalog)) as asked:  # type: ignore[arg-type]
         assert predictions(asked, "chat", ASKED)["predictions"] == bundles["chat"].predict(ASKED)
         assert asked.post("/v1/chat/completions", json={"model": "chat", **ASKED[0]}).status_code == 400
+
+
+def test_a_job_on_a_file_of_conversations(client: TestClient, bundles: dict[str, Bundle]) -> None:
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in ASKED)
+    file = client.post("/v1/files", files={"file": ("asked.jsonl", lines.encode(), "application/jsonl")}).json()
+    batch = client.post("/v1/batches", json={"product": "chat", "file": file["id"]}).json()
+    end = time.monotonic() + 30
+    while (told := client.get(f"/v1/batches/{batch['id']}").json())["status"] != "completed":
+        assert time.monotonic() < end and told["status"] != "failed", told
+        time.sleep(0.05)
+    answers = [json.loads(line) for line in client.get(f"/v1/batches/{batch['id']}/output").text.splitlines()]
+    wanted = bundles["chat"].predict(ASKED)
+    assert answers == [{**row, **prediction} for row, prediction in zip(ASKED, wanted, strict=True)]
+    assert told["usage"]["tokens"] > sum(one["tokens"] for one in wanted)
