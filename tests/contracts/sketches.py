@@ -438,7 +438,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 KINDS = {
     "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
-    "summary": "t5", "echo": "llama", "summarization": "t5", "translation": "t5", "dialogue": "llama",
     "code-generation": "llama",
 }  # fmt: skip
 WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")

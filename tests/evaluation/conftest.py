@@ -47,6 +47,30 @@ def structured(n: int = 300, k: int = 4, seed: int = 0) -> dict[str, np.ndarray]
     }
 
 
+def texts(n: int = 300, seed: int = 0) -> dict[str, np.ndarray]:
+    """What tasks give whose model writes: texts beside references, likelihoods, programs and preferences."""
+    from tunesmith.tasks.text_scores import text_evidence
+
+    draw = np.random.default_rng(seed)
+    wanted = [" ".join(draw.choice(list("abcdefghij好很"), 12)) for _ in range(n)]
+    wrote = [text[: draw.integers(8, 30)] for text in wanted]
+    every = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "distinct_2")
+    drawn = np.full(n, 4)
+    return {
+        **text_evidence(wrote, [[text] for text in wanted], "en", every),
+        "log_likelihood": -draw.random(n) * 9,
+        "target_tokens": draw.integers(1, 9, n),
+        "drawn": drawn,
+        "passed": draw.integers(0, 5, n),
+        "k": np.full(n, 2),
+        "parses": draw.random(n),
+        "preference_loss": draw.random(n),
+        "preference_margin": draw.normal(size=n),
+        "reward_margin": draw.normal(size=n),
+        "reward": draw.random(n),
+    }
+
+
 def regression(n: int = 300, seed: int = 0, noise: float = 1.0) -> dict[str, np.ndarray]:
     """Numbers far from 0, predictions rounded, so that some are equal."""
     truth = 1000 + np.random.default_rng(99).normal(size=n) * 3

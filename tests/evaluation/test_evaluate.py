@@ -19,6 +19,10 @@ from tunesmith.evaluation.evaluate import evaluate
 class Task:
     metrics = ("accuracy", "ece")
 
+    def measure(self, predictor: Any, rows: Sequence[Any]) -> tuple[list[Any], dict[str, np.ndarray]]:
+        predictions = predictor.predict(rows)
+        return predictions, self.evidence(rows, predictions)
+
     def evidence(self, rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, np.ndarray]:
         p = np.array([[1 - x["score"], x["score"]] for x in predictions])
         truth = np.array([row["label"] for row in rows])

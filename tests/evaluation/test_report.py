@@ -155,3 +155,23 @@ def test_sets_of_labels_and_numbers_have_pages(rows: list[dict[str, Any]]) -> No
 
 def _blank() -> dict[str, np.ndarray]:
     return {"predicted_labels": np.zeros((300, 5), bool), "probabilities": np.full((300, 5), 0.1)}
+
+
+def test_written_texts_stand_side_by_side() -> None:
+    from .conftest import texts
+
+    asked = [{"text": f"row {i} {HOSTILE}"} for i in range(300)]
+    report = build_report(
+        task_name="summarization", class_names=[], metric_names=["rougeL", "bleu", "perplexity", "length_ratio"],
+        rows=asked, evidences={"after": texts(seed=1), "before": texts(seed=2), "lead-3": texts(seed=3)},
+        titles={"lead-3": "the first three sentences"}, resamples=50,
+    )  # fmt: skip
+    assert report["kind"] == "text" and report["flips"] is None and report["worst_errors"] == []
+    samples = report["written"]
+    assert [one["row"] for one in samples["spread"]] == [0, 33, 66, 99, 132, 166, 199, 232, 265, 299]
+    near = [one["nearness"] for one in samples["farthest"]]
+    assert near == sorted(near) and max(near) <= min(one["nearness"] for one in samples["spread"]) + 1e-9
+    assert set(samples["spread"][0]["written"]) == {"after", "before", "lead-3"}
+    page = render(report)
+    assert HOSTILE not in page and samples["spread"][3]["expected"] in page
+    assert page.count("before tuning</h3>") == 20 and "the first three sentences</h3>" in page

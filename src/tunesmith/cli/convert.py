@@ -13,7 +13,9 @@ from tunesmith.core.errors import RecipeError
 
 File = Annotated[str, typer.Argument(metavar="IN", help="File, glob, folder or hub id; also what predict wrote.")]
 Output = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder for brat.")]
-To = Annotated[str | None, typer.Option("--to", help="conll, doccano, label-studio, brat, squad or jsonl.")]
+To = Annotated[
+    str | None, typer.Option("--to", help="conll, squad, sharegpt, alpaca ...; all: tunesmith plugins formats.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="data.COLUMN_ROLE=NAME, task=NAME, or an option of the format."),
@@ -24,7 +26,7 @@ Replace = Annotated[bool, typer.Option("--replace", help="Write over what is the
 def convert(
     file: File, output: Output, settings: Settings = None, to: To = None, replace: Replace = False, json: Json = False
 ) -> None:
-    """Write annotated rows in another format: CoNLL, doccano, Label Studio, brat, SQuAD, or JSON lines.
+    """Write annotated rows in another format: CoNLL, doccano, Label Studio, brat, SQuAD; ShareGPT, Alpaca; JSON lines.
 
     IN is whatever check and tune read, or the .jsonl file that predict wrote: then people mend in their tool what a
     model has marked already. Rows that cannot be read go to OUT.broken.csv; what the format does not hold is counted.

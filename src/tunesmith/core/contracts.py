@@ -151,6 +151,8 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    method: ClassVar[str] = "full"
+    """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
     """Tokens in a window where the recipe does not say and the model takes as many."""
     together: ClassVar[int | None] = None
@@ -402,6 +404,9 @@ class Strategy:
     """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Metrics of what ``judge`` gives, reported beside the task's."""
+    new_tokens: ClassVar[bool] = False
+    """Whether it trains on texts with tokens that the features do not have, so that every row of the table of
+    embeddings must be there to be moved."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
@@ -463,6 +468,27 @@ class Strategy:
     def facts(self) -> dict[str, Any]:
         """After training, what the report says of it: JSON values. ``words``, a sentence, is printed, too."""
         return {}
+
+
+class Reward(ABC):
+    """What a written answer is worth, where a model learns from what it writes itself."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reads: tuple[str, ...] = ()
+    """Roles of the rows that it compares with; the recipe must name their columns."""
+
+    def problem(self) -> str | None:
+        """Why it cannot be used, in words, before anything heavy is loaded; None where it can."""
+        return None
+
+    @abstractmethod
+    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float]:
+        """One number a text, the more the better.
+
+        Args:
+            rows: the row that each text answers; a row may stand here often.
+        """
 
 
 class Metric(ABC):

@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "tasks": "tunesmith.tasks:TASKS",
     "methods": "tunesmith.methods:METHODS",
     "strategies": "tunesmith.training.strategies:STRATEGIES",
+    "rewards": "tunesmith.training.rewards:REWARDS",
     "trackers": "tunesmith.training.trackers:TRACKERS",
     "metrics": "tunesmith.evaluation.metrics:METRICS",
     "checks": "tunesmith.evaluation.checks:CHECKS",
@@ -117,6 +118,14 @@ def options_of(plugin: Any) -> type[BaseModel]:
         fields[parameter.name] = (annotation, default)
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
     return create_model(f"{plugin.__name__}Options", __config__=config, __doc__=plugin.__doc__, **fields)
+
+
+def about(plugin: type) -> str:
+    """A plug-in's docstring; where its options are those of a class that it builds on, with what that says of them."""
+    told = inspect.getdoc(plugin) or ""
+    signed = next(one for one in plugin.__mro__ if "__init__" in vars(one))
+    _, args, options = (inspect.getdoc(signed) or "").partition("Args:")
+    return told if not args or "Args:" in told else f"{told}\n\n{args}{options}"
 
 
 @cache

@@ -29,8 +29,6 @@ RAW = "spans as in the file"
 """A column that keeps scores, and the order to which relations point."""
 KEPT = ("id", "title", "document")
 """Columns that formats have a place for."""
-OURS = (".txt", ".ann", ".conf")
-"""What a folder may hold that is written over."""
 
 
 @dataclass
@@ -72,7 +70,7 @@ def convert(
     form = _format(to, options or {})
     beside = [form.beside(output), _broken_file(output)]
     for place in (output, *filter(None, beside)):
-        _refuse(place, replace, form.folder)
+        _refuse(place, replace, form)
     notes: list[str] = []
     found_task, rows, columns = annotated(block, task, notes)
     _refuse_kind(form, found_task, columns, block.path)
@@ -173,15 +171,15 @@ def _format(name: str, options: Mapping[str, Any]) -> Format:
     return made
 
 
-def _refuse(place: Path, replace: bool, folder: bool) -> None:
+def _refuse(place: Path, replace: bool, form: Format) -> None:
     if not place.exists():
         if not place.parent.is_dir():
             raise DataError(f"There is no folder {place.parent}.", "Make it first, or name another place.")
         return
     if not replace:
         raise DataError(f"{place} is there already.", "Name another place, or add --replace.")
-    others = [file.name for file in place.iterdir() if file.suffix not in OURS] if place.is_dir() else []
-    if others or place.is_dir() != folder and not place.name.endswith(".broken.csv"):
+    others = [file.name for file in place.iterdir() if file.suffix not in form.ends] if place.is_dir() else []
+    if others or place.is_dir() != form.folder and not place.name.endswith(".broken.csv"):
         what = f"holds {others[0]}, which is no file of this format" if others else "is of another kind"
         raise DataError(f"{place} {what}, and is not written over.", "Name another place.")
 

@@ -15,6 +15,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.registry import load_object
 from tunesmith.data.bytestream import open_bytes
 from tunesmith.data.sources import SOURCES
+from tunesmith.data.sources.parallel import sides_of
 
 TEST_NAMES = re.compile(r"(^|[_\-. ])(test|dev|valid|validation|val|eval|heldout)([_\-. ]|$)", re.I)
 HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -100,6 +101,8 @@ def format_and_why(path: str) -> tuple[str, str]:
     by_name = known_suffixes().get(suffix_of(path), "csv")
     if by_name == "lines" and os.path.isfile(os.path.splitext(path)[0] + ".ann"):
         return "brat", "an .ann file stands beside it"
+    if by_name == "lines" and len(sides_of(path)) > 1:
+        return "parallel", "a file of another language stands beside it"
     if by_name not in TEXTUAL:
         return by_name, ""
     head = _head(path)

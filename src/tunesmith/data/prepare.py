@@ -14,7 +14,7 @@ from tunesmith.data.language import language_of
 from tunesmith.data.read import read
 from tunesmith.data.roles import TEXTS, table_of_roles
 from tunesmith.data.rows import Rows
-from tunesmith.data.schema import Guess, guess
+from tunesmith.data.schema import Columns, Guess, guess
 from tunesmith.data.settle import as_read
 from tunesmith.data.shapes.settle import shape_of
 from tunesmith.data.split import split
@@ -58,13 +58,16 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     options = cleaning(block, guessed.task)
     rows, cleaned = clean(shaped, columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
-    given = {name: _held(block, getattr(block, name), guessed, options, notes) for name in ("test", "validation")}
+    held = {name: _held(block, getattr(block, name), guessed, options, notes) for name in ("test", "validation")}
+    given = {name: None if found is None else found[0] for name, found in held.items()}
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
     wanted = [role for role in columns if role in ("text", "label", "labels")]
+    own = {name: columns if found is None else {**found[1], **columns} for name, found in held.items()}
     tables: dict[str, list[Row]] = {
-        name: list(table_of_roles(getattr(parts, name), columns, wanted)) for name in ("train", "validation", "test")
+        name: list(table_of_roles(getattr(parts, name), own.get(name, columns), wanted))
+        for name in ("train", "validation", "test")
     }
     for name in ("train", "test"):
         if not tables[name]:
@@ -102,12 +105,17 @@ def texts_in(rows: Sequence[Row]) -> list[str]:
     return [max((str(row[role]) for role in TEXTS if row.get(role)), key=len, default="") for row in rows]
 
 
-def _held(block: DataBlock, path: str | None, guessed: Guess, options: dict[str, Any], notes: list[str]) -> Rows | None:
-    """Rows that came apart from the training rows: cleaned alike, but none is left out for being a duplicate."""
+def _held(
+    block: DataBlock, path: str | None, guessed: Guess, options: dict[str, Any], notes: list[str]
+) -> tuple[Rows, Columns] | None:
+    """Rows that came apart from the training rows, and role -> column of these.
+
+    Cleaned alike, but none is left out for being a duplicate.
+    """
     if path is None:
         return None
     rows, columns = as_read(_read(block, path), guessed.task, guessed.columns, notes)
-    return clean(rows, columns, **{**options, "duplicates": False, "conflicts": "keep"})[0]
+    return clean(rows, columns, **{**options, "duplicates": False, "conflicts": "keep"})[0], columns
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:

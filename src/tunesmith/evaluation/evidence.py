@@ -1,4 +1,4 @@
-"""What metrics read: arrays whose first axis is rows. Four kinds are known here.
+"""What metrics read: arrays whose first axis is rows. Five kinds are known here.
 
 - single-label: ``label`` int[n], ``predicted`` int[n], ``probabilities`` float[n, k]; where rows are of groups
   ``group`` int[n], -1 for a row of none
@@ -7,6 +7,7 @@
 - structured: ``hit`` bool[n] (the whole row is right), ``confidence`` float[n] in [0, 1], ``true`` and ``predicted_as``
   object[n] (short texts for a person); where there are classes ``class_counts`` float32[n, 3k]: hits of each
   class, then support, then predictions, so that a row may hold many of each
+- text: ``written`` and ``expected`` object[n] (texts), beside what the task's metrics sum up (``tasks/text_scores``)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Evidence
 
-Kind = Literal["single-label", "multi-label", "regression", "structured", "other"]
+Kind = Literal["single-label", "multi-label", "regression", "structured", "text", "other"]
 Array = NDArray[Any]
 
 
@@ -32,7 +33,7 @@ def kind_of(evidence: Evidence) -> Kind:
         return "regression"
     if "hit" in evidence:
         return "structured"
-    return "other"
+    return "text" if "written" in evidence else "other"
 
 
 def count_rows(evidence: Evidence) -> int:

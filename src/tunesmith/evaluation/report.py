@@ -18,7 +18,9 @@ from tunesmith.evaluation.evidence import kind_of
 from tunesmith.evaluation.examples import flips, worst_errors
 from tunesmith.evaluation.groups import GAPS, group_codes, per_group, with_groups
 from tunesmith.evaluation.ladder import ladder, ladder_words
+from tunesmith.evaluation.preferences import figures_of, with_margins
 from tunesmith.evaluation.verdict import verdict
+from tunesmith.evaluation.written import written_samples
 
 FORMAT = 1
 """Grows when a reader of old reports would misread a new one."""
@@ -75,10 +77,10 @@ def build_report(
     if "after" not in evidences:
         raise RecipeError(f'A report needs the evidence "after"; it has {", ".join(evidences) or "none"}.')
     codes, group_names, group_notes = group_codes(rows)
-    evidences = with_groups(evidences, codes)
+    evidences = with_margins(with_groups(evidences, codes))
     after = evidences["after"]
     grouped = "group" in after
-    metric_names = [*metric_names, *(GAPS if grouped else ())]
+    metric_names = [*metric_names, *(GAPS if grouped else ()), *figures_of(after)]
     evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
     seconds = seconds or {}
     names = {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})}
@@ -88,7 +90,7 @@ def build_report(
     compared = _compare_all(measured, names, confidence)
     primaries = {key: found[primary] for key, found in compared.items()}
     by_class = kind_of(after) in ("single-label", "multi-label") or "class_counts" in after
-    readable = kind_of(after) != "other"
+    readable = kind_of(after) not in ("text", "other")
     calibration = _calibration(after, confidence, resamples, seed)
     values = {
         "format": FORMAT,
@@ -112,6 +114,7 @@ def build_report(
         "calibration": calibration,
         "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
         "worst_errors": worst_errors(after, rows, class_names) if readable else [],
+        **({"written": written_samples(evidences, rows)} if kind_of(after) == "text" else {}),
         "ladder": {
             "metric": primary,
             "rows": ladder({k: m.figures(confidence)[primary] for k, m in measured.items()}, seconds, names),

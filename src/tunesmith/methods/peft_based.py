@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Method, Task
@@ -24,6 +28,20 @@ TASK_TYPES = {
 """Auto class -> peft's word; others need none."""
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what peft and bitsandbytes tell developers of themselves: a user can do nothing about it."""
+    logger = logging.getLogger("bitsandbytes")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
 class PeftMethod(Method):
     """Wraps a model by peft and unwraps it again; a method says by which configuration."""
 
@@ -35,6 +53,7 @@ class PeftMethod(Method):
     def config(self, peft: Any, model: PreTrainedModel, **shared: Any) -> Any:
         """The configuration for peft; ``shared`` goes into it (``task_type``, ``modules_to_save``)."""
 
+    @_quiet()
     def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
         """Wrap the model; its head is trained whole, and what a mean layer is made of goes along frozen."""
         peft = need("peft", extra="train", purpose=f"method={self.name}")

@@ -20,6 +20,8 @@ PLAIN = frozenset({
 """Types of models whose logits are what the output layer makes of their last states, and nothing else."""
 IGNORED = -100
 """The label of a place that is none."""
+ROWS = 1024
+"""Labels whose logits are held at a time."""
 
 
 @dataclass
@@ -76,7 +78,7 @@ def answers(model: Any, batch: Mapping[str, Any]) -> Any:
         seen.append(torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32)
         return states
 
-    head.forward = untouched  # type: ignore[method-assign]
+    head.forward = untouched
     try:
         states = model(**inputs).logits
     finally:
@@ -125,13 +127,13 @@ def label_log_probabilities(model: Any, batch: Mapping[str, Any]) -> list[np.nda
     labels = batch["labels"] if paired else batch["labels"][:, 1:]
     places = labels != IGNORED
     if isinstance(found, Answers):
-        parts = zip(found.states.split(1024), found.tokens.split(1024), strict=True)
+        parts = zip(torch.split(found.states, ROWS), torch.split(found.tokens, ROWS), strict=True)
         each = [picked(Answers(s, t, t, found.head, found.precision).logits, t) for s, t in parts]
         flat = torch.cat(each) if each else found.states.new_zeros(0)
     else:
         logits = found.logits if paired else found.logits[:, :-1]
         flat = picked(logits[places], labels[places])
-    return [row.cpu().numpy() for row in flat.split(places.sum(1).tolist())]
+    return [row.cpu().numpy() for row in torch.split(flat, places.sum(1).tolist())]
 
 
 def picked(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

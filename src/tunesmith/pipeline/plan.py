@@ -17,6 +17,7 @@ from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.evaluation.gate import parse_gate
 from tunesmith.evaluation.groups import GAPS
+from tunesmith.evaluation.preferences import FIGURES
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.augmented import check_augmentations
@@ -89,9 +90,6 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
     target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
     check_target(target, replace=replace)
-    method_block = recipe.method if recipe.method.name != "auto" else PluginBlock(name="full", **recipe.method.options)
-    Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
-    method: Method = _made("methods", method_block)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
@@ -101,6 +99,11 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
     task: Task = _made("tasks", task_block)
+    method_block = recipe.method
+    if method_block.name == "auto":
+        method_block = PluginBlock(name=task.method, **recipe.method.options)
+        Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
+    method: Method = _made("methods", method_block)
     task.learn(data.train)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
@@ -206,7 +209,8 @@ def _figures_exist(recipe: Recipe, task: Task, data: Prepared, strategies: Seque
     """A gate on a figure that no report will have would fail only after training."""
     gaps = GAPS if "group" in data.columns else ()
     judged = [name for strategy in strategies for name in strategy.metrics]
-    known = [*task.metrics, *judged, *gaps, *(block.name for block in recipe.evaluation.checks)]
+    pairs = FIGURES if "rejected" in data.columns else ()
+    known = [*task.metrics, *judged, *gaps, *pairs, *(block.name for block in recipe.evaluation.checks)]
     for name in recipe.evaluation.gate:
         if name not in known:
             raise RecipeError(

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import CheckResult, Evidence
+from tunesmith.data.contamination import contamination
 from tunesmith.evaluation.baselines import BASELINES
 from tunesmith.evaluation.baselines.measured import title
+from tunesmith.evaluation.evidence import kind_of
 from tunesmith.evaluation.report import build_report
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def proven(
         titles: what sentences call a side, by the same keys as evidences.
     """
     options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
-    return build_report(
+    known = contamination(plan.data.train, plan.data.test) if kind_of(evidences["after"]) == "text" else {}
+    report = build_report(
         task_name=plan.task.name,
         class_names=getattr(plan.task, "labels", []),
         metric_names=[*plan.task.metrics, *(name for strategy in plan.strategies for name in strategy.metrics)],
@@ -43,12 +46,13 @@ def proven(
         evidences=evidences,
         seconds=seconds,
         history=trained.history,
-        data_notes=[*plan.data.why, *plan.data.notes, *plan.task.notes],
+        data_notes=[*plan.data.why, *plan.data.notes, *plan.task.notes, *([known["words"]] if known else [])],
         context=_context(plan, trained, parameters, stages),
         checks=checks,
         titles={**{name: words for name in evidences if name in BASELINES and (words := title(name))}, **titles},
         **options,
     )
+    return {**report, "contamination": known} if known else report
 
 
 def _context(

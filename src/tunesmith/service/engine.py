@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING
 
 from tunesmith.service.fair_queue import FairQueue
 from tunesmith.service.job import Check, Computed, Job, Outcome, Piece, guessed, pieces_of, refusal, settle
+from tunesmith.service.overload import ROOM, overloaded, smoothed, too_late, unloading
 from tunesmith.service.problems import Refused
 from tunesmith.service.settings import Batching
+from tunesmith.service.writing.kinds import written_in
 
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import Predictor
     from tunesmith.core.contracts import Row
 
 log = logging.getLogger(__name__)
-
-ROOM = 0.75
-"""Of a deadline may be spent waiting and computing, as far as it can be told before."""
 
 
 class Engine:
@@ -77,14 +76,9 @@ class Engine:
         expected = self.wait_expected()
         within = self.limits.deadline if deadline is None else deadline
         if self._closing:
-            raise Refused(503, "unloading", "This version is being taken away. Ask again.", retry_after=1)
+            raise unloading()
         if expected + self._took > ROOM * within or (self._waiting and self._waiting + more > self.limits.waiting):
-            raise Refused(
-                503,
-                "overloaded",
-                f"The service has more to do than it can in {within:g} s. Nothing was computed, nothing is charged.",
-                retry_after=expected - within / 2,
-            )
+            raise overloaded(within, expected)
 
     async def submit(
         self,
@@ -238,8 +232,8 @@ class Engine:
         now = time.monotonic()
         took = max(now - began, 1e-6)
         if full:  # a batch of one request tells nothing of how quick many are
-            self._rate = _smoothed(self._rate, tokens / took)
-            self._took = _smoothed(self._took, took)
+            self._rate = smoothed(self._rate, tokens / took)
+            self._took = smoothed(self._took, took)
         at, whole = 0, []
         for piece in pieces:
             count = piece.end - piece.begin
@@ -255,20 +249,17 @@ class Engine:
             predictions = job.who.decode(job.arrays, job.features)
         except Exception as error:
             return refusal(error)
-        return Computed(predictions, job.tokens, job.began - job.arrived, now - job.began)
+        return Computed(
+            predictions, job.tokens, job.began - job.arrived, now - job.began, written_in(job.who.task, predictions)
+        )
 
     def _dropped(self, job: Job, then: float) -> bool:
         """Whether nobody waits for it any more; then it ends here."""
         if not job.ended and job.late(then):
-            why = "It could not be answered in time. Nothing is charged."
-            self._end(job, Refused(503, "too_late", why, retry_after=1))
+            self._end(job, too_late())
         return job.ended
 
     def _end(self, job: Job, why: Refused) -> None:
         if not job.ended:
             job.ended = True
             settle([(job, why)])
-
-
-def _smoothed(known: float, new: float) -> float:
-    return new if not known else 0.8 * known + 0.2 * new

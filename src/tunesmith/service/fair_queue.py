@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Container
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -44,12 +45,23 @@ class FairQueue(Generic[T]):
         line.append((item, cost, size))
         self.tokens += cost
 
-    def take(self, tokens: int, most: int) -> list[T]:
-        """What is next, in order: together at most ``tokens`` in ``most`` rows, but one at least if one waits."""
+    def take(self, tokens: int, most: int, skip: Container[str] = ()) -> list[T]:
+        """What is next, in order: together at most ``tokens`` in ``most`` rows, but one at least if one waits.
+
+        Args:
+            tokens: together.
+            most: rows.
+            skip: keys whose turn it is not.
+        """
         taken: list[T] = []
-        left = tokens
-        while self._lines and most > 0:
+        left, skipped = tokens, 0
+        while skipped < len(self._lines) and most > 0:
             key, line = next(iter(self._lines.items()))
+            if key in skip:
+                self._lines.move_to_end(key)
+                skipped += 1
+                continue
+            skipped = 0
             self._credit[key] += self.quantum
             while line and line[0][1] <= self._credit[key] and most > 0:
                 _, cost, size = line[0]

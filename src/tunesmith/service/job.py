@@ -35,6 +35,8 @@ class Computed:
     """Seconds from arrival until its batch began."""
     computed: float
     """Seconds that its batch took."""
+    written: int = 0
+    """Tokens that a model wrote; ``tokens`` are those that it read."""
 
 
 @dataclass(eq=False)

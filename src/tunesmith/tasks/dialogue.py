@@ -16,8 +16,9 @@ from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
-from tunesmith.tasks.likelihood import likelihoods
+from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
+from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
 
 if TYPE_CHECKING:
@@ -68,7 +69,15 @@ class Dialogue(Writing):
     )
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     pipeline_tag: ClassVar[str] = "text-generation"
-    metrics: ClassVar[tuple[str, ...]] = ("perplexity", "exact_match")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "perplexity",
+        "rougeL",
+        "exact_match",
+        "distinct_2",
+        "repetition",
+        "length_ratio",
+    )
+    method: ClassVar[str] = "lora"
     window: ClassVar[int] = 512
     causal: ClassVar[bool] = True
 
@@ -172,6 +181,17 @@ class Dialogue(Writing):
             return filled_right(features, processor)
         return filled_left([feature["input_ids"] for feature in features], processor)
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """States at the answers' places, without a cache; and without a mask where padding stands on the right.
+
+        A place sees only those before it, so nobody sees such padding.
+        """
+        mask = batch.get("attention_mask")
+        rest = {key: value for key, value in batch.items() if key != "attention_mask"}
+        if mask is not None and not (mask.ndim == 2 and bool((mask[:, :-1] >= mask[:, 1:]).all())):
+            rest["attention_mask"] = mask
+        return super().forward(model, {**rest, "use_cache": False})
+
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """The ids written after each prompt; of a batch with targets, after what stands before the last answer."""
         return super().infer(runtime, prompts_of(batch) if "labels" in batch else batch)
@@ -185,14 +205,15 @@ class Dialogue(Writing):
         written = iter(predictor.predict(able) if progress is None else predictor.predict(able, progress))
         none: Prediction = {"text": "", "tokens": 0, "finish": "length"}
         predictions = [none if feature["unfit"] else next(written) for feature in features]
-        scores = likelihoods(predictor.score(features), features, len(rows))
-        return predictions, {**self.evidence(rows, predictions), **scores}
+        return predictions, {**self.evidence(rows, predictions), **self.likely(predictor, rows, features)}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
-        """``exact_match`` of the last answers."""
-        wanted = [row["completion"] for row in canonical(self.shape, rows, target=True)]
-        same = [w.strip() == p["text"].strip() for w, p in zip(wanted, predictions, strict=True)]
-        return {"exact_match": np.array(same, dtype=np.float64)}
+        """``exact_match`` of the last answers, and what ``text_scores`` gives."""
+        wanted = [str(row["completion"]).strip() for row in canonical(self.shape, rows, target=True)]
+        texts = [str(prediction["text"]).strip() for prediction in predictions]
+        same = np.array([text == answer for text, answer in zip(texts, wanted, strict=True)], dtype=np.float64)
+        scores = text_evidence(texts, [[answer] for answer in wanted], None, self.metrics)
+        return {**scores, "exact_match": same, **unknown_likelihoods(len(rows))}
 
     def accompany(self, folder: str, config: PretrainedConfig, max_length: int) -> None:
         """The tokens that end an answer, where ``transformers`` looks for them."""

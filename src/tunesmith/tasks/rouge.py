@@ -1,28 +1,14 @@
 """ROUGE: how many runs of words a text shares with a reference (Lin 2004).
 
-Words are runs of letters and digits in lower case. A Chinese or Japanese character is a word by itself: libraries that
-take only ``[a-z0-9]`` give such texts 0.
+A Chinese or Japanese character is a word by itself: libraries that take only ``[a-z0-9]`` give such texts 0.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
-_WORD = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-    "|[^\\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
-
-
-def words(text: str) -> list[str]:
-    """The words that are compared.
-
-    >>> words("A 2-door Citroën."), words("北京Olympic公园")
-    (['a', '2', 'door', 'citroën'], ['北', '京', 'olympic', '公', '园'])
-    """
-    return _WORD.findall(text.lower())
+from tunesmith.data.word_runs import runs, words
 
 
 def rouge(text: str, references: Sequence[str]) -> tuple[float, float, float]:
@@ -38,7 +24,7 @@ def rouge(text: str, references: Sequence[str]) -> tuple[float, float, float]:
 
 
 def _scores(one: list[str], other: list[str]) -> tuple[float, float, float]:
-    pairs = list(zip(one, one[1:], strict=False)), list(zip(other, other[1:], strict=False))
+    pairs = list(runs(one, 2)), list(runs(other, 2))
     return (
         _f1((Counter(one) & Counter(other)).total(), len(one), len(other)),
         _f1((Counter(pairs[0]) & Counter(pairs[1])).total(), len(pairs[0]), len(pairs[1])),

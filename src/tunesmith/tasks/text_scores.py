@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from tunesmith.data.word_runs import runs, words
 from tunesmith.tasks.bleu import bleu_statistics, chrf_statistics
-from tunesmith.tasks.rouge import rouge, words
+from tunesmith.tasks.rouge import rouge
 
 NGRAM = 4
 """Words in a row that count as a repetition when they come again."""
@@ -30,7 +31,7 @@ def text_evidence(
         ``chrf_stats`` [rows, 18] and ``bigrams`` (object: of each text a tuple).
     """
     split = [words(text) for text in texts]
-    grams = [list(zip(*(one[i:] for i in range(NGRAM)), strict=False)) for one in split]
+    grams = [list(runs(one, NGRAM)) for one in split]
     found: dict[str, np.ndarray] = {
         "written": np.array(texts, dtype=object),
         "expected": np.array([some[0] for some in references], dtype=object),
@@ -48,5 +49,5 @@ def text_evidence(
         found["chrf_stats"] = chrf_statistics(texts, references)
     if "distinct_2" in metrics:
         found["bigrams"] = np.empty(len(texts), dtype=object)
-        found["bigrams"][:] = [tuple(zip(one, one[1:], strict=False)) for one in split]
+        found["bigrams"][:] = [tuple(runs(one, 2)) for one in split]
     return found

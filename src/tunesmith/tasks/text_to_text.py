@@ -17,15 +17,15 @@ from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
-from tunesmith.tasks.target_lengths import most_tokens
 from tunesmith.tasks.text_scores import text_evidence
-from tunesmith.tasks.writing import Reader, Writing
+from tunesmith.tasks.unknown_tokens import unknown_note
+from tunesmith.tasks.writing import Count, Reader, Writing, written_length
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 SAMPLE = 2000
-"""Training targets whose lengths in tokens are looked at."""
+"""Training rows whose tokens are looked at."""
 TAUGHT_BY_PREFIX = ("t5", "mt5", "umt5", "longt5")
 """Types of models that were told by the text's first words what to do with it."""
 
@@ -81,14 +81,14 @@ class TextToText(Writing):
         target_language: str | None = None,
         max_target_length: Annotated[int, Field(ge=2)] = 256,
         max_new_tokens: Annotated[int, Field(ge=1)] | None = None,
-        min_new_tokens: Annotated[int, Field(ge=0)] = 0,
+        min_new_tokens: Count = 0,
         beams: Annotated[int, Field(ge=1)] = 1,
         length_penalty: float = 1.0,
         temperature: Annotated[float, Field(ge=0)] = 0.0,
         top_p: Annotated[float, Field(gt=0, le=1)] = 1.0,
-        top_k: Annotated[int, Field(ge=0)] = 0,
+        top_k: Count = 0,
         repetition_penalty: Annotated[float, Field(gt=0)] = 1.0,
-        no_repeat_ngram: Annotated[int, Field(ge=0)] = 0,
+        no_repeat_ngram: Count = 0,
         stop: tuple[str, ...] = (),
         seed: int | None = 13,
     ) -> None:
@@ -99,7 +99,7 @@ class TextToText(Writing):
         self.prefix, self.max_target_length = prefix, max_target_length
         self.languages = {"source_language": source_language, "target_language": target_language}
         self._cut: dict[str, set[int]] = {"text": set(), "target": set()}
-        self._targets: list[str] = []
+        self._samples: dict[str, list[str]] = {"text": [], "target": []}
         self._notes: list[str] = []
 
     @abstractmethod
@@ -112,8 +112,9 @@ class TextToText(Writing):
         if not rows:
             raise DataError("There are no training rows to learn from.", "Give rows of a text and a target.")
         targets = [str(required(row, "target", i)) for i, row in enumerate(rows)]
-        self._targets = targets[:: max(1, len(targets) // SAMPLE)]
         texts = [str(required(row, "text", i)) for i, row in enumerate(rows)]
+        every = max(1, len(targets) // SAMPLE)
+        self._samples = {"text": texts[::every], "target": targets[::every]}
         seen = {"source_language": texts, "target_language": targets}
         languages = {key: self.languages[key] or language_of(some) for key, some in seen.items()}
         self.restore({**languages, "longest_target": max(map(len, targets)), "prefix": self.prefix or ""})
@@ -129,10 +130,11 @@ class TextToText(Writing):
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
         """Learn how many tokens targets have, and say so where the tokenizer does not know their characters."""
-        if self._targets:
-            lengths, note = most_tokens(self._targets, processor, self.max_target_length)
-            self.state["max_new_tokens"] = lengths
-            self._notes = [note] if note else []
+        if self._samples["target"]:
+            found = {role: processor(some)["input_ids"] for role, some in self._samples.items()}
+            lengths = [min(len(ids), self.max_target_length) for ids in found["target"]]
+            self.state["max_new_tokens"] = written_length(lengths)
+            self._notes = [note for role, ids in found.items() if (note := unknown_note(ids, processor, f"{role}s"))]
         return processor
 
     @property
@@ -220,12 +222,11 @@ class TextToText(Writing):
         if features and "target" in features[0]:
             longest = max(len(feature["target"]) for feature in features)
             labels = np.full((len(features), longest), -100, dtype=np.int64)
-            shifted = np.full_like(labels, self.state["padding"])
-            shifted[:, 0] = self.state["start"]
             for i, feature in enumerate(features):
-                ids = feature["target"]
-                labels[i, : len(ids)] = ids
-                shifted[i, 1 : len(ids)] = ids[:-1]
+                labels[i, : len(feature["target"])] = feature["target"]
+            known = np.where(labels == -100, self.state["padding"], labels)
+            starts = np.full((len(features), 1), self.state["start"], dtype=np.int64)
+            shifted = np.concatenate([starts, known[:, :-1]], axis=1)
             batch |= {"labels": labels, "decoder_input_ids": shifted}
         return batch
 

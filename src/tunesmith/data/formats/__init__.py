@@ -14,6 +14,11 @@ FORMATS = Registry(
         "label-studio": f"{_HERE}.label_studio:LabelStudioFormat",
         "brat": f"{_HERE}.brat:BratFormat",
         "squad": f"{_HERE}.squad:SquadFormat",
+        "messages": f"{_HERE}.messages:MessagesFormat",
+        "sharegpt": f"{_HERE}.sharegpt:ShareGptFormat",
+        "alpaca": f"{_HERE}.alpaca:AlpacaFormat",
+        "prompt-completion": f"{_HERE}.prompt_completion:PromptCompletionFormat",
+        "parallel": f"{_HERE}.parallel:ParallelFormat",
         "jsonl": f"{_HERE}.jsonl:JsonLinesFormat",
     },
 )

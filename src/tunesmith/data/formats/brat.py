@@ -26,6 +26,7 @@ class BratFormat(Format):
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("text", "spans"), ("text", "head", "tail"))
     holds: ClassVar[tuple[str, ...]] = ("spans", "relations")
     folder: ClassVar[bool] = True
+    ends: ClassVar[tuple[str, ...]] = (".txt", ".ann", ".conf")
 
     def write(self, rows: Iterable[Row], path: Path, writing: Writing) -> None:
         """Two files a document."""

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 Row = Mapping[str, Any]
 """By role: ``text`` with ``spans``, ``relations``, ``words``, ``label`` or ``labels``; or ``question``, ``context`` and
-``answers``. Beside these ``id``, ``title`` and ``document`` where the file had them, and ``extra``: its other cells."""
+``answers``; or ``messages``, ``rejected`` and ``desirable``. Beside these ``id``, ``title`` and ``document`` where the
+file had them, and ``extra``: its other cells."""
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Format(ABC):
     """Roles of annotations that it holds; others are left out, and counted."""
     folder: ClassVar[bool] = False
     """Whether it is a folder of files."""
+    ends: ClassVar[tuple[str, ...]] = ()
+    """How the files of its folder end: a folder that holds others is not written over."""
 
     @abstractmethod
     def write(self, rows: Iterable[Row], path: Path, writing: Writing) -> None:
@@ -52,7 +55,7 @@ class Format(ABC):
         return None
 
 
-ANNOTATIONS = ("spans", "relations", "label", "labels", "answers")
+ANNOTATIONS = ("spans", "relations", "label", "labels", "answers", "rejected", "desirable")
 
 
 def count_left(form: Format, row: Row, writing: Writing) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from tunesmith.data.formats.format import Format, Row, Writing
+from tunesmith.data.formats.format import ANNOTATIONS, Format, Row, Writing
 
 
 class JsonLinesFormat(Format):
@@ -16,7 +16,7 @@ class JsonLinesFormat(Format):
     name: ClassVar[str] = "jsonl"
     summary: ClassVar[str] = "JSON lines of rows by role, for any task"
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ((),)
-    holds: ClassVar[tuple[str, ...]] = ("spans", "relations", "label", "labels", "answers")
+    holds: ClassVar[tuple[str, ...]] = ANNOTATIONS
 
     def write(self, rows: Iterable[Row], path: Path, writing: Writing) -> None:
         """A line a row."""

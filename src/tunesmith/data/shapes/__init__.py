@@ -16,6 +16,8 @@ SHAPES = Registry(
         "relation-extraction": f"{_HERE}.relation_extraction:RelationShape",
         "multiple-choice": f"{_HERE}.multiple_choice:ChoiceShape",
         "extractive-qa": f"{_HERE}.extractive_qa:QuestionShape",
+        "translation": f"{_HERE}.text_to_text:TranslationShape",
+        "summarization": f"{_HERE}.text_to_text:SummaryShape",
         "token-classification": f"{_HERE}.token_classification:TokenShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
     },
@@ -26,6 +28,7 @@ NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
     "tests",
     "messages", "history",
+    "tests", "references",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 

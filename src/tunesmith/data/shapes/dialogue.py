@@ -28,8 +28,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "rejected": ("rejected", "rejected_response", "dispreferred"),
     "desirable": ("desirable", "kto_tag", "label"),
 }  # fmt: skip
-NEEDED = (("messages",), ("instruction", "output"), ("prompt", "completion"), ("chosen", "rejected"))
+SPELLINGS = (("messages",), ("instruction", "output"), ("prompt", "completion"), ("chosen", "rejected"))
 """A file has the columns of one of these."""
+BESIDE = {
+    "messages": ("system", "chosen", "rejected", "desirable"),
+    "instruction": ("input", "system", "history", "desirable"),
+    "prompt": ("system", "desirable"),
+    "chosen": ("messages", "instruction", "input", "system", "history", "prompt"),
+}
+"""What belongs to a spelling where it is there; other columns of these names say something else."""
 
 
 class DialogueShape(Shape):
@@ -49,14 +56,14 @@ class DialogueShape(Shape):
 
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """By names, where the cells hold messages or texts."""
-        columns: dict[str, Any] = {}
-        for role, known in NAMES.items():
-            able = [name for name in found if name not in columns.values() and _able(role, name, known, samples)]
-            if able:
-                columns[role] = min(able, key=lambda name: rank(name, known) or 0)
-        for needed in NEEDED:
-            if set(needed) <= columns.keys():
-                kept = _kept(needed, columns)
+        for spelling in SPELLINGS:
+            columns: dict[str, Any] = {}
+            for role in (*spelling, *BESIDE[spelling[0]]):
+                able = [n for n in found if n not in columns.values() and _able(role, n, NAMES[role], samples)]
+                if able:
+                    columns[role] = min(able, key=lambda name: rank(name, NAMES[role]) or 0)
+            if set(spelling) <= columns.keys():
+                kept = _kept(columns)
                 why += [f'{role}: "{column}", by its name and what it holds' for role, column in kept.items()]
                 return kept
         return {}
@@ -94,17 +101,12 @@ def _able(role: str, name: str, known: tuple[str, ...], samples: Mapping[str, li
     return all(isinstance(value, str) or is_message(parsed(value)) or are_messages(value) for value in values)
 
 
-def _kept(needed: tuple[str, ...], columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that belong to a spelling; others of these names say something else."""
-    beside = {
-        "messages": ("system", "chosen", "rejected", "desirable"),
-        "instruction": ("input", "system", "history", "desirable"),
-        "prompt": ("system", "desirable"),
-        "chosen": ("messages", "instruction", "input", "system", "history", "prompt"),
-    }[needed[0]]
-    kept = {role: column for role, column in columns.items() if role in needed or role in beside}
-    both = {"chosen", "rejected"} <= kept.keys()
-    return {role: column for role, column in kept.items() if both or role not in ("chosen", "rejected")}
+def _kept(columns: dict[str, Any]) -> dict[str, Any]:
+    """Without a preference's one side where the other is missing."""
+    alone = {"chosen"} if "rejected" not in columns else set()
+    if "chosen" not in columns and "messages" not in columns:
+        alone.add("rejected")
+    return {role: column for role, column in columns.items() if role not in alone}
 
 
 def _messages(cells: Cells, target: bool) -> tuple[list[Message], Any]:
@@ -114,19 +116,16 @@ def _messages(cells: Cells, target: bool) -> tuple[list[Message], Any]:
         found = messages_of(cells["messages"], "user")
     elif _given(cells, "prompt"):
         found = messages_of(cells["prompt"], "user")
-    elif _given(cells, "instruction"):
+    elif "instruction" in cells:
         found = [*_history(cells.get("history")), {"role": "user", "content": _asked(cells)}]
+    elif are_messages(cells.get("chosen")):
+        found = messages_of(cells["chosen"], "assistant")
     if _given(cells, "system") and not any(message["role"] == "system" for message in found):
         found = [{"role": "system", "content": str(cells["system"])}, *found]
-    if not target or (found and found[-1]["role"] == "assistant"):
-        return found, cells.get("rejected")
-    for role in ("chosen", "completion", "output"):
-        if role in cells:
-            answer = messages_of(cells[role] or "", "assistant")
-            # A whole conversation stands there in one of trl's forms.
-            found = answer if len(answer) > 1 else [*found, *answer]
-            break
-    return found, cells.get("rejected") if "chosen" in cells else None
+    if target and not (found and found[-1]["role"] == "assistant"):
+        last = next((cells[role] for role in ("chosen", "completion", "output") if role in cells), None)
+        found = [*found, *([] if last is None else messages_of(last or "", "assistant"))]
+    return found, cells.get("rejected")
 
 
 def _given(cells: Cells, role: str) -> bool:
@@ -134,8 +133,8 @@ def _given(cells: Cells, role: str) -> bool:
 
 
 def _asked(cells: Cells) -> str:
-    parts = [str(cells.get(role) or "").strip() for role in ("instruction", "input")]
-    return "\n".join(part for part in parts if part)
+    parts = [str(cells.get(role) or "") for role in ("instruction", "input")]
+    return "\n".join(part for part in parts if part.strip())
 
 
 def _history(value: Any) -> list[Message]:

@@ -100,7 +100,7 @@ def _content(value: Any, number: int) -> str:
         return ""
     if isinstance(value, str):
         return value
-    parts = value if isinstance(value, list) else [None]
+    parts: list[Any] = value if isinstance(value, list) else [None]
     if not all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts):
         raise RowProblem(f"the content of message {number} is no text: {quoted(str(value))}")
     return "".join(part["text"] for part in parts)

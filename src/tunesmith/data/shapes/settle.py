@@ -43,7 +43,7 @@ def in_shape(
     """
     from tunesmith.data.rows import Rows
 
-    known = {role: column for role, column in columns.items() if role in shape.roles}
+    known = shape.spelled({role: column for role, column in columns.items() if role in shape.roles}, rows.columns)
     kept: list[int] = []
     made: list[dict[str, Any]] = []
     broken: list[BrokenRow] = []

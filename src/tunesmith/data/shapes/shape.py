@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tunesmith.data.traits import Traits
@@ -54,6 +54,15 @@ class Shape(ABC):
         Raises:
             RowProblem: the row is broken: what, where, and the text that it is about.
         """
+
+    def spelled(self, columns: Mapping[str, Any], there: Collection[str]) -> Mapping[str, Any]:
+        """Role -> column of a file that may spell its roles otherwise than the training file did.
+
+        Args:
+            columns: as the training file has them.
+            there: the columns of this file.
+        """
+        return columns
 
     def names(self, value: Any) -> list[str]:
         """The labels that a target value holds, for counts and for dividing alike; none by default."""

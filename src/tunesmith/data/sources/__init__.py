@@ -21,6 +21,7 @@ SOURCES = Registry(
         "label-studio": "tunesmith.data.sources.label_studio:LabelStudio",
         "brat": "tunesmith.data.sources.brat:Brat",
         "semeval": "tunesmith.data.sources.semeval:SemEval",
+        "parallel": "tunesmith.data.sources.parallel:Parallel",
         "hub": "tunesmith.data.sources.hub:Hub",
     },
 )

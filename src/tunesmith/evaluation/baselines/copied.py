@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.contracts import Prediction
-from tunesmith.tasks.rouge import words
+from tunesmith.data.word_runs import words
 
 
 def copied(text: str) -> Prediction:

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,14 @@ class Writing:
         self.draw = random.Random(self.decoding.seed)
 
 
+class Token(NamedTuple):
+    """A token of a text, and why the text ends by it; "" where it goes on."""
+
+    writing: Writing
+    token: int
+    finish: str
+
+
 class Continuous:
     """A causal model that many ask at once. For one thread.
 
@@ -51,6 +60,11 @@ class Continuous:
         self._waiting: deque[Writing] = deque()
         self._writing: list[Writing] = []  # by row
         self._reading: Writing | None = None  # in the row after them
+
+    @property
+    def rows(self) -> int:
+        """Texts that are written at once."""
+        return self._network.rows
 
     def __len__(self) -> int:
         """Texts that are not done yet."""
@@ -80,21 +94,21 @@ class Continuous:
         else:
             self._end(writing, "dropped")
 
-    def step(self) -> list[tuple[Writing, int]]:
+    def step(self) -> list[Token]:
         """Read some of the prompts that wait, and write a token of each text that is read.
 
         Returns:
-            Texts and their new tokens; a text that ends by this token has its ``finish``.
+            New tokens; of a text whose prompt was just read there may be two, in order.
         """
-        told: list[tuple[Writing, int]] = []
+        told: list[Token] = []
         left = CHUNK
-        while left > 0 and (self._reading or (self._waiting and self._rows.busy < self._network.rows)):
+        while left > 0 and (self._reading or (self._waiting and self._rows.busy < self.rows)):
             left -= self._read(left, told)
         if self._writing:
             self._write(told)
         return told
 
-    def _read(self, most: int, told: list[tuple[Writing, int]]) -> int:
+    def _read(self, most: int, told: list[Token]) -> int:
         """The next part of a prompt, and the first token where it is the last part; how many tokens that was."""
         if self._reading is None:
             self._reading = self._waiting.popleft()
@@ -102,24 +116,24 @@ class Continuous:
         text, row = self._reading, len(self._writing)
         ids = self._rows.ids[row]
         part = text.prompt[len(ids) : len(ids) + most]
-        ids += part
-        whole = len(ids) == len(text.prompt)
-        logits = self._network.logits(np.array([part]), row, np.array([len(ids) - len(part)]))
-        if whole:
+        logits = self._network.logits(np.array([part]), row, np.array([len(ids)]))
+        ids += part  # now it is there; if computing fails, nobody must take it over
+        if len(ids) == len(text.prompt):
             self._writing.append(text)
             self._reading = None
             self._choose(logits, [text], told)
         return len(part)
 
-    def _write(self, told: list[tuple[Writing, int]]) -> None:
+    def _write(self, told: list[Token]) -> None:
         texts = list(self._writing)
         starts = np.array([len(ids) for ids in self._rows.ids[: len(texts)]])
+        last = np.array([text.ids[-1:] for text in texts])
+        logits = self._network.logits(last, 0, starts)
         for text, ids in zip(texts, self._rows.ids, strict=False):
             ids.append(text.ids[-1])
-        last = np.array([text.ids[-1:] for text in texts])
-        self._choose(self._network.logits(last, 0, starts), texts, told)
+        self._choose(logits, texts, told)
 
-    def _choose(self, logits: np.ndarray, texts: Sequence[Writing], told: list[tuple[Writing, int]]) -> None:
+    def _choose(self, logits: np.ndarray, texts: Sequence[Writing], told: list[Token]) -> None:
         likeliest: list[int] = logits.argmax(-1).tolist()
         for row, text in enumerate(texts):
             token = likeliest[row]
@@ -127,18 +141,21 @@ class Continuous:
                 draw = text.draw.random()
                 token = chosen(logits[row], text.decoding, text.prompt, text.ids, self._ends_of(text), draw)
             text.ids.append(token)
-            told.append((text, token))
         for text in texts:
-            if text.ids[-1] in self._ends_of(text):
-                self._end(text, "stop")
-            elif len(text.ids) >= text.decoding.max_new_tokens or self._full(text):
-                self._end(text, "length")
+            why = self._why(text)
+            told.append(Token(text, text.ids[-1], why))
+            if why:
+                self._end(text, why)
+
+    def _why(self, text: Writing) -> str:
+        """Why a text ends now; "" where it does not."""
+        if text.ids[-1] in self._ends_of(text):
+            return "stop"
+        full = len(text.prompt) + len(text.ids) >= self.length
+        return "length" if full or len(text.ids) >= text.decoding.max_new_tokens else ""
 
     def _ends_of(self, text: Writing) -> frozenset[int]:
         return self._ends.union(text.decoding.ends) if text.decoding.ends else self._ends
-
-    def _full(self, text: Writing) -> bool:
-        return len(text.prompt) + len(text.ids) >= self.length
 
     def _end(self, text: Writing, why: str) -> None:
         text.finish = why

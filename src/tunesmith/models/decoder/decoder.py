@@ -11,7 +11,7 @@ import torch
 
 from tunesmith.core.errors import ModelError
 from tunesmith.models.decoder.any_model import AnyModel, OnArrays, TorchNetwork
-from tunesmith.models.decoder.continuous import CHUNK, Continuous, Writing, written
+from tunesmith.models.decoder.continuous import CHUNK, Continuous, Token, Writing, written
 from tunesmith.models.decoder.limits import longest, only_attention
 from tunesmith.models.decoder.llama import Llama, fits
 from tunesmith.models.decoder.memory import Memory
@@ -19,7 +19,7 @@ from tunesmith.models.decoder.packed import pack
 from tunesmith.models.decoder.proof import Proof
 from tunesmith.models.decoding import ends_of
 
-__all__ = ["CHUNK", "Decoder", "Writing", "written"]
+__all__ = ["CHUNK", "Decoder", "Token", "Writing", "written"]
 KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

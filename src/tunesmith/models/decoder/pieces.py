@@ -17,10 +17,11 @@ class Pieces:
     Args:
         tokenizer: decodes ids.
         stop: the text ends before the first of these.
+        strip: leave out blanks at its beginning and its end.
     """
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
-        self._tokenizer, self._stop = tokenizer, tuple(stop)
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = (), *, strip: bool = False) -> None:
+        self._tokenizer, self._stop, self._strip = tokenizer, tuple(stop), strip
         self._ids: list[int] = []
         self._from = self._shown = 0  # tokens: where decoding begins, and up to where text is known
         self._held = ""
@@ -49,7 +50,7 @@ class Pieces:
 
     def _out(self, new: str, *, end: bool) -> str:
         if self.stopped:
-            return ""
+            return ""  # what follows a stop string is nobody's
         self._held += new
         places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
         if places:
@@ -58,8 +59,18 @@ class Pieces:
         else:
             certain = self._held if end else self._held[: len(self._held) - begun(self._held, self._stop)]
         self._held = self._held[len(certain) :]
+        if self._strip:
+            certain = self._stripped(certain, last=end or self.stopped)
         self.text += certain
         return certain
+
+    def _stripped(self, certain: str, *, last: bool) -> str:
+        """Without blanks where it begins; those where it may end are held back."""
+        certain = certain if self.text else certain.lstrip()
+        shown = certain.rstrip()
+        if not last:
+            self._held = certain[len(shown) :] + self._held
+        return shown
 
     def _decoded(self, ids: Sequence[int]) -> str:
         if not ids:

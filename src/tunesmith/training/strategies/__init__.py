@@ -33,5 +33,6 @@ STRATEGIES = Registry(
         "dpo": "tunesmith.training.strategies.dpo:Dpo",
         "orpo": "tunesmith.training.strategies.orpo:Orpo",
         "kto": "tunesmith.training.strategies.kto:Kto",
+        "grpo": "tunesmith.training.strategies.grpo:Grpo",
     },
 )

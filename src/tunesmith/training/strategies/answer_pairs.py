@@ -9,9 +9,10 @@ import numpy as np
 
 from tunesmith.core.contracts import Feature, Row
 from tunesmith.core.errors import DataError
-from tunesmith.training.strategies.answers import Answer, answers_of, with_answer
+from tunesmith.tasks.preferred import REJECTED, with_answer
+from tunesmith.training.strategies.answers import Answer, answers_of
 
-ROLE = "rejected"
+ROLE = REJECTED
 ALIKE = 8
 """Tokens at the end of two prompts that must be the same, where one has lost earlier turns."""
 
@@ -35,16 +36,17 @@ def pairs_of(run: Any, rows: Sequence[Row], features: Sequence[Feature], what: s
     worse = run.encode([with_answer(run.task, row, row[ROLE]) for row in rows])
     chosen = answers_of(run.task, run.processor, features, what)
     rejected = answers_of(run.task, run.processor, worse, what)
-    found = {}
-    for row in sorted(chosen.keys() & rejected.keys()):
-        prompt = shared_prompt(chosen[row].prompt, rejected[row].prompt)
+    found: dict[int, tuple[Answer, Answer]] = {}
+    for place in sorted(chosen.keys() & rejected.keys()):
+        better, other = chosen[place], rejected[place]
+        prompt = shared_prompt(better.prompt, other.prompt)
         if prompt is None:
             raise DataError(
-                f"Of {what}, row {row + 1} has another prompt before its rejected answer than before the chosen one.",
+                f"Of {what}, row {place + 1} has another prompt before its rejected answer than before the chosen one.",
                 "Look at the chat template: it writes a question otherwise for another answer.",
             )
-        if not np.array_equal(chosen[row].written, rejected[row].written):
-            found[row] = (Answer(prompt, chosen[row].written), Answer(prompt, rejected[row].written))
+        if not np.array_equal(better.written, other.written):
+            found[place] = (Answer(prompt, better.written), Answer(prompt, other.written))
     if rows and not found:
         raise DataError(f"Of {what}, none has two answers that fit into the window.", "Set model.max_length higher.")
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Feature, Row, Task
+from tunesmith.core.contracts import Batch, Feature, Task
 from tunesmith.core.errors import DataError
 from tunesmith.tasks.fitted import last_answer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
-SAID = ("rejected", "desirable")
-"""Roles that say what people preferred."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +48,6 @@ def parted(ids: np.ndarray, labels: np.ndarray) -> Answer:
     start = last_answer(labels)
     end = int(np.flatnonzero(labels != IGNORED)[-1]) + 1 if start < len(labels) else start
     return Answer(ids[:start].astype(np.int32), ids[start:end].astype(np.int32))
-
-
-def with_answer(task: Task, row: Row, text: str) -> Row:
-    """The row with another answer in its target's place, and nothing said of preferences.
-
-    Of a conversation it is the last message.
-    """
-    plain = {role: value for role, value in row.items() if role not in SAID}
-    for column in task.columns:
-        if column.kind == "messages":
-            *before, last = row[column.role]
-            return {**plain, column.role: [*before, {**last, "content": text}]}
-    return {**plain, next(column.role for column in task.columns if column.target): text}
 
 
 def answers_of(task: Task, processor: Any, features: Sequence[Feature], what: str) -> dict[int, Answer]:
@@ -109,6 +94,23 @@ def prompts_of(prompts: Sequence[np.ndarray], padding: int, device: Any = None) 
     for i, prompt in enumerate(prompts):
         ids[i, longest - len(prompt) :], mask[i, longest - len(prompt) :] = prompt, 1
     return _tensors({"input_ids": ids, "attention_mask": mask}, device)
+
+
+def packed(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:
+    """Answers as two tensors, for a checkpoint: ``ids`` behind one another, ``lengths`` [answers, 2]."""
+    import torch
+
+    parts = [part for answer in answers for part in (answer.prompt, answer.written)]
+    ids = np.concatenate(parts) if parts else np.zeros(0, np.int32)
+    lengths = torch.tensor([[len(answer.prompt), len(answer.written)] for answer in answers]).reshape(-1, 2)
+    return {"ids": torch.from_numpy(ids), "lengths": lengths}
+
+
+def unpacked(ids: torch.Tensor, lengths: torch.Tensor) -> list[Answer]:
+    """What ``packed`` was given."""
+    ends = np.cumsum(lengths.numpy().reshape(-1))
+    parts = np.split(ids.numpy(), ends[:-1]) if len(ends) else []
+    return [Answer(prompt, written) for prompt, written in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def padding_of(run: Any) -> int:

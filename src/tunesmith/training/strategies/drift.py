@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.contracts import Decoding
-from tunesmith.training.strategies.answers import Answer, batch_of, device_of, padding_of, prompts_of
+from tunesmith.training.strategies.answers import (
+    Answer,
+    batch_of,
+    device_of,
+    packed,
+    padding_of,
+    prompts_of,
+    unpacked,
+)
 from tunesmith.training.strategies.policy import divergence_estimate
 
 if TYPE_CHECKING:
@@ -45,21 +53,13 @@ class Drift:
 
     def state(self) -> dict[str, Any]:
         """The texts, and how likely the start found them."""
-        import torch
-
-        return {
-            "drift.ids": torch.from_numpy(np.concatenate([np.r_[t.prompt, t.written] for t in self.texts])),
-            "drift.lengths": torch.tensor([[len(t.prompt), len(t.written)] for t in self.texts]),
-            "drift.then": self.then,
-        }
+        return {**{f"drift.{name}": tensor for name, tensor in packed(self.texts).items()}, "drift.then": self.then}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Drift:
         """What ``state`` returned, as it was."""
         made = cls.__new__(cls)
-        lengths = state["drift.lengths"].tolist()
-        parts = np.split(state["drift.ids"].numpy(), np.cumsum([n for pair in lengths for n in pair])[:-1])
-        made.texts = [Answer(prompt, written) for prompt, written in zip(parts[::2], parts[1::2], strict=True)]
+        made.texts = unpacked(state["drift.ids"], state["drift.lengths"])
         made.then = state["drift.then"]
         return made
 

@@ -142,7 +142,7 @@ class Preference(NearStart):
 
     def state(self) -> dict[str, Any]:
         """And what the start found."""
-        kept = {}
+        kept: dict[str, Any] = {}
         for part, found in self._start.items():
             kept |= {f"start.{part}.total": found.total, f"start.{part}.tokens": found.tokens}
         return {**super().state(), **kept}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,12 +44,18 @@ class Earlier:
         self.weights = {name: p.detach().clone() for name, p in run.trained().items()}
 
     def answer(self, run: Any, batch: Batch) -> Any:
-        """The kept weights take the others' place for one pass; pointers move, nothing is copied."""
+        """As the kept weights answer."""
+        with self.in_place(run):
+            return _outputs(run, run.model, batch)
+
+    @contextmanager
+    def in_place(self, run: Any) -> Iterator[None]:
+        """Within the block the kept weights are in the others' place; pointers move, nothing is copied."""
         training = run.model.training
         self._exchange(run)
         run.model.eval()
         try:
-            return _outputs(run, run.model, batch)
+            yield
         finally:
             run.model.train(training)
             self._exchange(run)

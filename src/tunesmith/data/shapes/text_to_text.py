@@ -1,0 +1,160 @@
+"""A text and another one that is made of it: a summary, or a translation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar
+
+from tunesmith.data.language import language_of
+from tunesmith.data.shapes.parsed import parsed
+from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
+from tunesmith.data.shapes.text_to_text_names import (
+    LANGUAGES,
+    LONG,
+    PAIRS,
+    SHORT,
+    TITLED,
+    TITLES,
+    language_code,
+)
+from tunesmith.data.traits import Traits
+from tunesmith.data.words import LABEL, LABELS, normal, rank
+
+SHORTER = 0.7
+"""A summary has at most so many of its text's characters."""
+
+
+class TextToTextShape(Shape):
+    """Gives ``text`` and ``target``, and ``references`` (list of str) where a row has several right ones."""
+
+    roles: ClassVar[tuple[str, ...]] = ("text", "target", "references", "translation")
+    target: ClassVar[str] = "target"
+
+    def spelled(self, columns: Mapping[str, Any], there: Collection[str]) -> Mapping[str, Any]:
+        """``summary1``, ``summary2`` ... of a test file are references, where training rows have one ``summary``."""
+        target = columns.get("target")
+        several = [name for name in there if re.fullmatch(rf"{re.escape(str(target))}[ _-]?\d+", name)]
+        if target is None or target in there or not several:
+            return columns
+        return {**{role: name for role, name in columns.items() if role != "target"}, "references": several}
+
+    def read(self, cells: Cells, *, target: bool) -> Iterator[dict[str, Any]]:
+        """One row."""
+        cells = _spread(cells)
+        row: dict[str, Any] = {"text": _text(cells.get("text"))}
+        if not row["text"]:
+            raise RowProblem("the text is empty")
+        if target:
+            several = [found for one in _listed(cells.get("references")) if (found := _text(one))]
+            row["target"] = _text(cells.get("target")) or next(iter(several), "")
+            if not row["target"]:
+                raise RowProblem(f'the target is empty: "{row["text"][:40]}"')
+            if several:
+                row["references"] = several
+        yield row
+
+
+class SummaryShape(TextToTextShape):
+    """A long text and a short one of the same language."""
+
+    task: ClassVar[str] = "summarization"
+    summary: ClassVar[str] = "a text and a shorter one that says the same: a summary, a title"
+
+    def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
+        """By names; the second one is shorter, and there is no label beside them."""
+        pair = _named(found, LONG, SHORT) or _plain_pair(found)
+        if pair is None:
+            return {}
+        long, short = found[pair[0]], found[pair[1]]
+        if not (long.prose and short.prose and short.length < SHORTER * long.length):
+            return {}
+        weak = normal(short.name) in TITLES and normal(long.name) not in TITLED
+        if (weak or pair == _plain_pair(found)) and _labelled(found, pair):
+            return {}
+        one, other = (language_of(map(str, samples.get(name, []))) for name in pair)
+        if pair == _plain_pair(found) and _differ(one, other):
+            return {}
+        why.append(f'text and target: "{pair[0]}" and "{pair[1]}", by their names')
+        why.append(f"task: summarization, since targets have {short.length / long.length:.0%} of their texts' length")
+        return dict(zip(("text", "target"), pair, strict=True))
+
+
+class TranslationShape(TextToTextShape):
+    """A text in two languages."""
+
+    task: ClassVar[str] = "translation"
+    summary: ClassVar[str] = "a text in two languages"
+
+    def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
+        """Columns that are called as languages, or a source and a target in two of them."""
+        for name in found:
+            cells = [parsed(value) for value in samples.get(name, [])]
+            if normal(name) == "translation" and cells and all(isinstance(one, Mapping) for one in cells):
+                why.append(f'text and target: both in "{name}", {" to ".join(list(cells[0])[:2])}')
+                return {"translation": name}
+        named = [name for name in found if language_code(name) and (found[name].prose or found[name].identifier)]
+        if len({language_code(name) for name in named}) > 1:
+            one, other, *more = named
+            why.append(f'text and target: "{one}" and "{other}", two languages, in the order of the file')
+            if more:
+                why.append(f"target could also be: {', '.join(more)}. If so: data.target={more[0]}")
+            return {"text": one, "target": other}
+        pair = _plain_pair(found)
+        if pair is None or not all(found[name].prose for name in pair) or _labelled(found, pair):
+            return {}
+        languages = [language_of(map(str, samples.get(name, []))) for name in pair]
+        if not _differ(*languages) and normal(pair[1]) not in LANGUAGES["translated"]:
+            return {}
+        why.append(f'text and target: "{pair[0]}" and "{pair[1]}", by their names')
+        why.append(f"task: translation, since the texts are {languages[0]} and the targets {languages[1]}")
+        return dict(zip(("text", "target"), pair, strict=True))
+
+
+def _named(found: Mapping[str, Traits], texts: tuple[str, ...], targets: tuple[str, ...]) -> tuple[str, str] | None:
+    """A column called as a text and another one called as a target, each the likeliest."""
+    first, second = (
+        sorted((name for name in found if rank(name, known) is not None), key=lambda name: rank(name, known) or 0)
+        for known in (texts, targets)
+    )
+    return next(((one, other) for other in second for one in first if one != other), None)
+
+
+def _plain_pair(found: Mapping[str, Traits]) -> tuple[str, str] | None:
+    """Two columns called as the two sides of a pair."""
+    names = {normal(name): name for name in found}
+    return next(((names[one], names[other]) for one, other in PAIRS if one in names and other in names), None)
+
+
+def _labelled(found: Mapping[str, Traits], pair: tuple[str, str]) -> bool:
+    """Whether another column, or the target itself, is rather a label."""
+    others = [look for name, look in found.items() if name not in pair and not look.identifier]
+    known = (*LABEL, *LABELS)
+    labels = [look for look in others if rank(look.name, known) is not None and not look.constant]
+    return any(look.repeats or look.numeric > 0.9 or look.lists for look in [*labels, found[pair[1]]])
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other and "und" not in (one, other)
+
+
+def _spread(cells: Cells) -> dict[str, Any]:
+    """Cells with the two sides of a column ``translation`` apart."""
+    both = parsed(cells.get("translation"))
+    made = dict(cells)
+    if isinstance(both, Mapping):
+        sides = list(both.values())
+        made |= {"text": sides[0] if sides else "", "target": sides[1] if len(sides) > 1 else ""}
+    return made
+
+
+def _listed(value: Any) -> list[Any]:
+    value = parsed(value)
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+def _text(value: Any) -> str:
+    """A cell's text; sentences in a list stand in lines."""
+    if isinstance(value, list):
+        return "\n".join(_text(one) for one in value)
+    return "" if value is None else str(value).strip()
