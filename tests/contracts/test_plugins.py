@@ -10,7 +10,7 @@ import pytest
 from sketches import OPTIONS
 
 from tunesmith.core import contracts
-from tunesmith.core.registry import FAMILIES, family, options_of
+from tunesmith.core.registry import FAMILIES, about, family, options_of
 
 NAMES = [(name, member) for name in FAMILIES for member in sorted(family(name))]
 BASES = {
@@ -53,7 +53,7 @@ def test_its_options_are_its_typed_signature(kind: str, name: str) -> None:
     for key, field in options.model_fields.items():
         assert not field.is_required() or (name, key) in NEEDED, f"{key} has a default"
         assert schema["properties"][key].keys() & {"type", "anyOf", "enum", "const", "$ref"}, f"{key} has a type"
-        assert key in (plugin.__doc__ or ""), f"{key} stands in the docstring"
+        assert key in about(plugin), f"{key} stands in the docstring"
     if not any(plugin_name == name for plugin_name, _ in NEEDED):
         assert isinstance(family(kind).make(name), plugin)
 
@@ -74,7 +74,7 @@ def test_no_plug_in_loads_anything_heavy() -> None:
     light = [name for name in FAMILIES if name not in ("baselines", "packaged_models", "sources")]
     code = f"""
 import json, sys
-from tunesmith.core.registry import family, options_of
+from tunesmith.core.registry import family, about, options_of
 guilty = {{}}
 for kind in {light!r}:
     for name in family(kind):

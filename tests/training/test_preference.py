@@ -15,10 +15,11 @@ from tunesmith.core.contracts import Strategy, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError
 from tunesmith.core.registry import family
 from tunesmith.models.answer_likelihood import log_probabilities, row_sums
+from tunesmith.tasks.preferred import with_answer
 from tunesmith.testing import tiny_llama
 from tunesmith.training.run_state import RunState
 from tunesmith.training.strategies.answer_pairs import shared_prompt
-from tunesmith.training.strategies.answers import Answer, answers_of, batch_of, parted, with_answer
+from tunesmith.training.strategies.answers import Answer, answers_of, batch_of, parted
 from tunesmith.training.strategies.drift import Drift
 from tunesmith.training.strategies.kto import mismatched
 from tunesmith.training.strategies.order import PREFERENCES, ordered

@@ -12,7 +12,7 @@ from tunesmith.cli.families import families, summary_of
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
 from tunesmith.core.errors import RecipeError, did_you_mean
-from tunesmith.core.registry import Registry, options_of
+from tunesmith.core.registry import Registry, about, options_of
 
 Asked = Annotated[str | None, typer.Argument(metavar="[FAMILY|NAME]", help="One family, or one plug-in.")]
 
@@ -45,7 +45,7 @@ def _described(name: str, family: str, registry: Registry) -> dict[str, Any]:
         "name": name,
         "family": family,
         "summary": summary_of(registry, name),
-        "about": inspect.getdoc(plugin) if made else _facts(plugin),
+        "about": about(plugin) if made else _facts(plugin),
         "options": options,
     }
 

@@ -404,6 +404,9 @@ class Strategy:
     """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Metrics of what ``judge`` gives, reported beside the task's."""
+    new_tokens: ClassVar[bool] = False
+    """Whether it trains on texts with tokens that the features do not have, so that every row of the table of
+    embeddings must be there to be moved."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""

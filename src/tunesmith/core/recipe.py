@@ -143,6 +143,9 @@ class TrainingBlock(Block):
     warmup: float | None = Field(None, ge=0, le=1, description="share of all steps")
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no clipping")
+    gradient_checkpointing: bool = Field(
+        False, description="compute each layer again on the way back: far less memory, a third more time"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: what the machine is good at")
     evaluations: float = Field(1.0, gt=0, description="evaluations an epoch")
     patience: int | None = Field(3, ge=1, description="evaluations without a better one before stopping")

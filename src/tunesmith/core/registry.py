@@ -119,6 +119,14 @@ def options_of(plugin: Any) -> type[BaseModel]:
     return create_model(f"{plugin.__name__}Options", __config__=config, __doc__=plugin.__doc__, **fields)
 
 
+def about(plugin: type) -> str:
+    """A plug-in's docstring; where its options are those of a class that it builds on, with what that says of them."""
+    told = inspect.getdoc(plugin) or ""
+    signed = next(one for one in plugin.__mro__ if "__init__" in vars(one))
+    _, args, options = (inspect.getdoc(signed) or "").partition("Args:")
+    return told if not args or "Args:" in told else f"{told}\n\n{args}{options}"
+
+
 @cache
 def _entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=group))

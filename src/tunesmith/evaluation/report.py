@@ -18,6 +18,7 @@ from tunesmith.evaluation.evidence import kind_of
 from tunesmith.evaluation.examples import flips, worst_errors
 from tunesmith.evaluation.groups import GAPS, group_codes, per_group, with_groups
 from tunesmith.evaluation.ladder import ladder, ladder_words
+from tunesmith.evaluation.preferences import figures_of, with_margins
 from tunesmith.evaluation.verdict import verdict
 from tunesmith.evaluation.written import written_samples
 
@@ -76,10 +77,10 @@ def build_report(
     if "after" not in evidences:
         raise RecipeError(f'A report needs the evidence "after"; it has {", ".join(evidences) or "none"}.')
     codes, group_names, group_notes = group_codes(rows)
-    evidences = with_groups(evidences, codes)
+    evidences = with_margins(with_groups(evidences, codes))
     after = evidences["after"]
     grouped = "group" in after
-    metric_names = [*metric_names, *(GAPS if grouped else ())]
+    metric_names = [*metric_names, *(GAPS if grouped else ()), *figures_of(after)]
     evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
     seconds = seconds or {}
     names = {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})}

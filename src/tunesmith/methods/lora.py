@@ -29,7 +29,7 @@ class Lora(PeftMethod):
     Args:
         rank: of the update.
         alpha: ``scale`` is ``alpha / rank``; None: twice the rank, and with ``rslora`` 8, the same at rank 16.
-        dropout: on what goes into the update.
+        dropout: on what goes into the update; None: 0.05, and none where a causal model learns to write.
         targets: "all" linear layers of the backbone, or the attention's "queries-values".
         rslora: ``scale`` is ``alpha / sqrt(rank)``, which holds for large ranks (Kalajdzievski 2023, eq. 3).
         dora: length and direction of each column apart, ``m (W + BA) / ||W + BA||`` (Liu et al. 2024, eq. 5).
@@ -49,7 +49,7 @@ class Lora(PeftMethod):
         self,
         rank: Annotated[int, Field(ge=1)] = 16,
         alpha: Annotated[float, Field(gt=0)] | None = None,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+        dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
         targets: Literal["all", "queries-values"] = "all",
         rslora: bool = False,
         dora: bool = False,
@@ -65,7 +65,7 @@ class Lora(PeftMethod):
         return peft.LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha or (RSLORA_ALPHA if self.rslora else 2 * self.rank),
-            lora_dropout=self.dropout,
+            lora_dropout=self._dropout(shared.get("task_type")),
             target_modules=names if self.targets == "all" else queries_and_values(model, names),
             use_rslora=self.rslora,
             use_dora=self.dora,
@@ -73,6 +73,12 @@ class Lora(PeftMethod):
             fan_in_fan_out=by_columns(model),
             **shared,
         )
+
+    def _dropout(self, kind: str | None) -> float:
+        """A language model has seen each text once or twice when it ends: there is little to forget by chance."""
+        if self.dropout is not None:
+            return self.dropout
+        return 0.0 if kind == "CAUSAL_LM" else 0.05
 
     def fits(self, task: Task, config: PretrainedConfig) -> str | None:
         """One start is not for every kind of layer."""

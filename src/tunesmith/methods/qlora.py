@@ -34,7 +34,7 @@ class QLora(Lora):
         self,
         rank: Annotated[int, Field(ge=1)] = 16,
         alpha: Annotated[float, Field(gt=0)] | None = None,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+        dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
         targets: Literal["all", "queries-values"] = "all",
         bits: Literal[4, 8] = 4,
     ) -> None:

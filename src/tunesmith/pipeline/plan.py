@@ -17,6 +17,7 @@ from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.evaluation.gate import parse_gate
 from tunesmith.evaluation.groups import GAPS
+from tunesmith.evaluation.preferences import FIGURES
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.augmented import check_augmentations
@@ -208,7 +209,8 @@ def _figures_exist(recipe: Recipe, task: Task, data: Prepared, strategies: Seque
     """A gate on a figure that no report will have would fail only after training."""
     gaps = GAPS if "group" in data.columns else ()
     judged = [name for strategy in strategies for name in strategy.metrics]
-    known = [*task.metrics, *judged, *gaps, *(block.name for block in recipe.evaluation.checks)]
+    pairs = FIGURES if "rejected" in data.columns else ()
+    known = [*task.metrics, *judged, *gaps, *pairs, *(block.name for block in recipe.evaluation.checks)]
     for name in recipe.evaluation.gate:
         if name not in known:
             raise RecipeError(

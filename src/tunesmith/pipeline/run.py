@@ -28,6 +28,7 @@ from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
 from tunesmith.pipeline.save import save
+from tunesmith.tasks.preferred import REJECTED
 from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.run_folder import opened, run_folder
 
@@ -155,7 +156,9 @@ class Run:
         if plan.recipe.evaluation.baselines:
             self.stage("baselines", lambda: self._baselines(evidences, seconds))
             # A fresh head answers by chance: the machine's fast precision is good enough to show it.
-            fast = plan.machine.precision if not plan.method.frozen_backbone else "fp32"
+            # Log-probabilities of answers are compared with those after training, so they are of one precision.
+            exact = plan.method.frozen_backbone or REJECTED in plan.data.columns
+            fast = "fp32" if exact else plan.machine.precision
             evidences["before"], seconds["before"] = self.stage("before", lambda: self.measured(fast))
             for check in plan.checks:
                 check.before(self._predictor(fast), plan.data.test)
@@ -262,6 +265,7 @@ class Run:
         import torch
 
         from tunesmith.training.kernels import fast_training
+        from tunesmith.training.recomputed import recomputed
 
         plan = self.plan
         rows = training_rows(plan)
@@ -272,8 +276,10 @@ class Run:
         optimizer = with_fields(settings.optimizer, factors=plan.method.rates())
         settings = with_fields(settings, optimizer=optimizer)
         trainee = self.computing if plan.method.frozen_backbone else adapted
-        used = torch.from_numpy(self.task.token_ids(features)).long()
-        with fast_training(trainee, used, plan.machine.device):
+        few = not any(strategy.new_tokens for strategy in plan.strategies)
+        used = torch.from_numpy(self.task.token_ids(features)).long() if few else None
+        again = plan.recipe.training.gradient_checkpointing
+        with fast_training(trainee, used, plan.machine.device), recomputed(trainee, again):
             return train(
                 trainee, self.task, self.processor, features, settings, plan.machine, self.folder,
                 evaluate=self._validation(trainee), strategies=[*plan.strategies, *plan.method.strategies()],

@@ -22,7 +22,9 @@ from tunesmith.service.routes import (
     admin,
     admin_keys,
     batches,
+    chat,
     classify,
+    completions,
     description,
     embeddings,
     explain,
@@ -54,7 +56,7 @@ def make_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Tunesmith", lifespan=life, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.services = services
-    for group in (page, description, predict, classify, embeddings, rerank, explain, models, health):
+    for group in (page, description, predict, chat, completions, classify, embeddings, rerank, explain, models, health):
         app.router.routes.extend(group.routes())
     for router in (admin, admin_keys, feedback, files, batches):
         app.include_router(router.routes())

@@ -6,21 +6,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle.rows import as_rows
 from tunesmith.core.errors import DataError
 from tunesmith.service.caller import Caller
-from tunesmith.service.metering.event import Event, digest_of
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, unknown
-from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.safety.limits import tokens_within
 from tunesmith.service.safety.policy import Limits
 from tunesmith.service.services import Services
+from tunesmith.service.settling import Told, metered, noted
 from tunesmith.service.version import Version
 
 if TYPE_CHECKING:
@@ -37,8 +36,20 @@ class Answered:
     predictions: list[Prediction]
     product: str
     version: str
-    tokens: int
+    read: int
+    written: int = 0
     flags: list[Flag] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> int:
+        """Read and written."""
+        return self.read + self.written
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """As ``/v1/predict`` tells it."""
+        told = {"tokens": self.tokens}
+        return told | ({"prompt_tokens": self.read, "completion_tokens": self.written} if self.written else {})
 
 
 def product_of(services: Services, caller: Caller, name: str) -> Product:
@@ -69,39 +80,48 @@ async def ask(
         Refused: with what the client is told.
     """
     began = time.monotonic()
-    found = product_of(services, caller, product)
-    if services.allowance is not None:
-        await services.allowance.admit(caller, product)
-    guard = services.guard(product)
-    rows, flags = await _guarded(guard, guard.before, rows)
+    found, guard, rows, flags = await admitted(services, caller, product, rows)
     limits = guard.policy.limits
     try:
         version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline, limits)
     except Refused as why:
-        if why.status == 503 and services.allowance is not None:  # overload is not the client's to pay
-            await services.allowance.take_back(caller, product)
+        await given_back(services, caller, product, why)
         raise
-    predictions, more = await _guarded(guard, guard.after, computed.predictions)
-    flags = [*flags, *more]
-    if services.allowance is not None:
-        await services.allowance.spend(caller, product, computed.tokens)
-    if services.meter is not None:
-        event = Event(request_id, caller.key, product, version.name, rows=len(asked), tokens=computed.tokens)
-        await services.meter.note(replace(event, digest=digest_of(asked)) if event.retriable else event)
-    if services.answers is not None:
-        services.answers.keep(guard.policy, caller.key, request_id, product, version.name, asked, predictions)
-    note(
-        request_id=request_id, key=caller.key, product=product, version=version.name, rows=len(asked),
-        tokens=computed.tokens, flags=flags, asked=asked, answered=predictions,
-    )  # fmt: skip
+    predictions, more = await guarded(guard, guard.after, computed.predictions)
     stages = {"queue": computed.waited, "compute": computed.computed, "total": time.monotonic() - began}
-    services.counts.answered(product, version.name, len(asked), computed.tokens, stages)
+    told = Told(
+        caller, request_id, product, version.name, guard.policy, asked, predictions, computed.tokens,
+        computed.written, [*flags, *more], stages,
+    )  # fmt: skip
+    await metered(services, told)
+    noted(services, told)
     if found.shadow is not None and not low:
-        _behind(_compare(services, found, asked, predictions))
-    return Answered(predictions, product, version.name, computed.tokens, flags)
+        behind(_compare(services, found, asked, predictions))
+    return Answered(predictions, product, version.name, told.read, told.written, list(told.flags))
 
 
-async def _guarded(
+async def admitted(
+    services: Services, caller: Caller, product: str, rows: Sequence[Any]
+) -> tuple[Product, Guard, list[Any], list[Flag]]:
+    """A product, its guard, and the rows as the model may see them, with what filters found.
+
+    Raises:
+        Refused: the caller may not ask it, its plan is used up, or a filter stops it.
+    """
+    found = product_of(services, caller, product)
+    if services.allowance is not None:
+        await services.allowance.admit(caller, product)
+    guard = services.guard(product)
+    return found, guard, *await guarded(guard, guard.before, rows)
+
+
+async def given_back(services: Services, caller: Caller, product: str, why: Refused) -> None:
+    """Overload is not the client's to pay: the request is taken off its plan again."""
+    if why.status == 503 and services.allowance is not None:
+        await services.allowance.take_back(caller, product)
+
+
+async def guarded(
     guard: Guard, check: Callable[[Sequence[Any]], tuple[list[Any], list[Flag]]], given: Sequence[Any]
 ) -> tuple[list[Any], list[Flag]]:
     """What a guard lets through; in a thread where a classifier is asked, which must not wait for this event loop."""
@@ -150,7 +170,7 @@ async def _compare(services: Services, product: Product, rows: list[Row], predic
 _running: set[asyncio.Task[None]] = set()
 
 
-def _behind(work: Any) -> None:
+def behind(work: Any) -> None:
     """Run beside; kept until done, for the event loop itself holds tasks only weakly."""
     task = asyncio.ensure_future(work)
     _running.add(task)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tunesmith.core.errors import BundleError
+from tunesmith.core.errors import BundleError, ModelError
 from tunesmith.service.engine import Engine
 from tunesmith.service.settings import Batching, ProductSpec
 from tunesmith.service.shared_engines import SharedEngines
 from tunesmith.service.version import Version
+from tunesmith.service.writing.kinds import step_by_step, writes
+from tunesmith.service.writing.opened import decoder_of
+from tunesmith.service.writing.settings import WritingSettings
+from tunesmith.service.writing.writer import Writer
 
 if TYPE_CHECKING:
+    from tunesmith.bundle.predictor import Predictor
     from tunesmith.bundle.read import Bundle
+
+log = logging.getLogger(__name__)
 
 
 class Opener(Protocol):
@@ -34,9 +42,14 @@ class Opener(Protocol):
 
 
 class Opening:
-    """Opens bundles. Those that were tuned on one backbone share it, where two or more are expected."""
+    """Opens bundles. Those that were tuned on one backbone share it, where two or more are expected.
 
-    def __init__(self) -> None:
+    Args:
+        writing: of those whose model writes.
+    """
+
+    def __init__(self, writing: WritingSettings = WritingSettings()) -> None:  # noqa: B008
+        self._writing = writing
         self._shared = SharedEngines()
 
     def expect(self, paths: Iterable[Path]) -> None:
@@ -63,12 +76,22 @@ class Opening:
         if not spec.unproven:
             refuse_unproven(bundle)
         request, response = bundle.task.request_model(), bundle.task.response_model()
-        told = _fingerprint(bundle) if spec.runtime in ("auto", "torch") else None
+        alone = writes(bundle.task) or spec.runtime not in ("auto", "torch")
+        told = None if alone else _fingerprint(bundle)
         view = self._shared.open(told, bundle, limits) if told else None
         if view is not None:
             return Version(name, bundle, view, "torch, shared", request, response)
         predictor = bundle.predictor(spec.runtime)
-        return Version(name, bundle, Engine(predictor, limits, name), predictor.runtime.name, request, response)
+        engine = self._engine(name, bundle, predictor, limits)
+        return Version(name, bundle, engine, predictor.runtime.name, request, response)
+
+    def _engine(self, name: str, bundle: Bundle, predictor: Predictor, limits: Batching) -> Engine | Writer:
+        if step_by_step(bundle.task, predictor.runtime):
+            try:
+                return Writer(predictor, decoder_of(predictor, self._writing), limits, name)
+            except ModelError as why:
+                log.warning("%s writes whole answers only, without streaming: %s", bundle.path, why)
+        return Engine(predictor, limits, name)
 
 
 def _fingerprint(bundle: Bundle) -> str | None:

@@ -23,6 +23,7 @@ from tunesmith.service.middleware.asgi import App
 from tunesmith.service.middleware.layers import layered
 from tunesmith.service.middleware.slow_headers import timed_protocol
 from tunesmith.service.monitoring import Counts
+from tunesmith.service.opening import Opening
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
 from tunesmith.service.quotas import Quotas
@@ -48,7 +49,8 @@ def build(catalog: Catalog) -> Services:
         TunesmithError: the store cannot be reached, a filter cannot be made ready, or a package is missing.
     """
     server = catalog.server
-    products = Products(catalog.products, catalog.batching, server.folder / "products.json")
+    kept = server.folder / "products.json"
+    products = Products(catalog.products, catalog.batching, kept, Opening(catalog.writing))
     services = Services(catalog, products, Counts())
     for name in catalog.products:
         services.guards[name] = Guard(catalog.policy(name), classifier(services), catalog.folder)

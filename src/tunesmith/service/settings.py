@@ -13,6 +13,7 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.service.jobs.settings import JobSettings
 from tunesmith.service.request_log import LogSettings
 from tunesmith.service.safety.policy import Policy
+from tunesmith.service.writing.settings import WritingSettings
 
 STORE = "sqlite:///tunesmith.db"
 
@@ -165,6 +166,7 @@ class Catalog(Part):
     """Where requests are counted against plans: memory:// or redis://host:port."""
     server: Server = Server()
     batching: Batching = Batching()
+    writing: WritingSettings = WritingSettings()
     jobs: JobSettings = JobSettings()
     request_log: LogSettings | None = None
     folder: Annotated[Path, Field(exclude=True)] = Path()

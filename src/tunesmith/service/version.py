@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.service.engine import Engine
 from tunesmith.service.shared_engines import View
+from tunesmith.service.writing.writer import Writer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,7 +23,7 @@ class Version:
 
     name: str
     bundle: Bundle
-    engine: Engine | View
+    engine: Engine | View | Writer
     runtime: str
     request: type[BaseModel]
     response: type[BaseModel]

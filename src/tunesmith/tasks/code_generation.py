@@ -14,7 +14,7 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.shapes.code_generation import CodeShape
 from tunesmith.tasks import code_prompts
 from tunesmith.tasks.asking import Asking, with_template
-from tunesmith.tasks.code_text import extracted, parses, program, source_of_tests
+from tunesmith.tasks.code_text import parses, program, source_of_tests
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.tasks.passages import canonical
 from tunesmith.tasks.writing import Count
@@ -144,12 +144,12 @@ class CodeGeneration(Dialogue):
         predictions, evidence = super().measure(predictor, rows, progress)
         drawn = [predictions, *(self._another(predictor, rows, n, predictions) for n in range(1, self.samples))]
         answers = [[some[i]["text"] for some in drawn] for i in range(len(rows))]
-        evidence = {**evidence, "parses": _share(answers, lambda answer: parses(extracted(answer)))}
+        evidence = {**evidence, "parses": _parses(rows, answers)}
         return predictions, {**evidence, **self._run(rows, answers)} if self.execute else evidence
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``parses`` of one program a problem. Nothing is run here."""
-        return {"parses": _share([[p["text"]] for p in predictions], lambda answer: parses(extracted(answer)))}
+        return {"parses": _parses(rows, [[prediction["text"]] for prediction in predictions])}
 
     def request_model(self) -> type[BaseModel]:
         """A problem."""
@@ -196,6 +196,7 @@ class CodeGeneration(Dialogue):
         }
 
 
-def _share(answers: Sequence[Sequence[str]], holds: Callable[[str], bool]) -> np.ndarray:
-    """Of each row's answers, the share that holds: float64 [rows]."""
-    return np.array([np.mean([holds(answer) for answer in some]) for some in answers], dtype=np.float64)
+def _parses(rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> np.ndarray:
+    """Of each row's programs, the share that is Python: float64 [rows]."""
+    pairs = zip(rows, answers, strict=True)
+    return np.array([np.mean([parses(program(str(row["text"]), one)) for one in some]) for row, some in pairs])

@@ -16,7 +16,7 @@ from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
-from tunesmith.tasks.likelihood import likelihoods, unknown_likelihoods
+from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
 from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
@@ -181,6 +181,17 @@ class Dialogue(Writing):
             return filled_right(features, processor)
         return filled_left([feature["input_ids"] for feature in features], processor)
 
+    def forward(self, model: Any, batch: Batch) -> Any:
+        """States at the answers' places, without a cache; and without a mask where padding stands on the right.
+
+        A place sees only those before it, so nobody sees such padding.
+        """
+        mask = batch.get("attention_mask")
+        rest = {key: value for key, value in batch.items() if key != "attention_mask"}
+        if mask is not None and not (mask.ndim == 2 and bool((mask[:, :-1] >= mask[:, 1:]).all())):
+            rest["attention_mask"] = mask
+        return super().forward(model, {**rest, "use_cache": False})
+
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """The ids written after each prompt; of a batch with targets, after what stands before the last answer."""
         return super().infer(runtime, prompts_of(batch) if "labels" in batch else batch)
@@ -194,8 +205,7 @@ class Dialogue(Writing):
         written = iter(predictor.predict(able) if progress is None else predictor.predict(able, progress))
         none: Prediction = {"text": "", "tokens": 0, "finish": "length"}
         predictions = [none if feature["unfit"] else next(written) for feature in features]
-        scores = likelihoods(predictor.score(features), features, len(rows))
-        return predictions, {**self.evidence(rows, predictions), **scores}
+        return predictions, {**self.evidence(rows, predictions), **self.likely(predictor, rows, features)}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``exact_match`` of the last answers, and what ``text_scores`` gives."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tunesmith.core.contracts import Batch, Evidence, Feature, Prediction, PredictorLike, Row, Task
+from tunesmith.tasks.preferred import preferences
 
 if TYPE_CHECKING:
     import torch
@@ -56,10 +57,18 @@ class Likelihood(Task):
     def measure(
         self, predictor: PredictorLike, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[Prediction], Evidence]:
-        """The answers written, and how likely the rows' own ones are."""
+        """The answers written, how likely the rows' own ones are, and worse ones where rows have them."""
         predictions, evidence = super().measure(predictor, rows, progress)
-        features = predictor.encode(rows, targets=True)
-        return predictions, {**evidence, **likelihoods(predictor.score(features), features, len(rows))}
+        return predictions, {**evidence, **self.likely(predictor, rows, predictor.encode(rows, targets=True))}
+
+    def likely(self, predictor: PredictorLike, rows: Sequence[Row], features: Sequence[Feature]) -> Evidence:
+        """Of all that is learned of the rows, and of better and worse answers.
+
+        Args:
+            features: of the rows, targets included, one a row.
+        """
+        scores = predictor.score(features)
+        return {**likelihoods(scores, features, len(rows)), **preferences(self, predictor, rows, features, scores)}
 
 
 def likelihoods(scores: Sequence[np.ndarray], features: Sequence[Feature], rows: int) -> dict[str, np.ndarray]:

@@ -16,6 +16,8 @@ from tunesmith.core.sandbox.limits import Limits
 _LOOK = 0.05
 """Seconds between two looks at the folder."""
 _CHUNK = 65536
+_START = 30.0
+"""Seconds until the guards are on: a busy machine is not the program's fault, and no program runs yet."""
 
 
 @dataclass
@@ -38,12 +40,14 @@ class Watched:
 def watch(child: subprocess.Popen[bytes], report: int, folder: Path, limits: Limits) -> Watched:
     """Read what a child tells and prints until it ends or goes too far; afterwards nothing of it is left.
 
+    The program's clock starts with the first line that the child tells.
+
     Args:
         child: leads a process group; its standard output is a pipe.
         report: the reading end of the pipe on which it tells what came of it.
         folder: that it may write, without folders in it.
     """
-    until = time.monotonic() + limits.seconds
+    until = time.monotonic() + _START
     told, printed, much, why = b"", b"", 0, ""
     assert child.stdout is not None
     with selectors.DefaultSelector() as ready:
@@ -56,6 +60,7 @@ def watch(child: subprocess.Popen[bytes], report: int, folder: Path, limits: Lim
                     if not chunk:
                         ready.unregister(key.fileobj)
                     elif key.fd == report:
+                        until = until if told else time.monotonic() + limits.seconds
                         told = (told + chunk)[:_CHUNK]
                     else:
                         much += len(chunk)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import numpy as np
+
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array
-from tunesmith.evaluation.metrics.resampled import MeanMetric
+from tunesmith.evaluation.metrics.resampled import MeanMetric, SumMetric, divide
 
 
 class PreferenceLoss(MeanMetric):
@@ -20,7 +24,24 @@ class PreferenceLoss(MeanMetric):
         return evidence["preference_loss"]
 
 
-class PreferenceAccuracy(MeanMetric):
+class _AboveZero(SumMetric):
+    """Share of rows above zero, of those where it is known."""
+
+    array: ClassVar[str]
+
+    def columns(self, evidence: Evidence) -> Array:
+        """1, or one half at zero; and whether it is known."""
+        margins = evidence[self.array]
+        known = ~np.isnan(margins)
+        above = np.where(known, (margins > 0) + 0.5 * (margins == 0), 0.0)
+        return np.stack([above, known.astype(np.float64)], axis=1)
+
+    def figure(self, sums: Array) -> Array:
+        """Sum over count."""
+        return divide(sums[:, 0], sums[:, 1])
+
+
+class PreferenceAccuracy(_AboveZero):
     """Share of pairs whose better answer has the larger mean log-probability of a token. Reads ``preference_margin``.
 
     No start is needed, so any model has this figure; one that was never told of preferences is near one half, or
@@ -30,13 +51,10 @@ class PreferenceAccuracy(MeanMetric):
     name = "preference_accuracy"
     summary = "share of pairs whose better answer is likelier, a token"
     needs = (("preference_margin",),)
-
-    def each(self, evidence: Evidence) -> Array:
-        """1 where it is, one half where both are alike."""
-        return above_zero(evidence["preference_margin"])
+    array = "preference_margin"
 
 
-class RewardAccuracy(MeanMetric):
+class RewardAccuracy(_AboveZero):
     """Share of pairs whose better answer has gained more since the start: the larger implicit reward of DPO.
 
     Reads ``reward_margin``. Of the start itself it is one half.
@@ -45,13 +63,4 @@ class RewardAccuracy(MeanMetric):
     name = "reward_accuracy"
     summary = "share of pairs whose better answer gained more by training"
     needs = (("reward_margin",),)
-
-    def each(self, evidence: Evidence) -> Array:
-        """1 where it has, one half where both gained alike."""
-        return above_zero(evidence["reward_margin"])
-
-
-def above_zero(margins: Array) -> Array:
-    """1.0 above zero, 0.5 at it, 0.0 below."""
-    found: Array = (margins > 0) + 0.5 * (margins == 0)
-    return found
+    array = "reward_margin"

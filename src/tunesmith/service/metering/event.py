@@ -47,7 +47,12 @@ class Event:
     @property
     def retriable(self) -> bool:
         """Whether it may come again under the same id: the id is the client's, and this one was an answer."""
-        return self.status < 400 and not self.request_id.startswith(OURS)
+        return self.status < 400 and self.own(self.request_id)
+
+    @staticmethod
+    def own(request_id: str) -> bool:
+        """Whether an id is the client's own."""
+        return not request_id.startswith(OURS)
 
 
 def digest_of(asked: Sequence[Mapping[str, Any]]) -> str:

@@ -11,9 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tunesmith.service.asking import ask, product_of
+from tunesmith.service.hung_up import unless_gone
 from tunesmith.service.problems import Refused, invalid
 from tunesmith.service.request_id import request_id_of
 from tunesmith.service.services import Services
+from tunesmith.service.writing.kinds import writes
 
 ROWS = 1024
 """In one request; more belong into a batch job."""
@@ -31,12 +33,14 @@ async def predict(request: Request) -> Response:
     product = product_of(services, caller, request.path_params["product"])
     rows, single = rows_of(await request.body(), product.stable.request)
     request_id = request_id_of(request.scope)
-    answered = await ask(services, caller, product.name, rows, request_id)
+    asked = ask(services, caller, product.name, rows, request_id)
+    # To write takes seconds, so it is worth knowing that nobody waits any more.
+    answered = await (unless_gone(request, asked) if writes(product.stable.task) else asked)
     told: dict[str, Any] = {
         "request_id": request_id,
         "product": answered.product,
         "version": answered.version,
-        "usage": {"tokens": answered.tokens},
+        "usage": answered.usage,
     }
     told |= {"prediction": answered.predictions[0]} if single else {"predictions": answered.predictions}
     made = json_response(told | ({"flags": answered.flags} if answered.flags else {}))

@@ -27,6 +27,14 @@ class Finder(Protocol):
         """
         ...
 
+    def open_from(self, text: str, until: float) -> int:
+        """From which character on, what follows a text may change what is found in it.
+
+        Raises:
+            TooSlow: as ``find``.
+        """
+        ...
+
 
 def finder(spec: Filter, classify: Classify | None, folder: Path) -> Finder:
     """What a filter asks for.
@@ -72,6 +80,11 @@ class WordFinder:
         """Places of words."""
         return [self._places(text) for text in texts]
 
+    def open_from(self, text: str, until: float) -> int:
+        """Where a word may have begun; the last character in any case, as a mark may follow that is one with it."""
+        begun = max(self._words.begun(normal(text)), 1)
+        return _start(text, begun, fold=True)
+
     def _places(self, text: str) -> list[Place]:
         if not self._words.find(normal(text)):
             return []
@@ -88,6 +101,11 @@ class RuleFinder:
     def find(self, texts: Sequence[str], until: float) -> list[list[Place]]:
         """Places that a rule matches."""
         return [self._places(text, until) for text in texts]
+
+    def open_from(self, text: str, until: float) -> int:
+        """Where a match may have begun, which for some rules is the text's beginning."""
+        begun = max(self._rules.begun(normal(text, fold=False), until), 1)
+        return _start(text, begun, fold=False)
 
     def _places(self, text: str, until: float) -> list[Place]:
         if not self._rules.find(normal(text, fold=False), until):
@@ -108,6 +126,23 @@ class LabelFinder:
         answers = iter(self._classify(self._classifier, asked) if asked else ())
         return [[(0, len(text))] if text.strip() and self._counts(next(answers)) else [] for text in texts]
 
+    def open_from(self, text: str, until: float) -> int:
+        """The whole: a label is of the whole text."""
+        return 0
+
     def _counts(self, answer: Mapping[str, Any]) -> bool:
         scores = answer.get("scores") or {answer.get("label"): answer.get("score", 0.0)}
         return any(scores.get(label, 0.0) >= self._score for label in self._labels)
+
+
+def _start(text: str, last: int, *, fold: bool) -> int:
+    """Where in a text the last characters of its one spelling begin; only as much of it is looked at as that takes."""
+    size = 2 * last + 8
+    while True:
+        tail = text[-size:]
+        spelled = aligned(tail, fold=fold)
+        if len(spelled.starts) > last:
+            return len(text) - len(tail) + spelled.starts[-last]
+        if size >= len(text):
+            return 0
+        size *= 4

@@ -48,14 +48,14 @@ class Guard:
 
     def __init__(self, policy: Policy, classify: Classify | None = None, folder: str | Path = ".") -> None:
         self.policy = policy
-        self._prompts = [(spec, finder(spec, classify, Path(folder))) for spec in policy.prompts]
-        self._outputs = [(spec, finder(spec, classify, Path(folder))) for spec in policy.outputs]
+        self.prompts = [(spec, finder(spec, classify, Path(folder))) for spec in policy.prompts]
+        self.outputs = [(spec, finder(spec, classify, Path(folder))) for spec in policy.outputs]
         self.computes = any(spec.classifier for spec in (*policy.prompts, *policy.outputs))
         """Whether a model is asked, so that it is better done in a thread."""
 
     def slow(self, given: Sequence[Any]) -> bool:
         """Whether this is better done in a thread: a model is asked, or there is much text to look through."""
-        if self.computes or not (self._prompts or self._outputs):
+        if self.computes or not (self.prompts or self.outputs):
             return self.computes
         return sum(map(len, strings(given))) > LONG
 
@@ -66,7 +66,7 @@ class Guard:
             Refused: over a limit ("too_large"), or blocked ("content_filter").
         """
         within(self.policy.limits, rows)
-        return _filtered(self._prompts, rows, "prompt")
+        return _filtered(self.prompts, rows, "prompt")
 
     def after(self, predictions: Sequence[Any]) -> tuple[list[Any], list[Flag]]:
         """The predictions as the client may see them.
@@ -74,7 +74,7 @@ class Guard:
         Raises:
             Refused: blocked ("content_filter").
         """
-        return _filtered(self._outputs, predictions, "output")
+        return _filtered(self.outputs, predictions, "output")
 
 
 def _filtered(filters: Sequence[tuple[Filter, Finder]], rows: Sequence[Any], on: str) -> tuple[list[Any], list[Flag]]:
@@ -89,14 +89,14 @@ def _filtered(filters: Sequence[tuple[Filter, Finder]], rows: Sequence[Any], on:
         except TooSlow:
             # What cannot be looked through may hold what is to be kept out: only a flag lets it pass.
             if spec.action != "flag":
-                raise _blocked(spec, on) from None
+                raise blocked(spec, on) from None
             places = [[(0, len(text))] if text else [] for text in texts]
         hit = sorted({owner for owner, found in zip(owners, places, strict=True) if found})
         if hit and spec.action == "block":
-            raise _blocked(spec, on)
+            raise blocked(spec, on)
         flags += [Flag(row=row, filter=spec.name, on=on, action=spec.action) for row in hit]
         if hit and spec.action == "mask":
-            held = _masked(held, [_mask(text, found) for text, found in zip(texts, places, strict=True)])
+            held = _masked(held, [mask(text, found) for text, found in zip(texts, places, strict=True)])
         if spec.classifier:
             until = time.perf_counter() + SECONDS
     return held, flags
@@ -108,12 +108,14 @@ def _masked(rows: list[Any], texts: list[str]) -> list[Any]:
     return [replaced(row, lambda _: next(left)) for row in rows]
 
 
-def _mask(text: str, places: Sequence[Place]) -> str:
+def mask(text: str, places: Sequence[Place]) -> str:
+    """The text with its places covered."""
     for start, end in places:
         text = text[:start] + MASK * (end - start) + text[end:]
     return text
 
 
-def _blocked(spec: Filter, on: str) -> Refused:
+def blocked(spec: Filter, on: str) -> Refused:
+    """What the client is told; ``on`` is "prompt" or "output"."""
     what = "The request" if on == "prompt" else "The answer"
     return Refused(400, "content_filter", f'{what} was stopped by the filter "{spec.name}".')

@@ -47,6 +47,23 @@ class Rules:
             raise TooSlow from None
         return apart(found)
 
+    def begun(self, text: str, until: float) -> int:
+        """How many of the last characters of a text may become a match, or a longer one, with what follows.
+
+        Raises:
+            TooSlow: the time is over.
+        """
+        first = len(text)
+        try:
+            for pattern in self._patterns:
+                left = max(until - time.perf_counter(), 0.001)
+                for match in pattern.finditer(text, partial=True, timeout=left):
+                    if match.partial or match.end() == len(text):
+                        first = min(first, match.start())
+        except TimeoutError:
+            raise TooSlow from None
+        return len(text) - first
+
 
 def apart(places: Sequence[Place]) -> list[Place]:
     """Places in order; those that overlap are one.

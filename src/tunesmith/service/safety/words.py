@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from operator import add
 
 from tunesmith.service.safety.normal import normal
@@ -39,6 +40,22 @@ class Words:
             lengths.setdefault(word[:PREFIX], set()).add(len(word))
         self._lengths = {prefix: sorted(found, reverse=True) for prefix, found in lengths.items()}
         self._single = any(len(word) < PREFIX for word in self.words)
+        self._longest_word = max(map(len, self.words), default=0)
+
+    @cached_property
+    def _beginnings(self) -> frozenset[str]:
+        return frozenset(word[:end] for word in self.words for end in range(1, len(word) + 1))
+
+    def begun(self, text: str) -> int:
+        """How many of the last characters of a text, ``normal`` already, may become a word with what follows.
+
+        A word that ends the text counts: "ass" may go on as "assume".
+
+        >>> Words(["bad word"]).begun("a very bad wo"), Words(["ass"]).begun("an ass")
+        (6, 3)
+        """
+        lengths = range(min(self._longest_word, len(text)), 0, -1)
+        return next((n for n in lengths if text[-n:] in self._beginnings), 0)
 
     def find(self, text: str) -> list[Place]:
         """Where they stand in a text that is ``normal`` already: the longest at each place, none within another."""

@@ -14,9 +14,10 @@ def writes(task: Task | Any) -> bool:
     return hasattr(task, "decoding")
 
 
-def step_by_step(task: Task | Any, runtime: str) -> bool:
-    """Whether they can be written token by token beside others: by a causal model, in torch, without beams."""
-    return writes(task) and getattr(task, "causal", False) and task.decoding.beams == 1 and runtime == "torch"
+def step_by_step(task: Any, runtime: Any) -> bool:
+    """Whether they can be written token by token beside others: by a causal model, without beams."""
+    able = runtime.name == "torch" or hasattr(runtime, "decoder")
+    return able and writes(task) and getattr(task, "causal", False) and task.decoding.beams == 1
 
 
 def written_in(task: Task | Any, predictions: Sequence[Prediction]) -> int:

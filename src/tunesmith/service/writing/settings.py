@@ -17,7 +17,7 @@ class WritingSettings(BaseModel):
     together: int = Field(default=8, ge=1, le=256)
     """Texts at once; others wait. Each takes memory for its context."""
     context: int | None = Field(default=None, ge=16)
-    """Tokens of a prompt and its answer; None: what the bundle reads and LONGEST more, or as many as the model takes."""
+    """Tokens of a prompt and its answer; None: what the bundle reads and ``LONGEST``, or as many as the model takes."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is the one that the bundle was proven with. bf16 is quicker, and now and then writes another word."""
 

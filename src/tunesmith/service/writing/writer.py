@@ -31,7 +31,7 @@ from tunesmith.service.writing.text import Text
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import Predictor
     from tunesmith.core.contracts import Decoding, Feature, Row
-    from tunesmith.models.decoder.decoder import Decoder
+    from tunesmith.models.decoder.continuous import Continuous
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class Writer:
     def __init__(
         self,
         predictor: Predictor,
-        decoder: Decoder,
-        limits: Batching = Batching(),
-        name: str = "writer",  # noqa: B008
+        decoder: Continuous,
+        limits: Batching = Batching(),  # noqa: B008
+        name: str = "writer",
     ) -> None:
         self.predictor, self.limits, self._decoder = predictor, limits, decoder
         self._live: FairQueue[Text] = FairQueue()
@@ -252,9 +252,9 @@ class Writer:
             self._rate = smoothed(self._rate, len(told) / max(time.monotonic() - began, 1e-6))
         parts: list[tuple[Stream, Part | Refused]] = []
         for writing, token, finish in told:
-            text = self._texts.get(writing)
-            if text is None:  # a stop string has ended it within this step
+            if writing not in self._texts:  # a stop string has ended it within this step
                 continue
+            text = self._texts[writing]
             part = text.add(token, finish)
             parts.append((text.stream, part))
             if part.finish:

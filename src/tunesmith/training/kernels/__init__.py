@@ -34,11 +34,12 @@ def fast_training(model: nn.Module, used: torch.Tensor | None, device: str) -> I
 
 @contextmanager
 def _fast_on_cpu(model: nn.Module, transformer: Any, used: torch.Tensor | None) -> Iterator[None]:
-    from tunesmith.training.kernels import attention, dropout, embedding, layer, memory
+    from tunesmith.training.kernels import attention, dropout, embedding, layer, llama_layer, memory
 
     memory.keep_freed_memory()
     compact = embedding.install(transformer, used) if used is not None and transformer is not None else None
-    before = attention.install(transformer) if transformer is not None else None
+    causal = llama_layer.install(transformer) if transformer is not None else []
+    before = attention.install(transformer) if transformer is not None and not causal else None
     layers = layer.install(transformer) if before is not None else []
     dropout.install(model)
     try:
@@ -46,6 +47,7 @@ def _fast_on_cpu(model: nn.Module, transformer: Any, used: torch.Tensor | None) 
     finally:
         dropout.remove(model)
         layer.remove(layers)
+        llama_layer.remove(causal)
         if transformer is not None:
             attention.remove(transformer, before)
             embedding.remove(transformer, compact)

@@ -53,6 +53,8 @@ def forward(
 
 
 def _usual(layer: Any, x: torch.Tensor, mask: Any, others: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    if getattr(layer, "gradient_checkpointing", False):
+        return False  # transformers computes it again by the layer's own forward
     trains = layer.training and torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32
     plain = all(value is None for value in (*others, named.get("past_key_values"), named.get("encoder_hidden_states")))
     return trains and plain and not named.get("output_attentions") and (mask is None or mask.is_floating_point())

@@ -9,9 +9,10 @@ import numpy as np
 
 from tunesmith.core.contracts import Feature, Row
 from tunesmith.core.errors import DataError
-from tunesmith.training.strategies.answers import Answer, answers_of, with_answer
+from tunesmith.tasks.preferred import REJECTED, with_answer
+from tunesmith.training.strategies.answers import Answer, answers_of
 
-ROLE = "rejected"
+ROLE = REJECTED
 ALIKE = 8
 """Tokens at the end of two prompts that must be the same, where one has lost earlier turns."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Feature, Row, Task
+from tunesmith.core.contracts import Batch, Feature, Task
 from tunesmith.core.errors import DataError
 from tunesmith.tasks.fitted import last_answer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
-SAID = ("rejected", "desirable")
-"""Roles that say what people preferred."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +48,6 @@ def parted(ids: np.ndarray, labels: np.ndarray) -> Answer:
     start = last_answer(labels)
     end = int(np.flatnonzero(labels != IGNORED)[-1]) + 1 if start < len(labels) else start
     return Answer(ids[:start].astype(np.int32), ids[start:end].astype(np.int32))
-
-
-def with_answer(task: Task, row: Row, text: str) -> Row:
-    """The row with another answer in its target's place, and nothing said of preferences.
-
-    Of a conversation it is the last message.
-    """
-    plain = {role: value for role, value in row.items() if role not in SAID}
-    for column in task.columns:
-        if column.kind == "messages":
-            *before, last = row[column.role]
-            return {**plain, column.role: [*before, {**last, "content": text}]}
-    return {**plain, next(column.role for column in task.columns if column.target): text}
 
 
 def answers_of(task: Task, processor: Any, features: Sequence[Feature], what: str) -> dict[int, Answer]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Feature, Method, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.tasks.preferred import DESIRABLE
 from tunesmith.training.strategies import answer_pairs
 from tunesmith.training.strategies.answers import Answer, answers_of
 from tunesmith.training.strategies.preference import Answers, Preference, Sums
@@ -18,7 +19,7 @@ from tunesmith.training.strategies.preferred import kto_drift, kto_loss, kto_wei
 if TYPE_CHECKING:
     import torch
 
-ROLE = "desirable"
+ROLE = DESIRABLE
 
 
 class Kto(Preference):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.contracts import Method, Strategy, Task
 from tunesmith.training.strategies import needs
@@ -24,6 +24,8 @@ class NearStart(Strategy):
         max_kl: nats a token that the model may be away from its start. Beyond it the run ends: with the best weights
             that were measured before, or as an error where there are none.
     """
+
+    new_tokens: ClassVar[bool] = True
 
     def __init__(self, max_kl: float) -> None:
         self.max_kl = max_kl

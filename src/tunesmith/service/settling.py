@@ -1,0 +1,93 @@
+"""What an answer costs, written down before the client has it; the same for every endpoint that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.service.caller import Caller
+from tunesmith.service.metering.event import Event, digest_of
+from tunesmith.service.request_log import note
+from tunesmith.service.safety.guard import Flag
+from tunesmith.service.safety.policy import Policy
+from tunesmith.service.services import Services
+
+if TYPE_CHECKING:
+    from tunesmith.core.contracts import Prediction, Row
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer, or as much of it as the client has seen.
+
+    Args:
+        caller: who asked.
+        request_id: the client's own or ours.
+        product: what was asked.
+        version: of it.
+        policy: the product's.
+        asked: the rows.
+        predictions: one a row.
+        read: tokens that the model read.
+        written: tokens that it wrote.
+        flags: what filters found.
+        stages: seconds by name.
+        how: what else makes a question another one, for a client's own id: sampling, and where a stream broke off.
+    """
+
+    caller: Caller
+    request_id: str
+    product: str
+    version: str
+    policy: Policy
+    asked: Sequence[Row]
+    predictions: Sequence[Prediction]
+    read: int
+    written: int = 0
+    flags: Sequence[Flag] = ()
+    stages: Mapping[str, float] = field(default_factory=dict)
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """All that is charged."""
+        return self.read + self.written
+
+
+def noted(services: Services, told: Told) -> None:
+    """What needs no waiting: the request log, what feedback is put beside, Prometheus."""
+    if services.answers is not None:
+        services.answers.keep(
+            told.policy, told.caller.key, told.request_id, told.product, told.version, told.asked, told.predictions
+        )
+    note(
+        request_id=told.request_id, key=told.caller.key, product=told.product, version=told.version,
+        rows=len(told.asked), tokens=told.tokens, flags=list(told.flags), asked=told.asked, answered=told.predictions,
+    )  # fmt: skip
+    services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, told.stages)
+
+
+async def metered(services: Services, told: Told) -> None:
+    """Count it against the plan, and write it down.
+
+    Raises:
+        Refused: 503; it cannot be written, so the answer must not be sent.
+    """
+    if services.allowance is not None:
+        await services.allowance.spend(told.caller, told.product, told.tokens)
+    if services.meter is not None:
+        digest = ""
+        if Event.own(told.request_id):
+            digest = digest_of([*told.asked, told.how] if told.how else told.asked)
+        await services.meter.note(
+            Event(
+                told.request_id,
+                told.caller.key,
+                told.product,
+                told.version,
+                rows=len(told.asked),
+                tokens=told.tokens,
+                digest=digest,
+            )  # fmt: skip
+        )

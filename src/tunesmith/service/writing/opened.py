@@ -1,0 +1,32 @@
+"""From a predictor to a decoder over its model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.service.writing.settings import LONGEST, WritingSettings
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.predictor import Predictor
+    from tunesmith.models.decoder.continuous import Continuous
+
+
+def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
+    """A decoder that takes the predictor's model over: it cannot be asked in another way any more.
+
+    A graph has its own precision; ``settings.precision`` is of models of transformers.
+
+    Raises:
+        ModelError: the model cannot be asked token by token; it is as it was.
+    """
+    runtime: Any = predictor.runtime
+    task: Any = predictor.task
+    length = settings.context or predictor.max_length + max(LONGEST, task.decoding.max_new_tokens)
+    if hasattr(runtime, "decoder"):
+        graph: Continuous = runtime.decoder(rows=settings.together, length=length)
+        return graph
+    from tunesmith.models.decoder.decoder import Decoder
+
+    proven = "bf16" if runtime.precision == "bf16" else "fp32"
+    precision = proven if settings.precision == "auto" else settings.precision
+    return Decoder(runtime.model, rows=settings.together, length=length, precision=precision, own=True)
