@@ -143,19 +143,18 @@ class ControlledGeneration(Dialogue):
         if not found:
             raise DataError("There are no training rows to learn from.", "Give rows of a control and a text.")
         texts = [row["text"] for row in found]
-        values = [sorted(set(column)) for column in zip(*(row["control"] for row in found), strict=False)]
-        self.state |= {"language": language_of(texts[:2000]), "columns": len(values)}
+        self.state |= {"language": language_of(texts[:2000]), "columns": len(found[0]["control"])}
         if self.length:
             self.state["thirds"] = control_prompts.thirds(texts)
-        self._prompt_fits(len(values))
-        self._judge_knows(values)
-        return super().learn(found)
+        self._prompt_fits(self.state["columns"])
+        super().learn(found)
+        self._judge_knows(found)
+        return self.state
 
     def check(self, rows: Sequence[Row]) -> None:
         """As many controls as the training rows have, and those that the judge knows."""
         super().check(rows)
-        found = canonical(self._controls, rows, target=True)
-        self._judge_knows([sorted(set(column)) for column in zip(*(row["control"] for row in found), strict=False)])
+        self._judge_knows(canonical(self._controls, rows, target=True))
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
         """The tokenizer with a chat template: its own, the recipe's, or a plain one."""
@@ -241,13 +240,15 @@ class ControlledGeneration(Dialogue):
                 f"task.prompt reads {{{last}}}, and controls have {columns} columns.", "Columns count from 0."
             )
 
-    def _judge_knows(self, values: Sequence[Sequence[str]]) -> None:
+    def _judge_knows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Every value of the column that is judged."""
         if self._judging is None:
             return
-        if self.judged > len(values):
-            raise RecipeError(f"task.judged is {self.judged}, of {len(values)} columns of controls.", "Count from 1.")
+        columns = self.state["columns"]
+        if self.judged > columns:
+            raise RecipeError(f"task.judged is {self.judged}, of {columns} columns of controls.", "Count from 1.")
         labels = list(self._judging.task.labels)
-        unknown = [value for value in values[self.judged - 1] if value not in labels]
+        unknown = sorted({row["control"][self.judged - 1] for row in rows} - set(labels))
         if unknown:
             raise RecipeError(
                 f'The judge does not know the control "{unknown[0]}"; it knows {", ".join(labels[:20])}.',
