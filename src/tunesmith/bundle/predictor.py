@@ -47,8 +47,8 @@ class Predictor:
         self.runtime = runtime
         self.max_length = max_length
         self.batch_size = batch_size
-        best: int = getattr(task, "together", None) or getattr(runtime, "together", MANY_TOKENS)
-        self.batch_tokens = best if batch_tokens is None else batch_tokens
+        best: Any = getattr(task, "together", None) or getattr(runtime, "together", MANY_TOKENS)
+        self.batch_tokens: int = best if batch_tokens is None else batch_tokens
 
     def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
         """One prediction a row, in order."""

@@ -30,7 +30,7 @@ def written_samples(evidences: Mapping[str, Evidence], rows: Sequence[Row]) -> d
     after = evidences["after"]
     total, near = count_rows(after), nearness(after)
     spread = np.unique(np.linspace(0, total - 1, min(SHOWN, total)).astype(int)) if total else np.zeros(0, int)
-    farthest = np.argsort(near, kind="stable")[: min(SHOWN, total)] if near is not None else []
+    farthest: Sequence[int] | Array = np.argsort(near, kind="stable")[: min(SHOWN, total)] if near is not None else []
 
     def sample(i: int) -> dict[str, Any]:
         written = {name: _clip(side["written"][i]) for name, side in evidences.items() if "written" in side}

@@ -33,7 +33,7 @@ def question(row: Mapping[str, Any], show_tests: int) -> str:
         return f"{text}\n\n{TESTS[language]}\n\n{fenced(chr(10).join(shown))}"
     if row["entry_point"]:
         return f"{text}\n\n{NAMED[language].format(name=row['entry_point'])}"
-    return text
+    return str(text)
 
 
 def answer(row: Mapping[str, Any]) -> str:

@@ -99,8 +99,8 @@ def _tensors(path: Path, part: str) -> dict[str, np.ndarray]:
     for node in graph.node:
         if node.op_type != "MatMulInteger" or node.input[1] not in arrays:
             continue
-        if place := _PRODUCT.fullmatch(node.name):
-            tensors[f"{part}.{place[1].replace('/', '.')}.weight"] = _floats(arrays, node.input[1]).T.copy()
+        if found := _PRODUCT.fullmatch(node.name):
+            tensors[f"{part}.{found[1].replace('/', '.')}.weight"] = _floats(arrays, node.input[1]).T.copy()
         elif node.name == "/m/lm_head/MatMul_quant":
             tensors["lm_head.weight"] = _floats(arrays, node.input[1]).T.copy()
     return tensors
