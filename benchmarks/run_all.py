@@ -33,6 +33,7 @@ ORDER = (
     "service/swap",
     "service/memory",
     "service/at_once",
+    "service/chat",
 )
 """The short ones first."""
 
