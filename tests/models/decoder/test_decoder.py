@@ -74,6 +74,21 @@ def test_what_was_computed_is_taken_over(model: Any) -> None:
     assert [one.ids for one in found] == [alone(model, prompt, decoding) for prompt in shared]
 
 
+def test_the_same_prompt_is_read_once(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder, shapes = Decoder(llama, rows=4), []
+    compute = decoder._network.logits
+
+    def noted(ids: Any, first: int, starts: Any) -> Any:
+        shapes.append(ids.shape)
+        return compute(ids, first, starts)
+
+    monkeypatch.setattr(decoder._network, "logits", noted)
+    decoding = Decoding(max_new_tokens=3, min_new_tokens=3)
+    found = written(decoder, [PROMPTS[0]] * 3, decoding)
+    assert shapes == [(1, 9), (3, 1), (3, 1), (2, 1)]
+    assert [one.ids for one in found] == [alone(llama, PROMPTS[0], decoding)] * 3
+
+
 def test_a_long_prompt_is_read_in_parts() -> None:
     torch.manual_seed(3)
     size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -115,6 +115,10 @@ class Continuous:
             _, self._reading.reused = self._rows.take(self._reading.prompt)
         text, row = self._reading, len(self._writing)
         ids = self._rows.ids[row]
+        if len(ids) == len(text.prompt) - 1 and self._writing:  # all but one known: that one goes with the others' next
+            self._writing.append(text)
+            self._reading = None
+            return 0
         part = text.prompt[len(ids) : len(ids) + most]
         logits = self._network.logits(np.array([part]), row, np.array([len(ids)]))
         ids += part  # now it is there; if computing fails, nobody must take it over
@@ -127,10 +131,10 @@ class Continuous:
     def _write(self, told: list[Token]) -> None:
         texts = list(self._writing)
         starts = np.array([len(ids) for ids in self._rows.ids[: len(texts)]])
-        last = np.array([text.ids[-1:] for text in texts])
-        logits = self._network.logits(last, 0, starts)
-        for text, ids in zip(texts, self._rows.ids, strict=False):
-            ids.append(text.ids[-1])
+        last = [text.ids[-1] if text.ids else text.prompt[-1] for text in texts]
+        logits = self._network.logits(np.array(last)[:, None], 0, starts)
+        for token, ids in zip(last, self._rows.ids, strict=False):
+            ids.append(token)
         self._choose(logits, texts, told)
 
     def _choose(self, logits: np.ndarray, texts: Sequence[Writing], told: list[Token]) -> None:
