@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
     """A decoder that takes the predictor's model over: it cannot be asked in another way any more.
 
-    A graph has its own precision; ``settings.precision`` is of models of transformers.
+    One place more than asked for is made: it is kept for a key that has none (``turns.py``). A graph has its own
+    precision; ``settings.precision`` is of models of transformers.
 
     Raises:
         ModelError: the model cannot be asked token by token; it is as it was.
@@ -23,10 +24,10 @@ def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
     task: Any = predictor.task
     length = settings.context or predictor.max_length + max(LONGEST, task.decoding.max_new_tokens)
     if hasattr(runtime, "decoder"):
-        graph: Continuous = runtime.decoder(rows=settings.together, length=length)
+        graph: Continuous = runtime.decoder(rows=settings.together + 1, length=length)
         return graph
     from tunesmith.models.decoder.decoder import Decoder
 
     proven = "bf16" if runtime.precision == "bf16" else "fp32"
     precision = proven if settings.precision == "auto" else settings.precision
-    return Decoder(runtime.model, rows=settings.together, length=length, precision=precision, own=True)
+    return Decoder(runtime.model, rows=settings.together + 1, length=length, precision=precision, own=True)

@@ -15,7 +15,8 @@ class WritingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     together: int = Field(default=8, ge=1, le=256)
-    """Texts at once; others wait. Each takes memory for its context."""
+    """Texts of one key at once; others wait. One place more is kept for a key that has none. Each takes memory for its
+    context."""
     context: int | None = Field(default=None, ge=16)
     """Tokens of a prompt and its answer; None: what the bundle reads and ``LONGEST``, or as many as the model takes."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
