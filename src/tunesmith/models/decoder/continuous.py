@@ -17,7 +17,9 @@ from tunesmith.models.decoder.network import Network
 from tunesmith.models.decoder.rows import Rows
 
 CHUNK = 256
-"""Tokens of prompts that are read in one step: those that write already wait no longer than for these."""
+"""Tokens of prompts that are read in one step at most: those that write already wait no longer than for these."""
+ENOUGH = 64
+"""After so many no other prompt is begun in the same step: what was read first shall be told first."""
 
 
 @dataclass(eq=False)
@@ -101,9 +103,9 @@ class Continuous:
             New tokens; of a text whose prompt was just read there may be two, in order.
         """
         told: list[Token] = []
-        left = CHUNK
-        while left > 0 and (self._reading or (self._waiting and self._rows.busy < self.rows)):
-            left -= self._read(left, told)
+        read = 0
+        while read < ENOUGH and (self._reading or (self._waiting and self._rows.busy < self.rows)):
+            read += self._read(CHUNK - read, told)
         if self._writing:
             self._write(told)
         return told

@@ -140,4 +140,5 @@ def _layer(layer: Any, dtype: torch.dtype) -> _Layer:
 
 
 def _cast(dtype: torch.dtype) -> Any:
-    return lambda weight: weight.detach().to(dtype)
+    # A copy: a view would keep the whole file's memory, of which all weights may be parts.
+    return lambda weight: weight.detach().to(dtype, copy=True)
