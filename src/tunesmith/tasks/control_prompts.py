@@ -7,7 +7,7 @@ from string import Formatter
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.data.shapes.controlled_generation import LENGTHS
-from tunesmith.tasks.rouge import words
+from tunesmith.data.word_runs import words
 
 DEFAULT = {"en": "Write a text: {control}.", "zh": "请写一段文字：{control}。"}
 WITH_LENGTH = {"en": "Write a text: {control}. Length: {length}.", "zh": "请写一段文字：{control}。长度：{length}。"}
