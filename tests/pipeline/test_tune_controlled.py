@@ -41,8 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str, Path]
         apart, f"model={bert}", f"bundle={place / 'judge'}", "evaluation.baselines=false", "training.epochs=8", *again
     )
     bundle = tune(
-        own, f"model={llama}", f"bundle={place / 'b'}", "data.control=label", f"task.judge={judge.path}", "task.temperature=0.4",
-        "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", *again,
+        own, f"model={llama}", f"bundle={place / 'b'}", "data.control=label", f"task.judge={judge.path}",
+        "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", "task.temperature=0.4", *again,
         evaluation={"checks": [{"name": "judge", "by": str(judge.path), "label": "good", "rows": 6}]},
     )  # fmt: skip
     return own, str(judge.path), str(llama), bundle.path
