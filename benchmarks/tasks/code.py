@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -24,20 +23,14 @@ import harness
 METRICS = ("pass_at_1", "pass_at_k", "parses", "perplexity")
 
 
-def part(source: Path, target: Path, limit: int | None) -> Path:
-    """A file of JSON lines, or so many of its lines, drawn by the seed."""
-    lines = source.read_text("utf-8").splitlines()
-    if limit is not None and limit < len(lines):
-        lines = [lines[i] for i in sorted(random.Random(13).sample(range(len(lines)), limit))]
-    target.write_text("\n".join(lines) + "\n", "utf-8")
-    return target
-
-
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: ``tunesmith tune``, and what its report says."""
     with tempfile.TemporaryDirectory() as folder:
         names = (("train", job["rows"]), ("dev", job["test_rows"]), ("test", job["test_rows"]))
-        files = {name: part(Path(job["data"], f"{name}.jsonl"), Path(folder, f"{name}.jsonl"), n) for name, n in names}
+        files = {
+            name: harness.part(Path(job["data"], f"{name}.jsonl"), Path(folder, f"{name}.jsonl"), n)
+            for name, n in names
+        }
         bundle = Path(job["keep"] or Path(folder, "bundle"))
         told = harness.verb(
             "tune", files["train"], f"data.validation={files['dev']}", f"data.test={files['test']}",

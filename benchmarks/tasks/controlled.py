@@ -1,7 +1,7 @@
 """Controlled generation: reviews with a given sentiment, judged by a classifier that was tuned on other rows.
 
     python benchmarks/tasks/controlled.py --data FOLDER
-    python benchmarks/tasks/controlled.py --data FOLDER --only shopping --rows 6000
+    python benchmarks/tasks/controlled.py --data FOLDER --only shopping --rows 2000
 
 Chinese: short shopping reviews; English: positive and negative sentences of Financial PhraseBank. Half of the training
 rows teach the judge, the other half the writer. A text obeys where the judge finds in it the sentiment that was asked
@@ -10,7 +10,6 @@ for; how far the judge can be believed is told by what it finds in the test rows
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 import sys
@@ -26,7 +25,7 @@ PLAIN = "{% for m in messages %}{{ m['content'] }}{{ '\\n' if m['role'] == 'user
 RUNS: dict[str, dict[str, Any]] = {
     "shopping": {
         "title": "Shopping reviews (Chinese)", "folder": "online_shopping_10_cats", "judge": "e5-small",
-        "lengths": (6, 40), "rows": 4800, "judge_rows": 3000, "settings": ["training.epochs=1"],
+        "lengths": (6, 40), "rows": None, "judge_rows": None, "settings": ["training.epochs=2"],
         "beginnings": ("这个手机", "酒店"),
     },
     "phrasebank": {
@@ -42,8 +41,7 @@ METRICS = ("obedience", "perplexity", "distinct_2", "repetition", "length_ratio"
 
 def rows_of(path: Path, lengths: tuple[int, int]) -> list[dict[str, str]]:
     """Positive and negative rows whose texts have so many characters, in an order drawn by the seed."""
-    with path.open(encoding="utf-8", newline="") as file:
-        read = [{"text": row["text"].strip(), "label": row["label"]} for row in csv.DictReader(file)]
+    read = [{"text": row["text"].strip(), "label": row["label"]} for row in harness.rows_of(path)]
     found = [row for row in read if row["label"] in LABELS and lengths[0] <= len(row["text"]) <= lengths[1]]
     random.Random(13).shuffle(found)
     return found
