@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str, Path]
     )
     bundle = tune(
         own, f"model={llama}", f"bundle={place / 'b'}", "data.control=label", f"task.judge={judge.path}",
-        "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", "task.temperature=0.4", *again,
+        "task.temperature=0.4", "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", *again,
         evaluation={"checks": [{"name": "judge", "by": str(judge.path), "label": "good", "rows": 6}]},
     )  # fmt: skip
     return own, str(judge.path), str(llama), bundle.path
