@@ -11,7 +11,7 @@ from tunesmith.core.contracts import Method, MethodDefaults, Task
 if TYPE_CHECKING:
     import torch
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Prompt(Method):
@@ -32,6 +32,12 @@ class Prompt(Method):
     def __init__(self, length: Annotated[int, Field(ge=1)] = 8) -> None:
         self.length = length
         self._ids: list[int] = []
+
+    def fits(self, task: Task, config: PretrainedConfig) -> str | None:
+        """A causal model's task lays its texts out by itself, where the tokenizer puts nothing in."""
+        if task.auto_model != "AutoModelForCausalLM":
+            return None
+        return "the tokenizer puts its tokens in, and the prompts of a causal model are laid out without it"
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
         """A tokenizer that puts the prompt in."""

@@ -131,7 +131,11 @@ class TextToText(Writing):
             self.state["prefix"] = self.taught() if kind in TAUGHT_BY_PREFIX else ""
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-        """Learn how many tokens targets have, and say so where the tokenizer does not know their characters."""
+        """Learn how many tokens targets have, and say so where the tokenizer does not know their characters.
+
+        What stands around a target is kept: a method may put trained tokens before each text, and targets have none.
+        """
+        self.state["around"] = around(processor)
         if self._samples["target"]:
             found = {role: processor(some)["input_ids"] for role, some in self._samples.items()}
             lengths = [min(len(ids), self.max_target_length) for ids in found["target"]]
@@ -186,9 +190,8 @@ class TextToText(Writing):
         ]
         if targets:
             wanted = [str(required(row, "target", i)) for i, row in enumerate(rows)]
-            for feature, ids in zip(
-                features, self._ids(wanted, processor, self.max_target_length, "target"), strict=True
-            ):
+            found = self._ids(wanted, processor, self.max_target_length, "target")
+            for feature, ids in zip(features, found, strict=True):
                 feature["target"] = ids
                 feature["size"] = len(feature["input_ids"]) + 2 * len(ids)  # a decoder's layer is two of an encoder's
         return features
@@ -198,15 +201,18 @@ class TextToText(Writing):
     ) -> list[np.ndarray]:
         """The ids of each text; of one that is too long, the first ones. A text's end token stays, a target's goes."""
         made: list[np.ndarray] = []
-        cut = 0
+        cut, source = 0, role == "text"
+        before, after = ([], []) if source else self.state.get("around") or around(processor)
         for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
             some = list(texts[start : start + 1024])
-            for text, ids in zip(some, processor(some, return_attention_mask=False)["input_ids"], strict=True):
+            found = processor(some, add_special_tokens=source, return_attention_mask=False)["input_ids"]
+            for text, bare in zip(some, found, strict=True):
+                ids = [*before, *bare, *after]
                 if len(ids) > most:
                     cut += 1
                     self._cut[role].add(hash(text))
                     # A target that is cut has no end: the model is not to learn to stop there.
-                    ids = [*ids[: most - 1], ids[-1]] if role == "text" else ids[:most]
+                    ids = [*ids[: most - 1], ids[-1]] if source else ids[:most]
                 made.append(np.asarray(ids, dtype=np.int32))
         if cut and warn:
             warnings.warn(f"{cut} of {len(texts)} texts are longer than {most} tokens: their ends are not read.",
@@ -245,3 +251,10 @@ class TextToText(Writing):
     def request_model(self) -> type[BaseModel]:
         """A text."""
         return SourceRequest
+
+
+def around(processor: Any) -> list[list[int]]:
+    """The special tokens that a tokenizer puts before and behind a text."""
+    bare, whole = (list(processor("a", add_special_tokens=one)["input_ids"]) for one in (False, True))
+    first = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+    return [whole[:first], whole[first + len(bare) :]]
