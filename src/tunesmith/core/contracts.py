@@ -386,9 +386,20 @@ class Augmentation(ABC):
         self.share = share
         self.rate = rate
 
+    def bind(self, open_bundle: Any) -> None:  # noqa: B027 - most need no bundle
+        """Before anything else: how bundles are opened that it names, a ``data.augment.back_translation.Open``.
+
+        Raises:
+            RecipeError: what it was given does not fit.
+        """
+
     @abstractmethod
     def rewrite(self, text: str, draw: random.Random) -> str:
         """The text, changed by what ``draw`` draws; as it was where nothing in it can be changed."""
+
+    def rewrite_all(self, texts: Sequence[str], draw: random.Random) -> list[str]:
+        """Many texts, in order: for what is quicker at many than at one."""
+        return [self.rewrite(text, draw) for text in texts]
 
 
 LossFn = Callable[[Any, Batch], "tuple[torch.Tensor, Any]"]

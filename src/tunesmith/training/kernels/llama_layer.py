@@ -71,7 +71,6 @@ def fits(layer: Any, config: Any) -> bool:
     return (
         type(layer).__name__ in LAYERS
         and set(dict(layer.named_children())) == set(_OWN)
-        and not list(layer.self_attn.parameters(recurse=False))  # a prefix: see methods/prefix.py
         and all(type(layer.get_submodule(name)).__name__ in NORMS for name in _OWN[2:])
         and all(fits_linear(layer.get_submodule(name)) for name in (*_ATTENTION, *_FEED_FORWARD))
         and _alike(layer, _ATTENTION[:3])
