@@ -11,7 +11,7 @@ from tunesmith.core.contracts import Method, MethodDefaults, Task
 if TYPE_CHECKING:
     import torch
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Prompt(Method):
@@ -35,12 +35,6 @@ class Prompt(Method):
         self.length = length
         self._ids: list[int] = []
 
-    def fits(self, task: Task, config: PretrainedConfig) -> str | None:
-        """A causal model's task lays its texts out by itself, where the tokenizer puts nothing in."""
-        if task.auto_model != "AutoModelForCausalLM":
-            return None
-        return "the tokenizer puts its tokens in, and the prompts of a causal model are laid out without it"
-
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
         """A tokenizer that puts the prompt in."""
         from tunesmith.methods.prompt_tokens import prompt_ids, with_prompt
@@ -54,7 +48,7 @@ class Prompt(Method):
         from tunesmith.methods.prompt_tokens import put_in
         from tunesmith.models.heads import head_parameters
 
-        self.plain = model.get_output_embeddings() is None
+        self.plain = model.get_output_embeddings() is None  # type: ignore[no-untyped-call]
         table: Any = model.get_input_embeddings()
         ids = self._ids or list(range(table.num_embeddings, table.num_embeddings + self.length))
         model.requires_grad_(False)

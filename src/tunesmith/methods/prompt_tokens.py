@@ -184,24 +184,14 @@ def put_in(model: Any, ids: list[int], rows: nn.Module) -> None:
 
 
 def write_down(model: Any) -> None:
-    """Make the prompt's embeddings rows of the model's own table, which grows as needed.
-
-    A model that writes is told never to write them; where its output layer has rows of its own, new ones are as the
-    padding's, which no text has taught it to write.
-    """
+    """Make the prompt's embeddings rows of the model's own table, which grows as needed."""
     prompted: PromptedEmbedding = model.get_input_embeddings()
     with torch.no_grad():
         rows = prompted.rows.eval()().clone()
     model.set_input_embeddings(prompted.table)
-    end, before = prompted.first + prompted.length, prompted.table.num_embeddings
-    if end > before:
+    end = prompted.first + prompted.length
+    if end > prompted.table.num_embeddings:
         model.resize_token_embeddings(end, mean_resizing=False)
-    table, output = model.get_input_embeddings(), model.get_output_embeddings()
-    if output is not None:
-        config = model.generation_config
-        config.suppress_tokens = sorted({*(config.suppress_tokens or ()), *range(prompted.first, end)})
-        if end > before and output.weight is not table.weight:
-            with torch.no_grad():
-                output.weight[before:] = output.weight[model.config.pad_token_id or 0]
+    table = model.get_input_embeddings()
     with torch.no_grad():
         table.weight[prompted.first : end] = rows.to(table.weight.dtype)
