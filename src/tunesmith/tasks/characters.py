@@ -56,12 +56,12 @@ def make_room(model: PreTrainedModel, tokens: int) -> None:
     """
     import torch
 
-    table: Any = model.get_input_embeddings()  # type: ignore[no-untyped-call]
-    before = table.num_embeddings
+    grown: Any = model
+    before = grown.get_input_embeddings().num_embeddings
     if before >= tokens:
         return
-    model.resize_token_embeddings(tokens, mean_resizing=False)
-    layers = {id(layer): layer for layer in (model.get_input_embeddings(), model.get_output_embeddings())}  # type: ignore[no-untyped-call]
+    grown.resize_token_embeddings(tokens, mean_resizing=False)
+    layers = {id(one): one for one in (grown.get_input_embeddings(), grown.get_output_embeddings())}
     with torch.no_grad():
         for layer in layers.values():
             old, new = layer.weight[:before], layer.weight[before:]
