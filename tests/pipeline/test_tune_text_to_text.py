@@ -198,3 +198,34 @@ def test_characters_that_a_method_cannot_learn_are_an_early_error(tmp_path: Path
         tune(*given)
     bundle = tune(*given, "task.characters=keep", "training.max_steps=2")
     assert any("are unknown to the model's tokenizer" in note for note in bundle.report["data_notes"])
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tuned("en-de", tmp_path_factory.mktemp("short"), "training.max_steps=3", "evaluation.baselines=false")
+
+
+def test_a_soup_of_writers_is_chosen_by_their_perplexity(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.soup import soup
+
+    found = soup([short.path, short.path], [f"bundle={tmp_path / 's'}", "training.trackers=[]"])
+    assert found.report["soup"]["metric"] == "perplexity"
+    assert found.predict("The dog is here and it is big.") == short.predict("The dog is here and it is big.")
+
+
+def test_writers_are_no_ensemble(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.ensemble import ensemble
+
+    with pytest.raises(RecipeError, match="outputs of translation have no mean"):
+        ensemble([short.path, short.path], [f"bundle={tmp_path / 'e'}"])
+
+
+def test_a_writer_learns_on_and_what_it_forgets_is_measured(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.learn import LearnOptions, learn
+
+    new, old = lines(tmp_path / "new.jsonl", CASES["en-de"][:40]), lines(tmp_path / "old.jsonl", CASES["en-de"][60:])
+    settings = (f"bundle={tmp_path / 'l'}", "training.max_steps=2", "training.trackers=[]")
+    found = learn(short.path, str(new), settings, LearnOptions(protect=str(old)))
+    kept = found.report["forgetting"]
+    assert {"bleu", "perplexity"} <= kept["protected"]["compared"].keys()
+    assert kept["protected"]["after"]["perplexity"]["value"] is not None

@@ -13,6 +13,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.registry import family
+from tunesmith.core.runtime import seed_everything
 from tunesmith.models.build import build
 from tunesmith.models.load import load_config, load_processor
 from tunesmith.models.reference import resolve
@@ -33,6 +34,7 @@ CHINESE = [
 
 def made(name: str, rows: list[dict[str, Any]], folder: Path, **options: Any) -> tuple[TextToText, Any, Any]:
     """A task that has learned, its tokenizer and its model."""
+    seed_everything(2)
     reference = resolve(str(tiny_t5(folder / "t5", texts=[text for row in rows for text in row.values()])))
     task: TextToText = family("tasks").make(name, options)
     task.learn(rows)
@@ -131,6 +133,7 @@ def test_characters_that_the_tokenizer_lacks_are_learned(tmp_path: Path) -> None
     from tunesmith.training.loop import LoopSettings, train
     from tunesmith.training.optim import OptimizerSettings
 
+    seed_everything(2)
     rows = FULL_WIDTH * 3
     reference = without_chinese(tmp_path)
     task: TextToText = family("tasks").make("translation")
