@@ -13,7 +13,7 @@ import torch
 
 from tunesmith import tune
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import quiet
 from tunesmith.testing import tiny_t5
 
@@ -171,3 +171,61 @@ def test_empty_targets(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the target is empty"):
         tune(str(lines(tmp_path / "a.jsonl", [{**row, "summary": ""} for row in rows])), "task=summarization",
              "data.text=article", "data.target=summary", f"model={model}", f"bundle={tmp_path / 'b'}")  # fmt: skip
+
+
+CHINESE = CASES["en-zh"]
+
+
+def without_chinese(place: Path) -> Path:
+    return tiny_t5(place / "model", texts=[row["en"] for row in CHINESE], vocab=120)
+
+
+def test_a_model_without_chinese_learns_to_write_it(tmp_path: Path) -> None:
+    train, test = lines(tmp_path / "train.jsonl", CHINESE[:80]), lines(tmp_path / "test.jsonl", CHINESE[80:])
+    bundle = tune(str(train), f"data.test={test}", "data.split.validation=0.1", f"model={without_chinese(tmp_path)}",
+                  f"bundle={tmp_path / 'b'}", *SETTINGS, "training.epochs=60", "training.patience=60")  # fmt: skip
+    report = bundle.report
+    assert report["metrics"]["bleu"]["value"] > 20 > report["before"]["metrics"]["bleu"]["value"]
+    assert any("characters that the model's tokenizer lacks were added" in note for note in report["data_notes"])
+    assert report["parity"][0]["passed"], "a fresh process reads the larger vocabulary"
+    assert any("这个" in one["written"]["after"] for one in report["written"]["spread"])
+
+
+def test_characters_that_a_method_cannot_learn_are_an_early_error(tmp_path: Path) -> None:
+    train = lines(tmp_path / "train.jsonl", CHINESE)
+    given = (str(train), f"model={without_chinese(tmp_path)}", f"bundle={tmp_path / 'b'}", "method=lora", *SETTINGS)
+    with pytest.raises(RecipeError, match=r"lacks \d+ characters .* method=lora cannot learn them"):
+        tune(*given)
+    bundle = tune(*given, "task.characters=keep", "training.max_steps=2")
+    assert any("are unknown to the model's tokenizer" in note for note in bundle.report["data_notes"])
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tuned("en-de", tmp_path_factory.mktemp("short"), "training.max_steps=3", "evaluation.baselines=false")
+
+
+def test_a_soup_of_writers_is_chosen_by_their_perplexity(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.soup import soup
+
+    found = soup([short.path, short.path], [f"bundle={tmp_path / 's'}", "training.trackers=[]"])
+    assert found.report["soup"]["metric"] == "perplexity"
+    assert found.predict("The dog is here and it is big.") == short.predict("The dog is here and it is big.")
+
+
+def test_writers_are_no_ensemble(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.ensemble import ensemble
+
+    with pytest.raises(RecipeError, match="outputs of translation have no mean"):
+        ensemble([short.path, short.path], [f"bundle={tmp_path / 'e'}"])
+
+
+def test_a_writer_learns_on_and_what_it_forgets_is_measured(short: Bundle, tmp_path: Path) -> None:
+    from tunesmith.pipeline.learn import LearnOptions, learn
+
+    new, old = lines(tmp_path / "new.jsonl", CASES["en-de"][:40]), lines(tmp_path / "old.jsonl", CASES["en-de"][60:])
+    settings = (f"bundle={tmp_path / 'l'}", "training.max_steps=2", "training.trackers=[]")
+    found = learn(short.path, str(new), settings, LearnOptions(protect=str(old)))
+    kept = found.report["forgetting"]
+    assert {"bleu", "perplexity"} <= kept["protected"]["compared"].keys()
+    assert kept["protected"]["after"]["perplexity"]["value"] is not None

@@ -13,6 +13,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.registry import family
+from tunesmith.core.runtime import seed_everything
 from tunesmith.models.build import build
 from tunesmith.models.load import load_config, load_processor
 from tunesmith.models.reference import resolve
@@ -33,6 +34,7 @@ CHINESE = [
 
 def made(name: str, rows: list[dict[str, Any]], folder: Path, **options: Any) -> tuple[TextToText, Any, Any]:
     """A task that has learned, its tokenizer and its model."""
+    seed_everything(2)
     reference = resolve(str(tiny_t5(folder / "t5", texts=[text for row in rows for text in row.values()])))
     task: TextToText = family("tasks").make(name, options)
     task.learn(rows)
@@ -107,12 +109,55 @@ def test_how_much_is_written_is_learned_from_the_targets(tmp_path: Path) -> None
     assert {prediction["finish"] for prediction in predictions} <= {"stop", "length"}
 
 
+def without_chinese(folder: Path) -> Any:
+    return resolve(str(tiny_t5(folder / "t5", texts=[row["text"] for row in PAIRS])))
+
+
 def test_what_the_tokenizer_does_not_know_is_told(tmp_path: Path) -> None:
-    reference = resolve(str(tiny_t5(tmp_path / "t5", texts=[row["text"] for row in PAIRS])))
-    task: TextToText = family("tasks").make("translation")
+    task: TextToText = family("tasks").make("translation", {"characters": "keep"})
     task.learn(CHINESE)
-    task.adapt(load_processor(reference))
+    task.adapt(load_processor(without_chinese(tmp_path)))
     assert any("targets are unknown" in note and "%" in note for note in task.notes), task.notes
+    assert task.new_tokens == 0
+
+
+FULL_WIDTH = [
+    {"text": "The dog is happy, and the cat, too.", "target": "狗很高兴，猫也很高兴！"},
+    {"text": "Is it good?", "target": "好吗？狗说：很好。"},
+    {"text": "The cat is good.", "target": "猫很好。"},
+]
+
+
+def test_characters_that_the_tokenizer_lacks_are_learned(tmp_path: Path) -> None:
+    from tunesmith.core.runtime import Machine
+    from tunesmith.training.loop import LoopSettings, train
+    from tunesmith.training.optim import OptimizerSettings
+
+    seed_everything(2)
+    rows = FULL_WIDTH * 3
+    reference = without_chinese(tmp_path)
+    task: TextToText = family("tasks").make("translation")
+    task.learn(rows)
+    plain = load_processor(reference)
+    before = len(plain)
+    processor = task.adapt(load_processor(reference))
+    known = set(processor.get_added_vocab())
+    assert {"狗", "，", "！", "？", "：", "。"} <= known and not known & set("abc,.!?:")
+    assert len(processor) == before + task.new_tokens
+    for row in rows[:3]:
+        assert processor.decode(processor(row["target"])["input_ids"], skip_special_tokens=True) == row["target"]
+        assert processor(row["text"])["input_ids"] == plain(row["text"])["input_ids"], "English is read as before"
+    assert any("characters that the model's tokenizer lacks were added" in note for note in task.notes)
+    model = build(reference, task)
+    assert model.get_input_embeddings().num_embeddings == len(processor) == model.config.vocab_size
+    features = task.encode(rows, processor, max_length=60, targets=True)
+    settings = LoopSettings(240, 3, OptimizerSettings(1e-2), patience=None)
+    train(model, task, processor, features, settings, Machine("cpu", "fp32", 1), tmp_path / "run")
+    predictions = Predictor(task, processor, TorchRuntime(model), max_length=60).predict(rows[:3])
+    assert [prediction["text"] for prediction in predictions] == [row["target"] for row in rows[:3]]
+    again = family("tasks").make("translation")
+    again.learn(rows)
+    assert again.adapt(processor) is processor and again.new_tokens == 0, "nothing is lacking any more"
 
 
 def test_a_text_can_be_learned_by_heart(tmp_path: Path) -> None:
@@ -123,7 +168,7 @@ def test_a_text_can_be_learned_by_heart(tmp_path: Path) -> None:
     rows = [*PAIRS, *CHINESE]
     task, processor, model = made("translation", rows, tmp_path)
     features = task.encode(rows, processor, max_length=60, targets=True)
-    settings = LoopSettings(120, 5, OptimizerSettings(5e-3), patience=None)
+    settings = LoopSettings(160, 5, OptimizerSettings(5e-3), patience=None)
     before = _perplexity(task, processor, model, rows)
     train(model, task, processor, features, settings, Machine("cpu", "fp32", 1), tmp_path / "run")
     predictor = Predictor(task, processor, TorchRuntime(model), max_length=60)

@@ -208,6 +208,14 @@ class Task(ABC):
     def configure(self, config: PretrainedConfig) -> None:
         """Write the head's shape and label names into a transformers config, before the model is built."""
 
+    def built(self, model: PreTrainedModel) -> None:  # noqa: B027 - most tasks leave it as it is
+        """The model with its weights, before a method sees it: room for tokens that ``adapt`` added, for one."""
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens that ``adapt`` added: only a method that trains embeddings can learn them."""
+        return 0
+
     @abstractmethod
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
@@ -329,6 +337,8 @@ class Method(ABC):
     defaults: ClassVar[MethodDefaults]
     frozen_backbone: ClassVar[bool] = False
     """True: the backbone's features never change, so they are computed once and kept on disk."""
+    trains_embeddings: ClassVar[bool] = False
+    """Whether it can learn what tokens mean that the model has never seen."""
     plain: bool = True
     """Whether ``merge`` gives a model that transformers alone can hold. False: the bundle keeps ``base/`` and
     ``adapter/`` apart, and the runtime puts them together by ``restore``."""
@@ -386,9 +396,20 @@ class Augmentation(ABC):
         self.share = share
         self.rate = rate
 
+    def bind(self, open_bundle: Any) -> None:  # noqa: B027 - most need no bundle
+        """Before anything else: how bundles are opened that it names, a ``data.augment.back_translation.Open``.
+
+        Raises:
+            RecipeError: what it was given does not fit.
+        """
+
     @abstractmethod
     def rewrite(self, text: str, draw: random.Random) -> str:
         """The text, changed by what ``draw`` draws; as it was where nothing in it can be changed."""
+
+    def rewrite_all(self, texts: Sequence[str], draw: random.Random) -> list[str]:
+        """Many texts, in order: for what is quicker at many than at one."""
+        return [self.rewrite(text, draw) for text in texts]
 
 
 LossFn = Callable[[Any, Batch], "tuple[torch.Tensor, Any]"]

@@ -16,13 +16,15 @@ def number(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def signed(value: float) -> str:
+def signed(value: float | None) -> str:
     """A difference, its sign always there.
 
     >>> signed(0.0213), signed(-0.5), signed(-0.0001)
     ('+0.021', '-0.500', '0.000')
     """
     text = number(value)
+    if value is None:
+        return text
     if text.strip("-0.") == "":
         return text.lstrip("-")
     return text if value < 0 else f"+{text}"

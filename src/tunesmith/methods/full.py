@@ -16,6 +16,7 @@ class Full(Method):
 
     name: ClassVar[str] = "full"
     summary: ClassVar[str] = "every weight is trained"
+    trains_embeddings: ClassVar[bool] = True
     defaults: ClassVar[MethodDefaults] = MethodDefaults(
         learning_rate=1e-4, epochs=4, layer_decay=0.9, head_learning_rate=1e-3
     )

@@ -54,6 +54,7 @@ def build(
         _unpool(model)
     _pad(model, reference)
     _apart(model)
+    task.built(model)
     built: PreTrainedModel = model
     return built
 

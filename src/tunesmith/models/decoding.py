@@ -52,6 +52,8 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
         eos_token_id=ends_of(base, decoding.ends),
         pad_token_id=_padding(model),
         decoder_start_token_id=base.decoder_start_token_id,
+        forced_bos_token_id=base.forced_bos_token_id,
+        suppress_tokens=base.suppress_tokens,
     )
     asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
     config.max_new_tokens = _room(model, asked["input_ids"].shape[1], decoding.max_new_tokens)

@@ -13,9 +13,10 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock, PluginBlock
 from tunesmith.core.registry import family
 from tunesmith.data.augment.apply import augmented
-from tunesmith.data.augment.back_translation import BackTranslation, unavailable
+from tunesmith.data.augment.back_translation import BackTranslation
 from tunesmith.data.prepare import Prepared
 from tunesmith.data.shapes.settle import shape_of
+from tunesmith.pipeline.translators import BundleTranslator
 
 if TYPE_CHECKING:
     from tunesmith.pipeline.plan import Plan
@@ -34,15 +35,14 @@ def check_augmentations(block: DataBlock, data: Prepared) -> None:
     for name, part in block.parts.items():
         check_augmentations(part, data.parts[name])
     for augmentation in _made(block.augment):
-        if isinstance(augmentation, BackTranslation):
-            raise unavailable()
         shape = shape_of(data.task)
         if (shape is not None and shape.keeps_text) or "text" not in data.train[0]:
             raise RecipeError(
                 f'data.augment: "{augmentation.name}" would change texts of {data.task}, in which positions matter.',
                 "Leave data.augment out: it is for classes, numbers and vectors of a text.",
             )
-        augmentation.rewrite("a good test 很好的测试", _draw())
+        if not isinstance(augmentation, BackTranslation):  # its bundles load with the first text
+            augmentation.rewrite("a good test 很好的测试", _draw())
 
 
 def training_rows(plan: Plan) -> list[Row]:
@@ -66,7 +66,10 @@ def _with_more(rows: Sequence[Row], blocks: Sequence[PluginBlock], seed: int, no
 
 
 def _made(blocks: Sequence[PluginBlock]) -> list[Any]:
-    return [family("augmentations").make(block.name, block.options) for block in blocks]
+    made = [family("augmentations").make(block.name, block.options) for block in blocks]
+    for augmentation in made:
+        augmentation.bind(BundleTranslator)
+    return made
 
 
 def _draw() -> Any:

@@ -20,6 +20,7 @@ from tunesmith.models.together import Together
 from tunesmith.pipeline.members import as_figure, members_of, planned, task_of, tokenizer_of, told, worth
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
+from tunesmith.tasks.likelihood import Likelihood
 from tunesmith.training.loop import Trained
 
 How = Literal["selected", "equal"]
@@ -27,7 +28,7 @@ ROUNDS = 20
 """Times that a member is taken at most, all together."""
 AGAIN = "Put bundles together that have one task, one tokenizer and one data file."
 WITHOUT = ("text-embedding", "entities-and-relations")
-"""Tasks whose outputs have no mean: vectors of different models, pairs of what each model found itself."""
+"""Tasks whose outputs have no mean (nor have texts): vectors of different models, pairs that each found itself."""
 
 
 def selected(count: int, score: Callable[[Sequence[int]], float], rounds: int = ROUNDS) -> list[int]:
@@ -75,7 +76,7 @@ def ensemble(
             "Give each a weight of 0 or more, in their order: --weights 2,1,1",
         )
     members = members_of(bundles, "ensemble", {"task": task_of, "tokenizer": tokenizer_of}, AGAIN)
-    if members[0].manifest.task.name in WITHOUT:
+    if members[0].manifest.task.name in WITHOUT or isinstance(members[0].task, Likelihood):
         raise RecipeError(f"The outputs of {members[0].manifest.task.name} have no mean.", "Take the best bundle.")
     chosen = how == "selected" and not weights
     made = planned(members, overrides, "ensemble", AGAIN, chosen=chosen, replace=overwrite)

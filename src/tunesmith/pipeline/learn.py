@@ -24,6 +24,7 @@ from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
 from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.tasks.grown import grown
+from tunesmith.tasks.likelihood import Likelihood
 
 DEFAULT = "replay"
 """The strategy where none is named and the protected rows are there to be replayed."""
@@ -189,6 +190,8 @@ class Learned(Addition):
         options = self.plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
 
         def sides(rows: Sequence[Row]) -> tuple[Evidence, Evidence]:
+            if isinstance(task, Likelihood):
+                return self.parent.task.measure(earlier, rows)[1], task.measure(predictor, rows)[1]
             asked = inputs_only(task, rows)
             before = [padded(answer, task) for answer in earlier.predict(asked)]
             return task.evidence(rows, before), task.evidence(rows, predictor.predict(asked))

@@ -103,9 +103,13 @@ def worth(task: Task, evidence: Evidence) -> float:
     return found if found == found else float("-inf")
 
 
-def as_figure(task: Task, found: float) -> float:
-    """A worth as the metric itself, and back."""
-    return found if METRICS.load(task.metrics[0]).higher_is_better else -found
+def as_figure(task: Task, found: float, metric: str = "") -> float:
+    """A worth as the metric itself, and back.
+
+    Args:
+        metric: "" is the task's first.
+    """
+    return found if METRICS.load(metric or task.metrics[0]).higher_is_better else -found
 
 
 def told(member: Bundle) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
-from tunesmith.core.errors import DataError, TrainingError
+from tunesmith.core.errors import DataError, RecipeError, TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import FOR
@@ -142,6 +142,7 @@ class Run:
         self.of_parts: PartBaselines = {}
         seed_everything(plan.recipe.training.seed)
         self.processor = plan.task.adapt(load_processor(plan.reference))
+        _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)
         self.model: Any = built.to(plan.machine.device)
@@ -315,6 +316,16 @@ class Run:
     def _checked(self) -> list[Any]:
         predictor = self._predictor("fp32")
         return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
+
+
+def _refuse_new_tokens(plan: Plan) -> None:
+    """Embeddings that nobody trains would stay as they were drawn."""
+    if plan.task.new_tokens and not plan.method.trains_embeddings:
+        raise RecipeError(
+            f"The tokenizer of {plan.reference.name} lacks {plan.task.new_tokens:,} characters of the training rows, "
+            f"and method={plan.method.name} cannot learn them.",
+            "Use method=full, or task.characters=keep to go without them.",
+        )
 
 
 def _counts(model: Any) -> dict[str, int]:

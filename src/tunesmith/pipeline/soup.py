@@ -95,7 +95,7 @@ class _Stirred(Addition):
     def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
         """Who is in it."""
         run = self._run
-        metric, names = run.plan.task.metrics[0], [str(run.members[i].path) for i in run.taken]
+        metric, names = run.plan.task.choosing[0], [str(run.members[i].path) for i in run.taken]
         words = f"A {self.how} soup of {len(names)} of {len(run.members)} bundles: {', '.join(names)}."
         report["data_notes"].append(words)
         report["soup"] = {
@@ -124,7 +124,7 @@ class _SoupRun(Run):
         scores = [self._score([member]) for member in weights]
         order = sorted(range(len(members)), key=lambda i: -scores[i] if scores[i] == scores[i] else float("inf"))
         self.members, self.weights = [members[i] for i in order], [weights[i] for i in order]
-        self.scores = [as_figure(plan.task, scores[i]) for i in order]
+        self.scores = [as_figure(plan.task, scores[i], plan.task.choosing[0]) for i in order]
         self._put(self.weights[:1])
 
     def tuned(self) -> tuple[dict[str, int], Trained, bool]:
@@ -151,7 +151,8 @@ class _SoupRun(Run):
         if measure is None:
             return 0.0
         with mean.shortened(self.model):
-            return as_figure(self.plan.task, float(measure()[self.plan.task.metrics[0]]))
+            metric = self.plan.task.choosing[0]
+            return as_figure(self.plan.task, float(measure()[metric]), metric)
 
     def _put(self, members: Sequence[Weights]) -> None:
         missing, odd = self.model.load_state_dict(averaged(members), strict=False)

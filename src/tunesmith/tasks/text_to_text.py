@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
+from tunesmith.tasks.characters import counted, lost, make_room, with_characters
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.text_scores import text_evidence
@@ -22,7 +25,7 @@ from tunesmith.tasks.unknown_tokens import unknown_note
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 SAMPLE = 2000
 """Training rows whose tokens are looked at."""
@@ -43,6 +46,8 @@ class TextToText(Writing):
     A text of more tokens than the model reads is cut at its end, and counted; so is a target.
 
     Args:
+        characters: "learn" adds those to the tokenizer that it cannot give back, Chinese ones to T5's for example; they
+            are learned from the training rows alone, and by method=full. "keep" leaves it as it is.
         prefix: what stands before each text; None: the words that the model was taught by, if it was.
         source_language: of the texts, an ISO 639-1 code ("en"); None: seen from the training rows.
         target_language: of the targets, likewise.
@@ -81,6 +86,7 @@ class TextToText(Writing):
         prefix: str | None = None,
         source_language: str | None = None,
         target_language: str | None = None,
+        characters: Literal["learn", "keep"] = "learn",
         max_target_length: Annotated[int, Field(ge=2)] = 256,
         max_new_tokens: Annotated[int, Field(ge=1)] | None = None,
         min_new_tokens: Count = 0,
@@ -98,10 +104,12 @@ class TextToText(Writing):
             max_new_tokens, min_new_tokens, beams, length_penalty, temperature, top_p, top_k, repetition_penalty,
             no_repeat_ngram, stop, seed,
         )  # fmt: skip
-        self.prefix, self.max_target_length = prefix, max_target_length
+        self.prefix, self.max_target_length, self.characters = prefix, max_target_length, characters
         self.languages = {"source_language": source_language, "target_language": target_language}
         self._cut: dict[str, set[int]] = {"text": set(), "target": set()}
         self._samples: dict[str, list[str]] = {"text": [], "target": []}
+        self._counts: Counter[str] = Counter()
+        self._added, self._shown = 0, ""
         self._notes: list[str] = []
 
     @abstractmethod
@@ -115,6 +123,8 @@ class TextToText(Writing):
             raise DataError("There are no training rows to learn from.", "Give rows of a text and a target.")
         targets = [str(required(row, "target", i)) for i, row in enumerate(rows)]
         texts = [str(required(row, "text", i)) for i, row in enumerate(rows)]
+        if self.characters == "learn":
+            self._counts = counted(chain(texts, targets))
         every = max(1, len(targets) // SAMPLE)
         self._samples = {"text": texts[::every], "target": targets[::every]}
         seen = {"source_language": texts, "target_language": targets}
@@ -131,7 +141,16 @@ class TextToText(Writing):
             self.state["prefix"] = self.taught() if kind in TAUGHT_BY_PREFIX else ""
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-        """Learn how many tokens targets have, and say so where the tokenizer does not know their characters."""
+        """Add what the tokenizer lacks, and learn how many tokens targets have.
+
+        What stands around a target is kept: a method may put trained tokens before each text, and targets have none.
+        """
+        missing = lost(self._counts, processor)
+        if missing:
+            processor = with_characters(processor, missing)
+            self.state["tokens"] = len(processor)
+            self._added, self._shown = len(missing), "".join(missing[:12])
+        self.state["around"] = around(processor)
         if self._samples["target"]:
             found = {role: processor(some)["input_ids"] for role, some in self._samples.items()}
             lengths = [min(len(ids), self.max_target_length) for ids in found["target"]]
@@ -149,7 +168,11 @@ class TextToText(Writing):
             for role, found in self._cut.items()
             if found
         ]
-        return [*self._notes, *cut]
+        added = [
+            f"{self._added:,} characters that the model's tokenizer lacks were added to it ({self._shown} ...); they "
+            "are learned from the training rows alone."
+        ]
+        return [*(added if self._added else []), *self._notes, *cut]
 
     def configure(self, config: PretrainedConfig) -> None:
         """The head is the model's own; how it begins to write is read here."""
@@ -162,6 +185,15 @@ class TextToText(Writing):
             )
         padding = config.pad_token_id
         self.state |= {"start": int(start), "padding": int(padding if padding is not None else start)}
+
+    def built(self, model: PreTrainedModel) -> None:
+        """Room for the characters that were added."""
+        make_room(model, self.state.get("tokens", 0))
+
+    @property
+    def new_tokens(self) -> int:
+        """Characters that were added."""
+        return self._added
 
     @property
     def decoding(self) -> Decoding:
@@ -186,9 +218,8 @@ class TextToText(Writing):
         ]
         if targets:
             wanted = [str(required(row, "target", i)) for i, row in enumerate(rows)]
-            for feature, ids in zip(
-                features, self._ids(wanted, processor, self.max_target_length, "target"), strict=True
-            ):
+            found = self._ids(wanted, processor, self.max_target_length, "target")
+            for feature, ids in zip(features, found, strict=True):
                 feature["target"] = ids
                 feature["size"] = len(feature["input_ids"]) + 2 * len(ids)  # a decoder's layer is two of an encoder's
         return features
@@ -198,15 +229,18 @@ class TextToText(Writing):
     ) -> list[np.ndarray]:
         """The ids of each text; of one that is too long, the first ones. A text's end token stays, a target's goes."""
         made: list[np.ndarray] = []
-        cut = 0
+        cut, source = 0, role == "text"
+        before, after = ([], []) if source else self.state.get("around") or around(processor)
         for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
             some = list(texts[start : start + 1024])
-            for text, ids in zip(some, processor(some, return_attention_mask=False)["input_ids"], strict=True):
+            found = processor(some, add_special_tokens=source, return_attention_mask=False)["input_ids"]
+            for text, bare in zip(some, found, strict=True):
+                ids = [*before, *bare, *after]
                 if len(ids) > most:
                     cut += 1
                     self._cut[role].add(hash(text))
                     # A target that is cut has no end: the model is not to learn to stop there.
-                    ids = [*ids[: most - 1], ids[-1]] if role == "text" else ids[:most]
+                    ids = [*ids[: most - 1], ids[-1]] if source else ids[:most]
                 made.append(np.asarray(ids, dtype=np.int32))
         if cut and warn:
             warnings.warn(f"{cut} of {len(texts)} texts are longer than {most} tokens: their ends are not read.",
@@ -245,3 +279,10 @@ class TextToText(Writing):
     def request_model(self) -> type[BaseModel]:
         """A text."""
         return SourceRequest
+
+
+def around(processor: Any) -> list[list[int]]:
+    """The special tokens that a tokenizer puts before and behind a text."""
+    bare, whole = (list(processor("a", add_special_tokens=one)["input_ids"]) for one in (False, True))
+    first = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+    return [whole[:first], whole[first + len(bare) :]]

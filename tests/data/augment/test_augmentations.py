@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,47 @@ def test_each_augmentation_sees_the_own_rows_only_and_says_what_it_could_not_cha
     assert notes[0] == "1 training rows added by synonyms; 1 had nothing to change"
 
 
-def test_back_translation_says_that_it_is_not_to_be_had() -> None:
-    with pytest.raises(RecipeError, match="translation bundles"):
+class Dictionary:
+    """Translates word by word."""
+
+    def __init__(self, source_language: str, target_language: str, words: dict[str, str]) -> None:
+        self.source_language, self.target_language, self.words = source_language, target_language, words
+        self.asked: list[int] = []
+
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        self.asked.append(len(texts))
+        return [" ".join(self.words.get(word, word) for word in text.split()) for text in texts]
+
+
+def through(source: str, other: str, words: tuple[dict[str, str], dict[str, str]]) -> tuple[Any, list[Dictionary]]:
+    made_of = {"a": Dictionary(source, other, words[0]), "b": Dictionary(other, source, words[1])}
+    augmentation = made("back_translation", there="a", back="b", share=1.0)
+    augmentation.bind(lambda path, temperature: made_of[path])
+    return augmentation, list(made_of.values())
+
+
+@pytest.mark.parametrize(
+    ("languages", "words", "texts", "wanted"),
+    [
+        (("en", "zh"), ({"film": "电影"}, {"电影": "movie"}), ["a good film", "no"], "a good movie"),
+        (("zh", "en"), ({"很好": "good"}, {"good": "不错"}), ["房间 很好", "不"], "房间 不错"),
+    ],
+)
+def test_back_translation_asks_for_all_texts_at_once(
+    languages: tuple[str, str], words: Any, texts: list[str], wanted: str
+) -> None:
+    augmentation, bundles = through(*languages, words)
+    found, notes = augmented([{"text": text, "label": "a"} for text in texts], [augmentation], seed=1)
+    assert found[2:] == [{"text": wanted, "label": "a", MARK: "back_translation"}]
+    assert notes == ["1 training rows added by back_translation; 1 had nothing to change"]
+    assert [bundle.asked for bundle in bundles] == [[2], [2]]
+
+
+def test_back_translation_must_lead_back() -> None:
+    for given in ({}, {"there": "a"}, {"back": "b"}):
+        with pytest.raises(RecipeError, match="needs two translation bundles"):
+            made("back_translation", **given).bind(lambda path, temperature: Dictionary("en", "zh", {}))
+    with pytest.raises(RecipeError, match="goes en to zh by there, and en to zh by back"):
+        made("back_translation", there="a", back="a").bind(lambda path, temperature: Dictionary("en", "zh", {}))
+    with pytest.raises(RecipeError, match="it stands in data.augment alone"):
         made("back_translation").rewrite(ENGLISH, random.Random(0))

@@ -27,7 +27,9 @@ def augmented(rows: Sequence[Row], augmentations: Sequence[Augmentation], *, see
     for augmentation in augmentations:
         draw = random.Random(f"{seed}/{augmentation.name}")
         chosen = _chosen(len(rows), augmentation.share, draw)
-        added = [row for i in chosen if (row := _rewritten(rows[i], augmentation, draw)) is not None]
+        others = augmentation.rewrite_all([str(rows[i]["text"]) for i in chosen], draw)
+        pairs = [(rows[i], other) for i, other in zip(chosen, others, strict=True)]
+        added = [{**row, "text": o, MARK: augmentation.name} for row, o in pairs if o != row["text"] and o.strip()]
         found += added
         same = len(chosen) - len(added)
         left = f"; {same} had nothing to change" if same else ""
@@ -39,9 +41,3 @@ def _chosen(count: int, share: float, draw: random.Random) -> list[int]:
     """Every row as often as the share has whole numbers, and the rest drawn."""
     whole, wanted = divmod(round(count * share), count) if count else (0, 0)
     return sorted([*range(count)] * whole + draw.sample(range(count), wanted))
-
-
-def _rewritten(row: Row, augmentation: Augmentation, draw: random.Random) -> Row | None:
-    text = str(row["text"])
-    other = augmentation.rewrite(text, draw)
-    return None if other == text or not other.strip() else {**row, "text": other, MARK: augmentation.name}
