@@ -81,6 +81,7 @@ class Dialogue(Writing):
         "length_ratio",
     )
     method: ClassVar[str] = "lora"
+    together: ClassVar[int | None] = 8192
     window: ClassVar[int] = 512
     causal: ClassVar[bool] = True
 
