@@ -116,7 +116,7 @@ def trl(job: Job, rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
         arguments = SFTConfig(
             output_dir=folder, use_cpu=True, save_strategy="no", report_to="none", logging_steps=5, seed=job.seed,
             num_train_epochs=job.epochs, per_device_train_batch_size=job.batch_size, learning_rate=job.learning_rate,
-            warmup_ratio=0.1, max_length=job.length, **chosen,
+            warmup_steps=0.1, max_length=job.length, **chosen,
         )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(path)
         made = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer, peft_config=lora)

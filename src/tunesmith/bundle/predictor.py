@@ -17,6 +17,8 @@ Progress = Callable[[int, int], None]
 
 MANY_TOKENS = 16384
 """Computed together where a runtime does not say: bounds memory for long windows."""
+SCORED_TOKENS = 4096
+"""Scored together at most: many more would take memory, and no less time."""
 
 
 class Predictor:
@@ -78,14 +80,20 @@ class Predictor:
 
     def score(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
         """The log-probabilities of each feature's target, in order. Only of generative tasks."""
-        return self._computed(features, self.runtime.score, progress)
+        return self._computed(features, self.runtime.score, progress, min(self.batch_tokens, SCORED_TOKENS))
 
     def _computed(
-        self, features: Sequence[Feature], compute: Callable[[Batch], list[np.ndarray]], progress: Progress | None
+        self,
+        features: Sequence[Feature],
+        compute: Callable[[Batch], list[np.ndarray]],
+        progress: Progress | None,
+        tokens: int | None = None,
     ) -> list[np.ndarray]:
         arrays: list[Any] = [None] * len(features)
         done = 0
-        for batch in batches_by_length([len(f["input_ids"]) for f in features], self.batch_size, self.batch_tokens):
+        for batch in batches_by_length(
+            [len(f["input_ids"]) for f in features], self.batch_size, tokens or self.batch_tokens
+        ):
             inputs = self.collate([features[i] for i in batch])
             for i, array in zip(batch, compute(inputs), strict=True):
                 arrays[i] = array

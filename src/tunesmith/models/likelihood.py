@@ -122,7 +122,7 @@ def label_log_probabilities(model: Any, batch: Mapping[str, Any]) -> list[np.nda
     """
     import torch
 
-    found = answers(model, batch)
+    found = answers(model, {**batch, "use_cache": False})
     paired = _inner(model).config.is_encoder_decoder
     labels = batch["labels"] if paired else batch["labels"][:, 1:]
     places = labels != IGNORED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -81,7 +81,14 @@ class Dialogue(Writing):
         "length_ratio",
     )
     method: ClassVar[str] = "lora"
+    together: ClassVar[int | None] = 8192
     window: ClassVar[int] = 512
+    training: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 4,
+        "warmup": 0.05,
+        "weight_decay": 0.0,
+        "lora": {"learning_rate": 1e-3, "epochs": 2},
+    }
     causal: ClassVar[bool] = True
 
     def __init__(

@@ -57,6 +57,7 @@ class AttentionHalf(torch.autograd.Function):
         joined, small = facts.inner.forward(read, inner)
         query, key, value = _heads(joined, x.shape, facts)
         query, key = (_rotated(one, cos, sin) for one in (query, key))
+        value = value.contiguous()  # a view would keep all heads' products alive
         mixed = attend(query, key, value, mask, facts.scale)
         given = _rows(mixed)
         out, small_out = facts.outer.forward(given, outer)
