@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_the_formula(run: Run) -> None:
     model.load_state_dict(kept, strict=False)
     now, counts = log_probabilities(model, batch)
     each = advantages(rewards).flatten().repeat_interleave(torch.tensor(counts))
-    tokens = torch.exp(now - now.detach()) * each - 0.5 * divergence_estimate(now, before)
+    tokens = torch.exp(now - now.detach()) * (each - 0.5 * divergence_estimate(now, before))
     wanted = -per_answer(tokens, counts).mean()
     torch.testing.assert_close(value, wanted)
     for one, other in zip(found, torch.autograd.grad(wanted, list(model.parameters())), strict=True):

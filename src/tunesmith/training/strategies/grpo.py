@@ -49,7 +49,8 @@ class Grpo(NearStart):
         clip: how far a token's probability may move before it brings no more; only of answers that are learned from
             again.
         again: later steps in which the answers are learned from once more.
-        beta: weight of the divergence from the start, of each token (eq. 3); above 0 the weights that are trained are
+        beta: weight of the divergence from the start, of each token (eq. 3; weighed by the ratio, without which its
+            gradient is not the divergence's: DeepSeek-AI 2025, V3.2); above 0 the weights that are trained are
             kept twice, and each answer costs a pass more.
         max_kl: nats a token that the model may be away from its start; beyond it the run ends.
         validated: validation rows that answers are written to, to choose the best weights.
@@ -175,7 +176,7 @@ class Grpo(NearStart):
         each = torch.repeat_interleave(rollout.advantages, torch.tensor(counts)).to(now.device)
         gain = clipped_gain(now, then, each, self.clip, self.clip)
         if before is not None:
-            gain = gain - self.beta * divergence_estimate(now, before)
+            gain = gain - self.beta * torch.exp(now - then) * divergence_estimate(now, before)
         values = per_answer(gain, counts, length=self.max_new_tokens if self.kind == "dr" else None)
         return -values.sum() / rollout.written, now.detach().cpu()
 
