@@ -1,4 +1,8 @@
-"""Make a model smaller or faster. ``FORMS``: what a model's graph can be turned into, each for a runtime."""
+"""Make a model smaller or faster.
+
+``FORMS``: what a model's graph can be turned into, each for a runtime. ``WRITER_FORMS``: the same for causal models,
+whose graphs keep what they have read.
+"""
 
 from tunesmith.core.registry import Registry
 
@@ -11,5 +15,14 @@ FORMS = Registry(
         "openvino": "tunesmith.compression.forms:OpenVino",
         "openvino-bf16": "tunesmith.compression.forms:OpenVinoBf16",
         "openvino-int8": "tunesmith.compression.forms:OpenVinoInt8",
+    },
+)
+WRITER_FORMS = Registry(
+    "writer form",
+    {
+        "onnx": "tunesmith.compression.writer_forms:Onnx",
+        "int8": "tunesmith.compression.writer_forms:Int8",
+        "int4-mixed": "tunesmith.compression.writer_forms:Int4Mixed",
+        "int4": "tunesmith.compression.writer_forms:Int4",
     },
 )

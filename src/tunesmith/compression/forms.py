@@ -20,8 +20,8 @@ from tunesmith.core.extras import need
 from tunesmith.core.runtime import cpu_flags
 
 
-class Form(ABC):
-    """How a graph is written for a runtime."""
+class Form:
+    """How a model is written for a runtime."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -41,6 +41,14 @@ class Form(ABC):
         """Whether this processor gains by it: a search leaves it out where not."""
         return True
 
+    def record(self) -> RuntimeRecord:
+        """What the bundle's manifest says."""
+        return RuntimeRecord(self.runtime, self.file, self.precision, self.name)
+
+
+class GraphForm(Form, ABC):
+    """A form that is made of a graph in fp32."""
+
     @abstractmethod
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
         """Write ``folder / file``.
@@ -51,12 +59,8 @@ class Form(ABC):
             batches: what the model is asked, for calibration.
         """
 
-    def record(self) -> RuntimeRecord:
-        """What the bundle's manifest says."""
-        return RuntimeRecord(self.runtime, self.file, self.precision, self.name)
 
-
-class Onnx(Form):
+class Onnx(GraphForm):
     """The graph as it is."""
 
     name = "onnx"
@@ -70,7 +74,7 @@ class Onnx(Form):
         _copied(graph, folder / self.file)
 
 
-class Int8(Form):
+class Int8(GraphForm):
     """Products and tables in int8, activations brought to int8 as they come."""
 
     name = "int8"
@@ -115,7 +119,7 @@ class OpenVino(Onnx):
     packages = ("openvino",)
 
 
-class OpenVinoBf16(Form):
+class OpenVinoBf16(GraphForm):
     """The graph in bf16, computed in it."""
 
     name = "openvino-bf16"
@@ -136,7 +140,7 @@ class OpenVinoBf16(Form):
         _saved(openvino.Core().read_model(str(graph)), folder / self.file, halves=True)
 
 
-class OpenVinoInt8(Form):
+class OpenVinoInt8(GraphForm):
     """Products in int8, activations by scales that real rows gave."""
 
     name = "openvino-int8"

@@ -29,6 +29,7 @@ FAMILIES: dict[str, str] = {
     "baselines": "tunesmith.evaluation.baselines:BASELINES",
     "runtimes": "tunesmith.bundle.runtimes:RUNTIMES",
     "forms": "tunesmith.compression:FORMS",
+    "writer_forms": "tunesmith.compression:WRITER_FORMS",
     "sources": "tunesmith.data.sources:SOURCES",
     "shapes": "tunesmith.data.shapes:SHAPES",
     "formats": "tunesmith.data.formats:FORMATS",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.models.chat import rendered
 from tunesmith.models.special_tokens import ROLES, added, content, extra, named
 from tunesmith.models.token_parts import Part, cut
 
@@ -30,16 +31,24 @@ class LightTokenizer:
         backend: the tokenizer; its own cutting and padding are switched off.
         settings: those of ``tokenizer_config.json``.
         inputs: what the model reads where the settings do not say.
+        template: its chat template, if it has one.
     """
 
     is_fast = True
     padding_side = truncation_side = "right"
 
-    def __init__(self, backend: Tokenizer, settings: Mapping[str, Any], inputs: Sequence[str] = PLAIN) -> None:
+    def __init__(
+        self,
+        backend: Tokenizer,
+        settings: Mapping[str, Any],
+        inputs: Sequence[str] = PLAIN,
+        template: str | None = None,
+    ) -> None:
         backend.no_truncation()
         backend.no_padding()
         backend.encode_special_tokens = bool(settings.get("split_special_tokens", False))
         self.backend_tokenizer = backend
+        self.chat_template = template
         self.model_input_names = list(settings.get("model_input_names", inputs))
         self.model_max_length = settings.get("model_max_length") or int(1e30)
         roles = dict(named(settings))
@@ -71,8 +80,38 @@ class LightTokenizer:
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self.backend_tokenizer.token_to_id(token)
 
-    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
-        """The text of ids."""
+    @cached_property
+    def added_tokens_decoder(self) -> dict[int, Any]:
+        """Id -> added token."""
+        return dict(self.backend_tokenizer.get_added_tokens_decoder())
+
+    def get_chat_template(self) -> str:
+        """The chat template.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.chat_template is None:
+            raise ValueError("The tokenizer has no chat template.")
+        return self.chat_template
+
+    def apply_chat_template(
+        self, messages: Sequence[Mapping[str, Any]], *, tokenize: bool = False, add_generation_prompt: bool = False
+    ) -> str:
+        """A conversation as text.
+
+        Raises:
+            ValueError: there is no template, or ids are asked for.
+            jinja2.TemplateError: the template refuses the conversation.
+        """
+        if tokenize:
+            raise ValueError("The light tokenizer gives a conversation as text; cut that.")
+        return rendered(self.get_chat_template(), messages, self.special_tokens_map, answer=add_generation_prompt)
+
+    def decode(
+        self, ids: Sequence[int], skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool = False
+    ) -> str:
+        """The text of ids; spaces are never cleaned up."""
         return str(self.backend_tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens))
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:

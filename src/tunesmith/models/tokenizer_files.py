@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.models.chat import template_of
 from tunesmith.models.special_tokens import added
 from tunesmith.models.tokenizer import PLAIN, TYPED, LightTokenizer
 
@@ -43,7 +44,14 @@ def light_tokenizer(folder: Path) -> LightTokenizer | None:
         from tokenizers import processors
 
         backend.post_processor = processors.TemplateProcessing(single="$A:0", pair="$A:0 $B:1", special_tokens=[])
-    return LightTokenizer(backend, settings, TYPED if name in ("BertTokenizer", "ElectraTokenizer") else PLAIN)
+    try:
+        template = template_of(folder, settings)
+    except ValueError:
+        return None
+    if template is not None and settings.get("clean_up_tokenization_spaces"):
+        return None  # what is written would lose spaces
+    inputs = TYPED if name in ("BertTokenizer", "ElectraTokenizer") else PLAIN
+    return LightTokenizer(backend, settings, inputs, template)
 
 
 def _settings(folder: Path) -> dict[str, Any] | None:

@@ -103,7 +103,8 @@ class Source:
     def in_form(self, form: Form, folder: Path) -> Side:
         """One of its forms, written and opened."""
         assert self.graph is not None
-        form.write(self.graph, folder, self.calibration)
+        written: Any = form
+        written.write(self.graph, folder, self.calibration)
         made: Any = family("runtimes").load(form.runtime)
         runtime = made(folder / form.file, precision=form.precision)
         return Side(self.name_of(form), self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)

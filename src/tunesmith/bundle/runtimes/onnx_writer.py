@@ -35,13 +35,14 @@ class OnnxWriter:
         graph: of the session.
         length: tokens that a text may have.
         ends: tokens that end any text.
+        precision: of the graph's weights.
     """
 
     name: ClassVar[str] = "onnx"
     together = CPU_TOKENS
 
-    def __init__(self, graph: Graph, length: int, ends: frozenset[int] = frozenset()) -> None:
-        self.graph, self.length, self.ends = graph, length, ends
+    def __init__(self, graph: Graph, length: int, ends: frozenset[int] = frozenset(), precision: str = "fp32") -> None:
+        self.graph, self.length, self.ends, self.precision = graph, length, ends, precision
         self._proven = False
 
     @classmethod
@@ -52,10 +53,10 @@ class OnnxWriter:
             ExtraMissing: onnxruntime is not installed.
             BundleError: it cannot read the graph.
         """
-        return cls.of(graph_of(bundle, cls.name), bundle.path, device)
+        return cls.of(graph_of(bundle, cls.name), bundle.path, precision, device)
 
     @classmethod
-    def of(cls, file: Path, model: Path, device: str = "auto") -> OnnxWriter:
+    def of(cls, file: Path, model: Path, precision: str = "fp32", device: str = "auto") -> OnnxWriter:
         """A graph, and the folder with its model's configuration."""
         from tunesmith.bundle.runtimes.onnx import session_of
 
@@ -64,7 +65,7 @@ class OnnxWriter:
         session = session_of(file, "cpu", shared=True)
         if not has_cache(session):
             raise BundleError(f"{file} is no graph of a model that writes.", "Shrink the bundle it came from again.")
-        return cls(Graph(session), *limits_of(model))
+        return cls(Graph(session), *limits_of(model), precision)
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """``logits`` of every token, float32 [rows, tokens, vocabulary]; 0 where there is padding."""
@@ -119,7 +120,7 @@ class OnnxWriter:
         """
         if not self._proven:
             proof = Proof(self._next, self.graph.vocabulary, 2, min(16, self.length))
-            proof.hold(CachedGraph(self.graph, 2, min(16, self.length)), "graph")
+            proof.hold(CachedGraph(self.graph, 2, min(16, self.length)), self.precision)
             self._proven = True
         return Continuous(CachedGraph(self.graph, rows, min(self.length, length or self.length)), self.ends)
 

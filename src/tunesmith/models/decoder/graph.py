@@ -1,4 +1,4 @@
-"""An ONNX graph with a cache, as a decoder asks it: keys and values are written in place, where the next step reads.
+"""An ONNX graph with a cache, as a decoder asks it; keys and values are written in place, where the next step reads.
 
 A graph that gives its cache back as new arrays copies all of it for every token. Here past and present are the same
 memory, bound once for as many rows as are asked, and a prompt is read straight into its row.
