@@ -24,11 +24,12 @@ from tunesmith.core.contracts import (
 from tunesmith.core.errors import DataError
 from tunesmith.training.rewards.together import Together
 from tunesmith.training.strategies import draws
-from tunesmith.training.strategies.answers import answers_of, batch_of, device_of, padding_of, without_dropout
+from tunesmith.training.strategies.answers import answers_of, without_dropout
 from tunesmith.training.strategies.drift import written_to
 from tunesmith.training.strategies.near_start import NearStart
 from tunesmith.training.strategies.policy import advantages, clipped_gain, divergence_estimate, per_answer
 from tunesmith.training.strategies.rollout import Rollout, instructive
+from tunesmith.training.strategies.shared_prompt import can_share, found_of
 from tunesmith.training.strategies.teachers import Earlier
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Grpo(NearStart):
         self._features: list[Feature] = []
         self._earlier: Earlier | None = None
         self._buffer: list[Rollout] = []
+        self._share: bool | None = None
 
     def fits(self, task: Task, method: Method) -> str | None:
         """A causal model that writes, and rewards that can be computed."""
@@ -122,7 +124,6 @@ class Grpo(NearStart):
                 return compute(model, batch)
             self.begin_once()
             self._buffer = [*self._buffer[-self.again :], self._written()] if self.again else [self._written()]
-            without_dropout(model)
             found = [self._loss(model, rollout) for rollout in self._buffer]
             self._buffer[-1] = replace(self._buffer[-1], then=found[-1][1])
             losses = [loss for loss, _ in found]
@@ -135,11 +136,12 @@ class Grpo(NearStart):
         import torch
 
         run = self._run
-        features = [self._features[i] for i in run.indices for _ in range(self.group)]
-        prompts = [self._prompts[feature["row"]] for feature in features]
+        asked = [self._prompts[self._features[i]["row"]] for i in run.indices]
         seed = int(draws.of_batch(run).integers(2**31))
         decoding = Decoding(max_new_tokens=self.max_new_tokens, temperature=1.0, seed=seed)
-        written = written_to(run, prompts, decoding)
+        written = written_to(run, asked, decoding, self.group)
+        features = [self._features[i] for i in run.indices for _ in range(self.group)]
+        prompts = [self._prompts[feature["row"]] for feature in features]
         texts = [str(prediction["text"]) for prediction in run.task.decode(written, features)]
         rewards, each = self.reward([run.rows[feature["row"]] for feature in features], texts)
         groups = torch.tensor(rewards).view(-1, self.group)
@@ -159,19 +161,18 @@ class Grpo(NearStart):
         """
         import torch
 
-        from tunesmith.models.answer_likelihood import log_probabilities
-
         run = self._run
         if not rollout.answers:
             weight: torch.Tensor = next(iter(run.trained().values()))
             return weight.sum() * 0.0, torch.zeros(0)  # all groups are alike
-        batch = batch_of(rollout.answers, padding_of(run), device_of(run))
-        before = None
+        if self._share is None:
+            self._share = can_share(run, rollout.answers)
+        before, counts = None, rollout.counts
         if self._earlier is not None:
             with self._earlier.in_place(run), torch.no_grad(), run.autocast():
-                before = log_probabilities(model, batch)[0]
-            without_dropout(model)
-        now, counts = log_probabilities(model, batch)
+                before = found_of(run, model, rollout.answers, share=self._share)
+        without_dropout(model)
+        now = found_of(run, model, rollout.answers, share=self._share)
         then = rollout.then.to(now.device) if len(rollout.then) else now.detach()
         each = torch.repeat_interleave(rollout.advantages, torch.tensor(counts)).to(now.device)
         gain = clipped_gain(now, then, each, self.clip, self.clip)
@@ -192,7 +193,7 @@ class Grpo(NearStart):
 
     def state(self) -> dict[str, Any]:
         """And the answers that will be learned from again."""
-        found = super().state()
+        found = {**super().state(), "share": self._share}
         for i, rollout in enumerate(self._buffer[-self.again :] if self.again else []):
             found |= rollout.state(f"rollout{i}")
         return found
@@ -200,5 +201,6 @@ class Grpo(NearStart):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned."""
         super().load_state(state)
+        self._share = state.get("share")
         count = sum(key.endswith(".written") for key in state)
         self._buffer = [Rollout.of_state(state, f"rollout{i}") for i in range(count)]
