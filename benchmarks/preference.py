@@ -186,8 +186,8 @@ def job_of(given: argparse.Namespace, what: str, language: str) -> dict[str, Any
 
 
 GRPO = [
-    "task.max_new_tokens=12", "data.split.validation=0.16", "model.max_length=80", "training.epochs=4",
-    "data.split.near_duplicates=false", "data.answer=answer",
+    "task.max_new_tokens=12", "data.split.validation=0.16", "model.max_length=80", "training.learning_rate=3e-4",
+    "training.epochs=4", "training.max_steps=40", "data.split.near_duplicates=false", "data.answer=answer",
 ]  # fmt: skip
 
 

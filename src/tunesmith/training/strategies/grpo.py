@@ -65,8 +65,8 @@ class Grpo(NearStart):
         "epochs": 1,
         "batch_size": 4,
         "learning_rate": 2e-6,
-        "lora": {"learning_rate": 1e-4},
-        "qlora": {"learning_rate": 1e-4},
+        "lora": {"learning_rate": 2e-4},
+        "qlora": {"learning_rate": 2e-4},
     }
 
     def __init__(
@@ -78,7 +78,7 @@ class Grpo(NearStart):
         clip: Annotated[float, Field(gt=0, lt=1)] = 0.2,
         again: Annotated[int, Field(ge=0)] = 0,
         beta: Annotated[float, Field(ge=0)] = 0.0,
-        max_kl: Annotated[float, Field(gt=0)] = 1.0,
+        max_kl: Annotated[float, Field(gt=0)] = 2.0,
         validated: Annotated[int, Field(ge=1)] = 64,
     ) -> None:
         super().__init__(max_kl)
