@@ -238,11 +238,11 @@ def page(found: dict[str, Any]) -> list[str]:
 def of_reward(name: str, one: dict[str, Any]) -> list[str]:
     """The reward on held-out questions, and on the way."""
     facts, training = one["facts"], one["training"]
-    way = [entry for entry in one["history"] if "grpo/reward" in entry]
+    way = [entry for entry in one["history"] if "grpo" in entry]
     both = ("mean_reward", "exact_match")
     sides = [[side, *(harness.interval(one[side][metric]) for metric in both)] for side in ("before", "after")]
     keys = ("reward", "arithmetic", "format", "kl")
-    steps = [[entry["step"], *(f"{entry[f'grpo/{key}']:.3f}" for key in keys)] for entry in way]
+    steps = [[entry["step"], *(f"{entry['grpo'][key]:.3f}" for key in keys)] for entry in way]
     return [
         f"## Sums by a reward alone: {name}", "", f"Asked: {ASKED[one['language']].format(7, 5)}", "",
         *harness.table(["held-out questions", "mean reward", "exactly the sum"], sides), "",
