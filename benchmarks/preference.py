@@ -27,8 +27,15 @@ STRATEGIES = {"dpo": "{name: dpo}", "trl": "{name: dpo}", "orpo": "{name: orpo}"
 TITLES = {"trl": "trl's DPOTrainer, same rows"}
 SHARED = ["task=dialogue", "model=smollm2", "method=lora", "data.clean.duplicates=false"]
 OF_PAIRS = ["task.max_new_tokens=4", "data.split.validation=0", "data.split.near_duplicates=false"]
-SUMS = '{name: grpo, rewards: [arithmetic, {name: format, pattern: "\\\\d+", whole: true, weight: 0.5}], ' \
-    "group: 8, max_new_tokens: 12, validated: 48}"  # fmt: skip
+SUMS = (
+    r"{name: grpo, rewards: [arithmetic, {name: format, pattern: '\d+ \+ \d+ = \d+', whole: true, weight: 0.5}], "
+    "group: 8, max_new_tokens: 12, validated: 48}"
+)
+ASKED = {
+    "en": "What is {} + {}? Answer as in: 3 + 4 = 7",
+    "zh": "{}加{}等于多少？请这样回答：3 + 4 = 7",
+}
+"""SmolLM2-135M-Instruct writes a fifth of these sums right as it is drawn from, and nearly all after an example."""
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -47,14 +54,14 @@ def pairs(folder: Path, job: dict[str, Any]) -> tuple[Path, Path]:
 
 
 def sums(folder: Path, job: dict[str, Any]) -> tuple[Path, Path]:
-    """Questions for the sum of two numbers; none stands in both files."""
-    every = [(a, b) for a in range(1, 21) for b in range(1, 21)]
+    """Questions for the sum of two numbers up to 12; none stands in both files."""
+    every = [(a, b) for a in range(1, 13) for b in range(1, 13)]
     random.Random(job["seed"]).shuffle(every)
     rows = [
         {
             "messages": [
-                {"role": "user", "content": f"What is {a} + {b}? Reply with the number only."},
-                {"role": "assistant", "content": str(a + b)},
+                {"role": "user", "content": ASKED[job["language"]].format(a, b)},
+                {"role": "assistant", "content": f"{a} + {b} = {a + b}"},
             ],
             "answer": a + b,
         }
@@ -162,8 +169,6 @@ def main() -> None:
     run = harness.context()
     for language in given.languages:
         for what in given.only:
-            if what == "grpo" and language != "en":
-                continue
             name = what if language == "en" else f"{what} {language}"
             made = harness.child(__file__, job_of(given, what, language))
             found[name] = {**made, **run, "what": what, "language": language}
@@ -173,14 +178,17 @@ def main() -> None:
 def job_of(given: argparse.Namespace, what: str, language: str) -> dict[str, Any]:
     """What a child is told."""
     settings = [*SHARED, *(GRPO if what == "grpo" else [*OF_PAIRS, f"model.max_length={given.length}"]), *given.set]
-    rows, test_rows = (given.sums, 80) if what == "grpo" else (given.rows, given.test_rows)
+    rows, test_rows = (given.sums, 44) if what == "grpo" else (given.rows, given.test_rows)
     return {
         "what": what, "language": language, "data": str(given.data), "seed": 13, "rows": rows,
         "test_rows": min(test_rows, given.test_rows), "settings": settings, "strategy": STRATEGIES.get(what, SUMS),
     }  # fmt: skip
 
 
-GRPO = ["task.max_new_tokens=12", "data.split.validation=0.15", "model.max_length=64", "training.evaluations=2"]
+GRPO = [
+    "task.max_new_tokens=12", "data.split.validation=0.16", "model.max_length=80", "training.learning_rate=3e-4",
+    "training.epochs=4", "training.max_steps=40", "data.split.near_duplicates=false", "data.answer=answer",
+]  # fmt: skip
 
 
 def options() -> argparse.Namespace:
@@ -189,7 +197,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--languages", nargs="+", choices=["en", "zh"], default=["en"])
     parser.add_argument("--rows", type=int, default=200, help="training pairs (default: 200)")
     parser.add_argument("--test-rows", type=int, default=100, help="pairs that are held out (default: 100)")
-    parser.add_argument("--sums", type=int, default=320, help="questions that grpo learns from (default: 320)")
+    parser.add_argument("--sums", type=int, default=100, help="questions that grpo learns from (default: 100)")
     parser.add_argument("--length", type=int, default=320, help="tokens of a question and its answer (default: 320)")
     parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
     given = harness.parse(parser)
@@ -221,25 +229,26 @@ def page(found: dict[str, Any]) -> list[str]:
         f"- {name}: {one['rows']['train']} training rows, {one['rows']['test']} held out."
         for name, one in learned.items()
     ]
-    if "grpo" in found:
-        lines += ["", *of_reward(found["grpo"])]
+    for name, one in found.items():
+        if one["what"] == "grpo":
+            lines += ["", *of_reward(name, one)]
     return [*lines, *harness.parts_lines(found)]
 
 
-def of_reward(one: dict[str, Any]) -> list[str]:
+def of_reward(name: str, one: dict[str, Any]) -> list[str]:
     """The reward on held-out questions, and on the way."""
     facts, training = one["facts"], one["training"]
-    way = [entry for entry in one["history"] if "grpo/reward" in entry]
+    way = [entry for entry in one["history"] if "grpo" in entry]
     both = ("mean_reward", "exact_match")
     sides = [[side, *(harness.interval(one[side][metric]) for metric in both)] for side in ("before", "after")]
     keys = ("reward", "arithmetic", "format", "kl")
-    steps = [[entry["step"], *(f"{entry[f'grpo/{key}']:.3f}" for key in keys)] for entry in way]
+    steps = [[entry["step"], *(f"{entry['grpo'][key]:.3f}" for key in keys)] for entry in way]
     return [
-        "## Sums by a reward alone", "",
-        *harness.table(["held-out questions", "mean reward", "exactly the number"], sides), "",
+        f"## Sums by a reward alone: {name}", "", f"Asked: {ASKED[one['language']].format(7, 5)}", "",
+        *harness.table(["held-out questions", "mean reward", "exactly the sum"], sides), "",
         f"{one['rows']['train']} training questions, {training['steps']} steps, {training['seconds']:,.0f} s; "
-        f"{facts['kl']:.3f} nats a token away from the start. Reward: 1 for the right number, 0.5 for a number alone.",
-        "", *harness.table(["step", "reward of drawn answers", "right", "a number alone", "KL"], steps), "",
+        f"{facts['kl']:.3f} nats a token away from the start. Reward: 1 for the right number, 0.5 for a sum alone.",
+        "", *harness.table(["step", "reward of drawn answers", "right", "a sum alone", "KL"], steps), "",
     ]  # fmt: skip
 
 

@@ -81,7 +81,9 @@ def test_preferences_are_learned_and_proven_on_held_out_pairs(
     assert after["reward_accuracy"]["value"] == 1.0 == after["preference_accuracy"]["value"]
     facts = report["context"]["strategies"][name]
     assert facts["kl"] > 0 and name in facts["words"] and facts["left_out"] == 0
-    assert any(f"{name}/kl" in entry for entry in report["history"])
+    assert any("kl" in entry.get(name, {}) for entry in report["history"])
+    page = (place / "b" / "report.html").read_text("utf-8")
+    assert "What strategies measured" in page and "validation preference_loss" in page
     assert "validation/preference_loss" in (place / "b" / "log.jsonl").read_text("utf-8")
     alone = measured(bundle.path, str(place / "test.json"))["metrics"]
     assert alone["preference_accuracy"]["value"] == 1.0 and "reward_accuracy" not in alone

@@ -32,18 +32,27 @@ ROWS = [
     for language in ("en", "zh")
     for row in toy_rows(language, 12)
 ]
+TALKS = [
+    {
+        "messages": [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": row["target"]}],
+        "rejected": row["rejected"],
+    }
+    for row in ROWS
+]
 TEXTS = [word for row in ROWS for word in row.values()]
 
 
 class Run:
     """What ``train`` is given; ``go`` makes a fresh model and trains it."""
 
-    def __init__(self, folder: Path, home: Path, rows: list[dict[str, Any]] = ROWS, precision: str = "fp32") -> None:
+    def __init__(
+        self, folder: Path, home: Path, rows: list[dict[str, Any]] = ROWS, precision: str = "fp32", task: Any = None
+    ) -> None:
         self.rows, self.home, self.precision = rows, home, precision
-        self.task: Any = EchoTask()
+        self.task: Any = task or EchoTask()
         self.task.learn(rows)
         self.reference = resolve(str(folder))
-        self.processor = load_processor(self.reference)
+        self.processor = self.task.adapt(load_processor(self.reference))
         self.model: Any = None
 
     def encode(self, rows: Any) -> Any:
@@ -51,7 +60,9 @@ class Run:
 
     def fresh(self, method: str = "full") -> Any:
         seed_everything(5)
-        return family("methods").make(method).apply(build(self.reference, self.task), self.task)
+        made = family("methods").make(method)
+        self.processor = made.adapt(self.task.adapt(load_processor(self.reference)))
+        return made.apply(build(self.reference, self.task), self.task)
 
     def settings(self, **changes: Any) -> LoopSettings:
         values: dict[str, Any] = {"epochs": 4, "batch_size": 6, "optimizer": OptimizerSettings(3e-3), "best": "x"}

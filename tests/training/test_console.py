@@ -37,3 +37,13 @@ def test_steps_after_a_stage_are_counted_anew(capsys: pytest.CaptureFixture[str]
     tracker.steps(0, 10)
     tracker.log(5, {"loss": 1.0, "learning_rate": 1e-4, "samples_per_second": 20.0})
     assert "step 5/10  loss 1  samples per second 20" in capsys.readouterr().err
+
+
+def test_figures_of_strategies_stand_beside_the_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    tracker = Console()
+    tracker.steps(0, 10)
+    tracker.log(5, {"loss": 1.0, "dpo/kl": 0.25, "dpo/accuracy": 0.5, "samples_per_second": 20.0})
+    tracker.log(5, {"validation/preference_loss": 0.5})
+    first, second = capsys.readouterr().err.splitlines()
+    assert "loss 1  dpo/kl 0.25  dpo/accuracy 0.5  samples per second 20" in first
+    assert second == "  step 5/10  validation/preference loss 0.5"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from preference_runs import TEXTS, Run
+from preference_runs import TALKS, TEXTS, Run
 from test_preference import KillAt, Killed, Logged, begun
 
 from tunesmith.core.errors import DataError, TrainingError
@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_the_formula(run: Run) -> None:
     model.load_state_dict(kept, strict=False)
     now, counts = log_probabilities(model, batch)
     each = advantages(rewards).flatten().repeat_interleave(torch.tensor(counts))
-    tokens = torch.exp(now - now.detach()) * each - 0.5 * divergence_estimate(now, before)
+    tokens = torch.exp(now - now.detach()) * (each - 0.5 * divergence_estimate(now, before))
     wanted = -per_answer(tokens, counts).mean()
     torch.testing.assert_close(value, wanted)
     for one, other in zip(found, torch.autograd.grad(wanted, list(model.parameters())), strict=True):
@@ -140,3 +140,22 @@ def test_rows_that_a_reward_cannot_read(run: Run) -> None:
     judge = made(rewards=[{"name": "bundle", "path": "nowhere", "label": "x"}])
     assert "nowhere" in judge.fits(tasks.make("dialogue"), methods.make("lora"))
     assert made(rewards=["arithmetic"]).reads == ("answer",)
+
+
+METHODS = [name for name in sorted(family("methods")) if not family("methods").load(name).frozen_backbone]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_that_is_for_writers(llama: Path, tmp_path: Path, method: str) -> None:
+    """Conversations: preferences and rewards, two steps each."""
+    from transformers import AutoConfig
+
+    run = Run(llama, tmp_path, TALKS, task=family("tasks").make("dialogue", {"max_new_tokens": 4}))
+    if why := family("methods").make(method).fits(run.task, AutoConfig.from_pretrained(run.reference.path)):
+        pytest.skip(why)
+    settings = run.settings(max_steps=2, optimizer=OptimizerSettings(1e-2))
+    dpo = family("strategies").make("dpo", {"max_kl": 1e6})
+    for name, strategy in (("dpo", dpo), ("grpo", made(beta=0.1))):
+        trained = run.go(settings, name=name, method=method, strategies=[strategy])
+        assert trained.facts[name]["kl"] > 0 and all(torch.isfinite(p).all() for p in run.model.parameters())
+    assert dpo._start["training"].total.shape == (len(run.rows), 2)

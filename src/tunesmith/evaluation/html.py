@@ -53,7 +53,7 @@ def _template() -> Any:
 
 def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
     """SVG by name, marked safe: everything in it was escaped where it was written."""
-    history, primary = report["history"], report["primary"]
+    history, chosen = report["history"], validated(report["history"], report["primary"])
     confusion, calibration = report["confusion"], report["calibration"]
     shrunk = report.get("shrink")
     drawn = {
@@ -62,7 +62,10 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
             {"training loss": series(history, "loss"), "validation loss": series(history, "validation/loss")},
             "Loss over steps",
         ),
-        "validation": curves({f"validation {primary}": series(history, f"validation/{primary}")}, "Validation"),
+        "validation": curves({f"validation {chosen}": series(history, f"validation/{chosen}")}, "Validation"),
+        "strategies": curves(
+            {name: series(history, name) for name in of_strategies(history)[:LINES]}, "What strategies measured"
+        ),
         "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
         "reliability": reliability_plot(calibration["bins"]) if calibration else "",
         "tradeoff": tradeoff_plot(shrunk["candidates"], shrunk["metric"], shrunk["picked"]) if shrunk else "",
@@ -70,6 +73,24 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
     }
     safe = need("markupsafe", extra="train", purpose="report.html").Markup
     return {name: safe(svg) for name, svg in drawn.items()}
+
+
+def validated(history: Sequence[Mapping[str, Any]], primary: str) -> str:
+    """The metric of the validation rows that is drawn: the primary one, or what chose the weights."""
+    names = [name for entry in history for name in entry.get("validation", {})]
+    return primary if primary in names or not names else names[0]
+
+
+def of_strategies(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Figures that strategies have logged ("dpo/kl"), as ``series`` is asked for them."""
+    names = [
+        f"{who}/{name}"
+        for entry in history
+        for who, said in entry.items()
+        if who != "validation" and isinstance(said, Mapping)
+        for name in said
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _summaries(report: Mapping[str, Any]) -> dict[str, str]:

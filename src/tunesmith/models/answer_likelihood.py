@@ -27,6 +27,7 @@ def log_probabilities(model: Any, batch: Mapping[str, Any]) -> tuple[torch.Tenso
 
     labels = batch["labels"]
     if not getattr(model, "module", model).config.is_encoder_decoder:
+        batch = {**batch, "use_cache": False}
         labels = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
     places = labels != IGNORED
     counts: list[int] = places.sum(-1).tolist()

@@ -33,7 +33,7 @@ def options(decoding: Decoding) -> dict[str, Any]:
     return found
 
 
-def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np.ndarray]:
+def written(model: Any, batch: Mapping[str, Any], decoding: Decoding, copies: int = 1) -> list[np.ndarray]:
     """The ids that ``model`` writes after each row of a batch, without padding; the end token stays.
 
     The model's own generation settings (special tokens) hold where ``decoding`` is silent; torch's generator is as it
@@ -41,6 +41,7 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
 
     Args:
         batch: ``input_ids`` and ``attention_mask`` as tensors, a causal model's prompts padded on the left.
+        copies: texts to each row, those of a row beside each other; of a causal model, which reads each prompt once.
     """
     import torch
     from transformers import GenerationConfig
@@ -60,9 +61,24 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding) -> list[np
     with torch.random.fork_rng() if decoding.seed is not None else nullcontext():
         if decoding.seed is not None:
             torch.manual_seed(decoding.seed)
-        ids = model.generate(**asked, generation_config=config)
+        ids = model.generate(**(asked if copies == 1 else _copied(model, asked, copies)), generation_config=config)
     skipped = 1 if model.config.is_encoder_decoder else asked["input_ids"].shape[1]
     return [_ended(row, config.eos_token_id or []) for row in ids[:, skipped:].cpu().numpy()]
+
+
+def _copied(model: Any, asked: Mapping[str, Any], copies: int) -> dict[str, Any]:
+    """Each prompt ``copies`` times, with what the model remembers of all but its last token."""
+    import torch
+    from transformers import DynamicCache
+
+    memory = DynamicCache(config=model.config)
+    if asked["input_ids"].shape[1] > 1:
+        read = {name: tensor[:, :-1] for name, tensor in asked.items()}
+        places = (read["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        with torch.no_grad():
+            model(**read, position_ids=places, past_key_values=memory, use_cache=True, logits_to_keep=1)
+        memory.batch_repeat_interleave(copies)
+    return {**{name: tensor.repeat_interleave(copies, 0) for name, tensor in asked.items()}, "past_key_values": memory}
 
 
 def ends_of(settings: Any, more: Iterable[int] = ()) -> list[int] | None:

@@ -49,6 +49,11 @@ class Plan:
     """Where the vectors of a frozen backbone are kept; None: in the user's cache."""
 
     @property
+    def choosing(self) -> tuple[str, ...]:
+        """Metrics of the validation rows: a strategy's, where it learns for something else than the task's."""
+        return next((strategy.choosing for strategy in self.strategies if strategy.choosing), self.task.choosing)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
         recipe = self.recipe.model_dump(

@@ -271,8 +271,8 @@ class Run:
         plan = self.plan
         rows = training_rows(plan)
         features = plan.task.sample(self._encoded(rows))
-        best = self._choosing()[0]
-        tie = "log_loss" if "log_loss" in self._choosing() else None
+        best = plan.choosing[0]
+        tie = "log_loss" if "log_loss" in plan.choosing else None
         settings = LoopSettings.of(plan.recipe.training, best, METRICS.load(best).higher_is_better, tie)
         optimizer = with_fields(settings.optimizer, factors=plan.method.rates())
         settings = with_fields(settings, optimizer=optimizer)
@@ -288,10 +288,6 @@ class Run:
                 validation=plan.data.validation,
             )  # fmt: skip
 
-    def _choosing(self) -> tuple[str, ...]:
-        """Metrics of the validation rows: a strategy's, where it learns for something else than the task's."""
-        return next((s.choosing for s in self.plan.strategies if s.choosing), self.plan.task.choosing)
-
     def _encoded(self, rows: Sequence[Row]) -> list[Feature]:
         return self.task.encode(rows, self.processor, max_length=self.plan.max_length, targets=True)
 
@@ -300,7 +296,7 @@ class Run:
         if not rows:
             return None
         features = self._encoded(rows)
-        metrics = {name: METRICS.make(name) for name in self._choosing()}
+        metrics = {name: METRICS.make(name) for name in self.plan.choosing}
         strategy = next((s for s in self.plan.strategies if s.choosing), None)
         precision = self.plan.machine.precision
 

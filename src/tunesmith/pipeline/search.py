@@ -169,7 +169,7 @@ def _identity(base: Plan, space: Space) -> dict[str, Any]:
 
 
 def _job(base: Plan, values: dict[str, Any], space: Space, options: SearchOptions, folder: Path) -> Job:
-    metric = base.task.choosing[0]
+    metric = base.choosing[0]
     return Job(
         recipe=values,
         space={key: dimension.to_json() for key, dimension in space.items()},

@@ -275,11 +275,11 @@ class _Loop:
         progress = self.progress
         if progress.step % max(1, min(10, self.total // 20)) == 0 or progress.step >= self.total:
             figures = {"loss": float(np.mean(self.losses)), "learning_rate": self.rate * share}
-            for strategy in self.strategies:
-                figures |= {f"{strategy.name}/{name}": value for name, value in strategy.figures().items()}
+            own = {strategy.name: said for strategy in self.strategies if (said := strategy.figures())}
             self.losses.clear()
-            progress.history.append({"step": progress.step, **figures})
-            self._log({**figures, "samples_per_second": progress.samples / max(progress.seconds, 1e-9)})
+            progress.history.append({"step": progress.step, **figures, **own})
+            told = {f"{name}/{key}": value for name, said in own.items() for key, value in said.items()}
+            self._log({**figures, **told, "samples_per_second": progress.samples / max(progress.seconds, 1e-9)})
 
     def _evaluated(self) -> None:
         if self.evaluate is None:

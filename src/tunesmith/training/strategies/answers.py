@@ -74,16 +74,18 @@ def answers_of(task: Task, processor: Any, features: Sequence[Feature], what: st
 
 
 def batch_of(answers: Sequence[Answer], padding: int, device: Any = None) -> Batch:
-    """Answers behind their prompts, padded on the right: tensors ``input_ids``, ``attention_mask`` and ``labels``."""
+    """Answers behind their prompts: tensors ``input_ids`` and ``labels``.
+
+    Padding stands on the right, where nobody sees it, so there is no mask.
+    """
     longest = max(len(answer) for answer in answers)
     ids = np.full((len(answers), longest), padding, np.int64)
-    labels, mask = np.full_like(ids, IGNORED), np.zeros_like(ids)
+    labels = np.full_like(ids, IGNORED)
     for i, answer in enumerate(answers):
         first, end = len(answer.prompt), len(answer)
         ids[i, :first], ids[i, first:end] = answer.prompt, answer.written
         labels[i, first:end] = answer.written
-        mask[i, :end] = 1
-    return _tensors({"input_ids": ids, "attention_mask": mask, "labels": labels}, device)
+    return _tensors({"input_ids": ids, "labels": labels}, device)
 
 
 def prompts_of(prompts: Sequence[np.ndarray], padding: int, device: Any = None) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,11 +85,17 @@ def at_rest(run: Any) -> Iterator[None]:
         run.model.train(training)
 
 
-def written_to(run: Any, prompts: Sequence[np.ndarray], decoding: Decoding) -> list[np.ndarray]:
-    """What the run's model writes to each prompt, its end included: int32, at least one token."""
+def written_to(run: Any, prompts: Sequence[np.ndarray], decoding: Decoding, copies: int = 1) -> list[np.ndarray]:
+    """What the run's model writes to each prompt, its end included: int32, at least one token.
+
+    Args:
+        copies: texts to each prompt, beside each other.
+    """
     from tunesmith.models.decoding import written
 
+    own = getattr(run.task, "decoding", None)
+    asked = replace(decoding, ends=own.ends if own is not None else ())
     with at_rest(run):
         model = getattr(run.model, "module", run.model)
-        found = written(model, prompts_of(prompts, padding_of(run), device_of(run)), decoding)
+        found = written(model, prompts_of(prompts, padding_of(run), device_of(run)), asked, copies)
     return [ids.astype(np.int32) for ids in found]

@@ -24,11 +24,12 @@ from tunesmith.core.contracts import (
 from tunesmith.core.errors import DataError
 from tunesmith.training.rewards.together import Together
 from tunesmith.training.strategies import draws
-from tunesmith.training.strategies.answers import answers_of, batch_of, device_of, padding_of, without_dropout
+from tunesmith.training.strategies.answers import answers_of, without_dropout
 from tunesmith.training.strategies.drift import written_to
 from tunesmith.training.strategies.near_start import NearStart
 from tunesmith.training.strategies.policy import advantages, clipped_gain, divergence_estimate, per_answer
 from tunesmith.training.strategies.rollout import Rollout, instructive
+from tunesmith.training.strategies.shared_prompt import can_share, found_of
 from tunesmith.training.strategies.teachers import Earlier
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Grpo(NearStart):
         clip: how far a token's probability may move before it brings no more; only of answers that are learned from
             again.
         again: later steps in which the answers are learned from once more.
-        beta: weight of the divergence from the start, of each token (eq. 3); above 0 the weights that are trained are
+        beta: weight of the divergence from the start, of each token (eq. 3; weighed by the ratio, without which its
+            gradient is not the divergence's: DeepSeek-AI 2025, V3.2); above 0 the weights that are trained are
             kept twice, and each answer costs a pass more.
         max_kl: nats a token that the model may be away from its start; beyond it the run ends.
         validated: validation rows that answers are written to, to choose the best weights.
@@ -63,8 +65,8 @@ class Grpo(NearStart):
         "epochs": 1,
         "batch_size": 4,
         "learning_rate": 2e-6,
-        "lora": {"learning_rate": 1e-4},
-        "qlora": {"learning_rate": 1e-4},
+        "lora": {"learning_rate": 2e-4},
+        "qlora": {"learning_rate": 2e-4},
     }
 
     def __init__(
@@ -76,7 +78,7 @@ class Grpo(NearStart):
         clip: Annotated[float, Field(gt=0, lt=1)] = 0.2,
         again: Annotated[int, Field(ge=0)] = 0,
         beta: Annotated[float, Field(ge=0)] = 0.0,
-        max_kl: Annotated[float, Field(gt=0)] = 1.0,
+        max_kl: Annotated[float, Field(gt=0)] = 2.0,
         validated: Annotated[int, Field(ge=1)] = 64,
     ) -> None:
         super().__init__(max_kl)
@@ -88,6 +90,7 @@ class Grpo(NearStart):
         self._features: list[Feature] = []
         self._earlier: Earlier | None = None
         self._buffer: list[Rollout] = []
+        self._share: bool | None = None
 
     def fits(self, task: Task, method: Method) -> str | None:
         """A causal model that writes, and rewards that can be computed."""
@@ -121,7 +124,6 @@ class Grpo(NearStart):
                 return compute(model, batch)
             self.begin_once()
             self._buffer = [*self._buffer[-self.again :], self._written()] if self.again else [self._written()]
-            without_dropout(model)
             found = [self._loss(model, rollout) for rollout in self._buffer]
             self._buffer[-1] = replace(self._buffer[-1], then=found[-1][1])
             losses = [loss for loss, _ in found]
@@ -134,11 +136,12 @@ class Grpo(NearStart):
         import torch
 
         run = self._run
-        features = [self._features[i] for i in run.indices for _ in range(self.group)]
-        prompts = [self._prompts[feature["row"]] for feature in features]
+        asked = [self._prompts[self._features[i]["row"]] for i in run.indices]
         seed = int(draws.of_batch(run).integers(2**31))
         decoding = Decoding(max_new_tokens=self.max_new_tokens, temperature=1.0, seed=seed)
-        written = written_to(run, prompts, decoding)
+        written = written_to(run, asked, decoding, self.group)
+        features = [self._features[i] for i in run.indices for _ in range(self.group)]
+        prompts = [self._prompts[feature["row"]] for feature in features]
         texts = [str(prediction["text"]) for prediction in run.task.decode(written, features)]
         rewards, each = self.reward([run.rows[feature["row"]] for feature in features], texts)
         groups = torch.tensor(rewards).view(-1, self.group)
@@ -158,24 +161,23 @@ class Grpo(NearStart):
         """
         import torch
 
-        from tunesmith.models.answer_likelihood import log_probabilities
-
         run = self._run
         if not rollout.answers:
             weight: torch.Tensor = next(iter(run.trained().values()))
             return weight.sum() * 0.0, torch.zeros(0)  # all groups are alike
-        batch = batch_of(rollout.answers, padding_of(run), device_of(run))
-        before = None
+        if self._share is None:
+            self._share = can_share(run, rollout.answers)
+        before, counts = None, rollout.counts
         if self._earlier is not None:
             with self._earlier.in_place(run), torch.no_grad(), run.autocast():
-                before = log_probabilities(model, batch)[0]
-            without_dropout(model)
-        now, counts = log_probabilities(model, batch)
+                before = found_of(run, model, rollout.answers, share=self._share)
+        without_dropout(model)
+        now = found_of(run, model, rollout.answers, share=self._share)
         then = rollout.then.to(now.device) if len(rollout.then) else now.detach()
         each = torch.repeat_interleave(rollout.advantages, torch.tensor(counts)).to(now.device)
         gain = clipped_gain(now, then, each, self.clip, self.clip)
         if before is not None:
-            gain = gain - self.beta * divergence_estimate(now, before)
+            gain = gain - self.beta * torch.exp(now - then) * divergence_estimate(now, before)
         values = per_answer(gain, counts, length=self.max_new_tokens if self.kind == "dr" else None)
         return -values.sum() / rollout.written, now.detach().cpu()
 
@@ -191,7 +193,7 @@ class Grpo(NearStart):
 
     def state(self) -> dict[str, Any]:
         """And the answers that will be learned from again."""
-        found = super().state()
+        found = {**super().state(), "share": self._share}
         for i, rollout in enumerate(self._buffer[-self.again :] if self.again else []):
             found |= rollout.state(f"rollout{i}")
         return found
@@ -199,5 +201,6 @@ class Grpo(NearStart):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned."""
         super().load_state(state)
+        self._share = state.get("share")
         count = sum(key.endswith(".written") for key in state)
         self._buffer = [Rollout.of_state(state, f"rollout{i}") for i in range(count)]

@@ -79,7 +79,7 @@ class NearStart(Strategy):
     def figures(self) -> dict[str, float]:
         """Means since the last call, and the divergence."""
         if self._drift is not None:
-            self._last = {**{name: total / count for name, (total, count) in self._sums.items()}, "kl": self._kl}
+            self._last = {"kl": self._kl, **{name: total / count for name, (total, count) in self._sums.items()}}
         self._sums.clear()
         return dict(self._last)
 

@@ -29,6 +29,8 @@ STAGES = {
 }
 
 
+OF_STRATEGIES = 4
+"""Figures of strategies that a line has room for."""
 QUIET = 5.0
 """Seconds between lines of a stage without steps, where there is no terminal."""
 
@@ -77,7 +79,8 @@ class Console(Tracker):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Move the bar, or print a line where there is no terminal."""
         validation = [key for key in values if key.startswith("validation/")]
-        shown = validation[:2] or ["loss", "samples_per_second"]
+        own = [key for key in values if "/" in key and key not in validation]
+        shown = validation[:2] or ["loss", *own[:OF_STRATEGIES], "samples_per_second"]
         figures = "  ".join(f"{key.replace('_', ' ')} {values[key]:.4g}" for key in shown if key in values)
         if validation:
             self._say(f"  step {step}/{self._total}  {figures}")
