@@ -47,6 +47,16 @@ class Plan:
     features: Path | None = None
     """Where the vectors of a frozen backbone are kept; None: in the user's cache."""
 
+    def stage(self, name: str) -> None:
+        """Tell every tracker where the run is."""
+        for tracker in self.trackers:
+            tracker.stage(name)
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell every tracker how far that is."""
+        for tracker in self.trackers:
+            tracker.progress(done, total)
+
     @property
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
