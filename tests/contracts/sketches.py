@@ -319,6 +319,17 @@ def _programmed(language: str) -> list[dict[str, Any]]:
     ]
 
 
+def _controlled(language: str) -> list[dict[str, Any]]:
+    """One control; every third text may go on with a beginning."""
+    short = {"en": ("so nice", "so bad"), "zh": ("真好", "真差")}[language]
+    rows = []
+    for i in range(16):
+        text = f"{short[i % 2]} {i}"
+        begun = text[:2] if i % 3 == 0 else ""
+        rows.append({"control": [f"c{i % 2}"], "beginning": begun, "length": "", "text": text})
+    return rows
+
+
 def _related(language: str) -> list[dict[str, Any]]:
     parts = {
         "en": ("{} bought {}.", "{} was sold to {}.", ["Acme", "Zenith", "Orion", "Delta"], ["buys", "bought by"]),
@@ -425,6 +436,7 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "mixture": _mixed,
         "dialogue": _talked,
         "code-generation": _programmed,
+        "controlled-generation": _controlled,
         "summary": _echoed,
         "summarization": _echoed,
         "translation": _echoed,
@@ -435,10 +447,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0},
     "dialogue": {"max_new_tokens": 6},
     "code-generation": {"max_new_tokens": 6, "show_tests": 0},
+    "controlled-generation": {"max_new_tokens": 6, "temperature": 0.0, "prompt": "{control}"},
 }
 KINDS = {
     "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
-    "code-generation": "llama",
+    "code-generation": "llama", "controlled-generation": "llama",
 }  # fmt: skip
 WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
 """Auto classes of models that write: no graph holds their loop."""

@@ -5,6 +5,8 @@ And a store on SQLite and on PostgreSQL, and a Redis: all real.
 
 from __future__ import annotations
 
+import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy
+import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +30,7 @@ from tunesmith.service.app import make_app
 from tunesmith.service.engine import Engine
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.products import Products
+from tunesmith.service.run import layers_of
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Batching, ProductSpec, checked
 from tunesmith.service.store.connect import connect
@@ -256,3 +260,65 @@ def new_database(request: pytest.FixtureRequest) -> str:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
     return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def on_a_port() -> Iterator[Callable[[Services], str]]:
+    """Runs services on a port, and gives the address."""
+    stops = []
+
+    def running(services: Services) -> str:
+        place = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(layers_of(services), log_level="critical", timeout_graceful_shutdown=2)  # type: ignore[arg-type]
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([place],), daemon=True)
+        thread.start()
+        stops.append((server, thread))
+        while not server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{place.getsockname()[1]}"
+
+    yield running
+    for server, thread in stops:
+        server.should_exit = True
+        thread.join(10)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MISSING = "NOT TESTED HERE: the page in a browser. On Debian: apt-get install chromium; pip install playwright"
+
+
+@pytest.fixture(scope="module")  # longer, and its event loop would be in the way of other tests' own
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip(MISSING)
+    api = pytest.importorskip("playwright.sync_api", reason=MISSING)
+    with api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page; at the end nothing may have gone wrong in it, the CSP's refusals among that."""
+    wrong: list[str] = []
+    contexts = []
+
+    def page_of(
+        address: str, locale: str = "en-US", width: int = 1100, scheme: str = "light", allowed: str = "-"
+    ) -> Any:
+        context = browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": 800})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and not (allowed and allowed in m.text) and wrong.append(m.text))
+        page.on("request", lambda r: r.url.startswith((address, "data:")) or wrong.append(r.url))
+        page.goto(address)
+        return page
+
+    yield page_of
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tunesmith.models.reference import ModelReference, resolve
 from tunesmith.models.tensors import tensors
 from tunesmith.tasks.causal_batches import prompts_of
 from tunesmith.tasks.dialogue import Dialogue
+from tunesmith.tasks.packing import packed
+from tunesmith.training.kernels import fast_training
 from tunesmith.training.loop import LoopSettings, train
 from tunesmith.training.optim import OptimizerSettings
 
@@ -91,6 +94,46 @@ def test_what_is_written_does_not_hang_on_the_batch(kind: str, references: dict[
     with_targets = talker.features()
     written = talker.task.decode(talker.predictor().infer(with_targets), with_targets)
     assert written == together, "of features with targets, the last answer is written anew"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_conversations_packed_in_one_row_do_not_see_each_other(
+    kind: str, fast: bool, references: dict[str, ModelReference]
+) -> None:
+    """Loss and gradients are those of the same conversations in rows of their own."""
+    talker = Talker(references[kind], packing=True)
+    for module in talker.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    features = talker.features()[:7]
+    longest = max(len(feature["input_ids"]) for feature in features)
+    rows = packed(features, 2 * longest)
+    assert len(rows) < 5 and sum(len(row.get("lengths", [0])) for row in rows) == 7
+    assert all(len(row["input_ids"]) <= 2 * longest for row in rows)
+    found = []
+    for some in (features, rows):
+        talker.model.zero_grad()
+        batch = tensors(talker.task.collate(some, talker.processor))
+        talker.model.train()
+        with fast_training(talker.model, None, "cpu") if fast else nullcontext():
+            loss = talker.task.loss(talker.task.forward(talker.model, batch), batch)
+            loss.backward()
+        gradients = {name: p.grad.clone() for name, p in talker.model.named_parameters()}
+        found.append((loss.detach(), gradients))
+    (loss, one), (again, other) = found
+    assert torch.allclose(loss, again, atol=1e-6)
+    assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+
+
+def test_packing_is_what_training_reads(references: dict[str, ModelReference], tmp_path: Path) -> None:
+    talker = Talker(references["llama"], packing=True)
+    features = talker.task.sample(talker.features())
+    assert len(features) < 24 and max(len(f["input_ids"]) for f in features) <= 128
+    assert sum(len(f["input_ids"]) for f in features) == sum(len(f["input_ids"]) for f in talker.features())
+    settings = LoopSettings(2, 4, OptimizerSettings(5e-3), patience=None)
+    done = train(talker.model, talker.task, talker.processor, features, settings, Machine("cpu", "fp32", 1), tmp_path)
+    assert done.steps > 0
 
 
 def test_prompts_of_a_batch_with_labels() -> None:

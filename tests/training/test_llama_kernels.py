@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from tunesmith.methods.adapter import Adapter
 from tunesmith.methods.lora import Lora
+from tunesmith.methods.prefix import Prefix
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.training.kernels import fast_training, llama_layer
 from tunesmith.training.kernels.causal_attention import BLOCK, attend, attend_backward
@@ -123,12 +125,14 @@ def test_weights_that_train_are_read_anew_and_frozen_ones_when_they_are_freed() 
     [
         lambda: with_lora(model(), dropout=0.1),
         lambda: with_lora(model(), dora=True),
+        lambda: Prefix(4).apply(model(), Dialogue()),
+        lambda: Adapter(4).apply(model(), Dialogue()),
         lambda: model("gpt2", n_embd=32, n_layer=2, n_head=4),
         lambda: model("qwen3"),
         lambda: model(hidden_act="gelu"),
         lambda: model(attention_dropout=0.1),
     ],
-    ids=["dropout", "dora", "gpt2", "qwen3", "gelu", "attention dropout"],
+    ids=["dropout", "dora", "prefix", "adapter", "gpt2", "qwen3", "gelu", "attention dropout"],
 )
 def test_what_is_otherwise_goes_its_own_way(made: Any) -> None:
     assert llama_layer.install(made()) == []

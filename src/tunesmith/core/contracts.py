@@ -168,6 +168,15 @@ class Task(ABC):
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
     @property
+    def asks(self) -> Mapping[str, str]:
+        """Bundles that it asks when it is measured: a word for each -> its folder. The pipeline hands them in."""
+        return {}
+
+    def hand(self, word: str, predictor: Any) -> None:
+        """What ``asks`` names by ``word``: it has ``task`` and ``predict(rows)``. Before ``learn``."""
+        raise NotImplementedError(f"{self.name} asks nobody")
+
+    @property
     def notes(self) -> list[str]:
         """What was taken for granted of the rows, or is odd about them, in words, for the report."""
         return []

@@ -85,7 +85,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     for name in SHAPES if task == "auto" else (task,):
         shape = SHAPES.make(name)
         why: list[str] = []
-        if task == "auto" and not set(given) <= set(shape.roles):
+        if task == "auto" and not (set(given) <= set(shape.roles) and (not shape.named_by or shape.named_by in given)):
             continue
         columns = shape.guess(found, samples, why)
         named = shape.target in given and shape.target in NESTED

@@ -18,13 +18,16 @@ WEIGHTS, ABOUT = "adapter.safetensors", "adapter.json"
 Model = TypeVar("Model", bound="nn.Module")
 
 
-PARTS = (".bottleneck.", ".prefix_keys", ".prefix_values")
+PARTS = (".bottleneck.", ".prefix_keys", ".prefix_values", ".rows.")
 """In the names of weights that no plain model has."""
+WRAPPED = ".table.weight"
+"""The end of the names of a table of embeddings that stands inside of a prompted one."""
 
 
 def of_base(model: Any) -> dict[str, Any]:
     """The weights that a plain model of the same class has: name -> tensor."""
-    return {name: value for name, value in model.state_dict().items() if not any(part in name for part in PARTS)}
+    kept = {name: value for name, value in model.state_dict().items() if not any(part in name for part in PARTS)}
+    return {f"{name.removesuffix(WRAPPED)}.weight" if name.endswith(WRAPPED) else name: v for name, v in kept.items()}
 
 
 def write(model: Any, folder: str, method: str, base: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Prompt(Method):
     """A few new tokens stand in each text; their embeddings are trained, and the head.
 
+    Where the model writes, these tokens are kept apart from it: in its own vocabulary they could be written, too.
+
     Args:
         length: of the prompt, in tokens; they count among ``model.max_length``.
     """
@@ -46,6 +48,7 @@ class Prompt(Method):
         from tunesmith.methods.prompt_tokens import put_in
         from tunesmith.models.heads import head_parameters
 
+        self.plain = model.get_output_embeddings() is None
         table: Any = model.get_input_embeddings()
         ids = self._ids or list(range(table.num_embeddings, table.num_embeddings + self.length))
         model.requires_grad_(False)
@@ -67,5 +70,22 @@ class Prompt(Method):
         """The prompt's embeddings become rows of the model's own table."""
         from tunesmith.methods.prompt_tokens import write_down
 
-        write_down(model)
+        if self.plain:
+            write_down(model)
         return model  # type: ignore[return-value]
+
+    def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:
+        """The prompt, for ``restore``; a model that holds it in its vocabulary needs none."""
+        from tunesmith.methods.apart import write
+
+        if not self.plain:
+            write(model, folder, self.name, base)
+        return not self.plain
+
+    def restore(self, model: PreTrainedModel, task: Task, folder: str) -> torch.nn.Module:
+        """The prompt in front of a plain base; the tokenizer beside ``folder`` says which tokens it is."""
+        from tunesmith.methods.apart import read
+        from tunesmith.methods.prompt_tokens import prompt_ids_in
+
+        self._ids = prompt_ids_in(folder)[-self.length :]
+        return read(self.apply(model, task), folder)

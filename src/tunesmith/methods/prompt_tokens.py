@@ -1,12 +1,14 @@
 """Trained tokens in front of every text: new entries of the vocabulary, which the tokenizer itself puts in.
 
 So a model tuned by prompts is a plain one: whoever loads its folder has the prompt in each text, behind the first
-special token (a classifier reads that one) or at the very front where there is none.
+special token (a classifier reads that one) or at the very front where there is none, or where a chat template writes
+the text. Models that write are no plain ones then: see ``Prompt``.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +33,9 @@ def with_prompt(processor: PreTrainedTokenizerBase, length: int) -> PreTrainedTo
     vocabulary = backend.get_vocab()
     ids = [vocabulary[name] for name in names]
     backend.post_processor = _processor(json.loads(backend.to_str())["post_processor"], names, ids)
+    template = getattr(known, "chat_template", None)
+    if isinstance(template, str):  # it writes all special tokens itself; earlier prompts stand there already
+        template = "".join(names) + template
     # A family's own class would build the processor anew from its vocabulary.
     fast: Any = transformers.PreTrainedTokenizerFast
     made: PreTrainedTokenizerBase = fast(
@@ -41,7 +46,7 @@ def with_prompt(processor: PreTrainedTokenizerBase, length: int) -> PreTrainedTo
         padding_side=known.padding_side,
         truncation_side=known.truncation_side,
         model_input_names=known.model_input_names,
-        chat_template=getattr(known, "chat_template", None),
+        chat_template=template,
     )
     made.deprecation_warnings.update(known.deprecation_warnings)
     made.backend_tokenizer.no_truncation()
@@ -55,6 +60,16 @@ def prompt_ids(processor: Any) -> list[int]:
     found: list[int] = []
     while (token := PIECE.format(len(found))) in vocabulary:
         found.append(vocabulary[token])
+    return found
+
+
+def prompt_ids_in(folder: str) -> list[int]:
+    """The ids of a bundle's prompt tokens, in order, as its ``tokenizer.json`` beside ``folder`` says."""
+    known = json.loads(Path(folder).parent.joinpath("tokenizer.json").read_text("utf-8"))
+    ids = {token["content"]: int(token["id"]) for token in known["added_tokens"]}
+    found: list[int] = []
+    while (name := PIECE.format(len(found))) in ids:
+        found.append(ids[name])
     return found
 
 

@@ -15,6 +15,7 @@ from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
 from tunesmith.evaluation.report import build_report
+from tunesmith.pipeline.asked import hand_over
 
 
 def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
             "Leave out task=.",
         )
     bundle, block = bundle.asked(recipe.task.options), recipe.data
+    hand_over(bundle.task)
     notes: list[str] = []
     rows = _rows(bundle, block, notes)
     start = time.monotonic()

@@ -20,6 +20,7 @@ from tunesmith.evaluation.groups import GAPS
 from tunesmith.evaluation.preferences import FIGURES
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
+from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
@@ -108,7 +109,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
-    task: Task = _made("tasks", task_block)
+    task: Task = hand_over(_made("tasks", task_block))
     method_block = recipe.method
     if method_block.name == "auto":
         method_block = PluginBlock(name=task.method, **recipe.method.options)

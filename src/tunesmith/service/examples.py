@@ -15,6 +15,7 @@ ENGLISH: dict[str, Any] = {
     "question": "Where is the office?",
     "context": "Our office is in Lyon, near the station.",
     "choices": ["in Lyon", "in Paris"],
+    "messages": [{"role": "user", "content": "How do I get a new card?"}],
 }
 """By role."""
 CHINESE: dict[str, Any] = {
@@ -23,6 +24,7 @@ CHINESE: dict[str, Any] = {
     "question": "办公室在哪里？",
     "context": "我们的办公室在里昂，离车站很近。",
     "choices": ["在里昂", "在巴黎"],
+    "messages": [{"role": "user", "content": "怎样申请一张新卡？"}],
 }
 BY_TASK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "relation-extraction": (
@@ -36,6 +38,10 @@ BY_TASK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "token-classification": (
         {"text": "Ann moved from Lyon to Berlin."},
         {"text": "小安从里昂搬到了柏林。"},
+    ),
+    "code-generation": (
+        {"text": "Write a function double(n) that gives twice a number."},
+        {"text": "写一个函数 double(n)，返回一个数的两倍。"},
     ),
     "semantic-roles": (
         {"text": "Ann sold the house.", "predicate": "sold"},

@@ -11,22 +11,31 @@ from pydantic import BaseModel
 from tunesmith.service.caller import OPEN, Caller
 from tunesmith.service.examples import ENGLISH, row_of
 from tunesmith.service.products import Product
+from tunesmith.service.routes.chat import ChatBody
 from tunesmith.service.routes.classify import ClassifyBody
+from tunesmith.service.routes.completions import CompletionsBody
 from tunesmith.service.routes.embeddings import EmbeddingsBody
 from tunesmith.service.routes.explain import ExplainBody
 from tunesmith.service.routes.rerank import RerankBody
 from tunesmith.service.services import Services
+from tunesmith.service.writing.writer import Writer
 
+ANY_WRITER = "*"
 LIKE_OPENAI: dict[str, tuple[type[BaseModel], str, tuple[str, ...]]] = {
+    "/v1/chat/completions": (ChatBody, "The next answer in a conversation, whole or as it is written", ("dialogue",)),
+    "/v1/completions": (CompletionsBody, "How a text goes on, whole or as it is written", (ANY_WRITER,)),
     "/v1/classify": (ClassifyBody, "Labels of texts", ("text-classification",)),
     "/v1/embeddings": (EmbeddingsBody, "Vectors of texts", ("text-embedding",)),
     "/v1/rerank": (RerankBody, "Documents by how well they answer a query", ("text-embedding", "text-regression")),
     "/v1/explain": (ExplainBody, "An answer, and which words speak for it", ("text-classification",)),
 }
 """Path -> its body, what it does, and the tasks that it is for."""
+STREAMED = ("/v1/chat/completions", "/v1/completions")
 MORE: dict[str, Any] = {
     "input": ["Where is my card?", "我的卡在哪里？"],
     "query": "Where is my card?",
+    "messages": ENGLISH["messages"],
+    "prompt": "A new card",
     "documents": ["Your card is on its way.", "您的卡正在路上。"],
 }
 
@@ -44,7 +53,7 @@ def schema(app: FastAPI, services: Services, caller: Caller | None = OPEN) -> di
     for product in shown:
         made["paths"][f"/v1/predict/{product.name}"] = {"post": _predict(product, schemas)}
     for place, (body, summary, tasks) in LIKE_OPENAI.items():
-        able = [one for one in shown if one.stable.bundle.manifest.task.name in tasks]
+        able = [one for one in shown if _able(one, place, tasks)]
         if able:
             made["paths"][place] = {"post": _like_openai(place, body, summary, able[0].name, schemas)}
     for path in made["paths"].values():
@@ -97,13 +106,22 @@ def _like_openai(
     required = {name for name, field in body.model_fields.items() if field.is_required()} - {"model"}
     shown = {"model": product, **{name: MORE.get(name, ENGLISH["text"]) for name in sorted(required)}}
     content = {"schema": _named(body, schemas), "example": shown}
+    told: dict[str, Any] = {"application/json": {}}
+    if place in STREAMED:
+        told["text/event-stream"] = {"schema": {"type": "string"}}
     return {
         "tags": ["predict"],
         "summary": summary,
-        "operationId": place.rpartition("/")[2],
+        "operationId": place.removeprefix("/v1/").replace("/", "_"),
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": {"200": {"description": "Answers, in order", "content": {"application/json": {}}}},
+        "responses": {"200": {"description": "Answers, in order", "content": told}},
     }
+
+
+def _able(product: Product, place: str, tasks: tuple[str, ...]) -> bool:
+    if place in STREAMED and not isinstance(product.stable.engine, Writer):
+        return False
+    return ANY_WRITER in tasks or product.stable.bundle.manifest.task.name in tasks
 
 
 def _named(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ TASKS = Registry(
         "translation": "tunesmith.tasks.translation:Translation",
         "mixture": "tunesmith.tasks.mixture:Mixture",
         "dialogue": "tunesmith.tasks.dialogue:Dialogue",
+        "controlled-generation": "tunesmith.tasks.controlled_generation:ControlledGeneration",
         "code-generation": "tunesmith.tasks.code_generation:CodeGeneration",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },

@@ -16,6 +16,7 @@ from tunesmith.tasks import code_prompts
 from tunesmith.tasks.asking import Asking, with_template
 from tunesmith.tasks.code_text import parses, program, source_of_tests
 from tunesmith.tasks.dialogue import Dialogue
+from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
 from tunesmith.tasks.writing import Count
 
@@ -149,7 +150,8 @@ class CodeGeneration(Dialogue):
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``parses`` of one program a problem. Nothing is run here."""
-        return {"parses": _parses(rows, [[prediction["text"]] for prediction in predictions])}
+        parsed = _parses(rows, [[prediction["text"]] for prediction in predictions])
+        return {"parses": parsed, **unknown_likelihoods(len(rows))}
 
     def request_model(self) -> type[BaseModel]:
         """A problem."""

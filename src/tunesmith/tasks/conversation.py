@@ -19,6 +19,7 @@ from tunesmith.core.errors import ModelError
 Messages = Sequence[Mapping[str, str]]
 """``{"role": "system" | "user" | "assistant", "content": ...}``, in order."""
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_PROMPT = re.compile(r"^(<prompt-\d+>)+")
 _THOUGHT = "</think>"
 """Templates of models that think take thoughts out of earlier answers."""
 
@@ -59,8 +60,8 @@ def template_of(processor: Any) -> str:
 
 
 def fingerprint(template: str) -> str:
-    """SHA-256 of a template, in hex."""
-    return hashlib.sha256(template.encode()).hexdigest()
+    """SHA-256 of a template, in hex; the tokens that prompt tuning puts before it do not count."""
+    return hashlib.sha256(_PROMPT.sub("", template).encode()).hexdigest()
 
 
 def encoded(messages: Messages, processor: Any) -> Encoded:

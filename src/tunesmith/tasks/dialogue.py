@@ -17,6 +17,7 @@ from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.fitted import Fitted, fitted
 from tunesmith.tasks.likelihood import unknown_likelihoods
+from tunesmith.tasks.packing import apart, packed
 from tunesmith.tasks.passages import canonical
 from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
@@ -59,6 +60,8 @@ class Dialogue(Writing):
         no_repeat_ngram: no n-gram of so many tokens is written twice; 0: any may be.
         stop: the text ends before the first of these.
         seed: of the draws.
+        packing: join short training conversations in one row, kept apart by the mask. Of batches of like lengths, which
+            is how training makes them, 2% is padding: it does not pay where this was measured, on CPUs.
     """
 
     name: ClassVar[str] = "dialogue"
@@ -95,12 +98,13 @@ class Dialogue(Writing):
         no_repeat_ngram: Count = 0,
         stop: tuple[str, ...] = (),
         seed: int | None = 13,
+        packing: bool = False,
     ) -> None:
         super().__init__(
             max_new_tokens, min_new_tokens, beams, length_penalty, temperature, top_p, top_k, repetition_penalty,
             no_repeat_ngram, stop, seed,
         )  # fmt: skip
-        self.template = template
+        self.template, self.packing = template, packing
         self.shape: Shape = DialogueShape()
         self._answers: list[str] = []
         self._fitted = Fitted()
@@ -173,12 +177,13 @@ class Dialogue(Writing):
         kept = [feature for feature in features if (feature["target"] != -100).any()]
         if not kept:
             raise DataError("No training conversation fits into the model's window.", "Raise model.max_length.")
-        return kept
+        return packed(kept, max(len(feature["input_ids"]) for feature in kept)) if self.packing else kept
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """Padded on the right with ``labels`` where there are targets; else, to write, on the left."""
         if "target" in features[0]:
-            return filled_right(features, processor)
+            batch = filled_right(features, processor)
+            return apart(features, batch) if any("lengths" in feature for feature in features) else batch
         return filled_left([feature["input_ids"] for feature in features], processor)
 
     def forward(self, model: Any, batch: Batch) -> Any:

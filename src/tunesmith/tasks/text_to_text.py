@@ -71,6 +71,8 @@ class TextToText(Writing):
         "batch_size": 32,
         "warmup": 0.05,
         "weight_decay": 0.0,
+        "layer_decay": 1.0,
+        "head_learning_rate": None,
         "full": {"learning_rate": 5e-4, "epochs": 3},
     }
 

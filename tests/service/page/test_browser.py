@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import uvicorn
 
 from tunesmith.service.caller import Caller
 from tunesmith.service.problems import Refused
-from tunesmith.service.run import layers_of
 from tunesmith.service.services import Services
 
 NASTY = "<img src=x onerror=alert(1)>"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MISSING = "NOT TESTED HERE: the page in a browser. On Debian: apt-get install chromium; pip install playwright"
 
 
 class Ring:
@@ -37,64 +29,16 @@ class Ring:
         pass
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip(MISSING)
-    api = pytest.importorskip("playwright.sync_api", reason=MISSING)
-    with api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
 @pytest.fixture
-def serve(made: Callable[..., Services]) -> Iterator[Callable[..., str]]:
-    stops = []
-
+def serve(made: Callable[..., Services], on_a_port: Callable[[Services], str]) -> Callable[..., str]:
     def served(keys: Any = None) -> str:
         services = made(
             {"products": {"plain": {"versions": {"1": "plain"}, "summary": NASTY}, "label": NASTY[:4] + "x"}}
         )
         services.keys = keys
-        place = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(layers_of(services), log_level="critical"))  # type: ignore[arg-type]
-        thread = threading.Thread(target=server.run, args=([place],))
-        thread.start()
-        stops.append((server, thread))
-        while not server.started:
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{place.getsockname()[1]}"
+        return on_a_port(services)
 
-    yield served
-    for server, thread in stops:
-        server.should_exit = True
-        thread.join(10)
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page; at the end nothing may have gone wrong in it, the CSP's refusals among that."""
-    wrong: list[str] = []
-    contexts = []
-
-    def page_of(
-        address: str, locale: str = "en-US", width: int = 1100, scheme: str = "light", allowed: str = "-"
-    ) -> Any:
-        context = browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": 800})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and not (allowed and allowed in m.text) and wrong.append(m.text))
-        page.on("request", lambda r: r.url.startswith((address, "data:")) or wrong.append(r.url))
-        page.goto(address)
-        return page
-
-    yield page_of
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return served
 
 
 def test_a_newcomer_asks_and_reads_the_answer(serve: Callable[..., str], opened: Callable[..., Any]) -> None:

@@ -29,11 +29,12 @@ def test_examples_in_docstrings(module: Any) -> None:
 
 def test_both_languages_have_the_same_words_and_the_page_uses_all_of_them() -> None:
     assert words.ENGLISH.keys() == words.CHINESE.keys()
-    used = set(re.findall(r"words\.(\w+)", asset("page.js"))) | set(re.findall(r"\$(\w+)", asset("page.html")))
+    scripts = asset("page.js") + asset("chat.js")
+    used = set(re.findall(r"words\.(\w+)", scripts)) | set(re.findall(r"\$(\w+)", asset("page.html")))
     assert used - {"language", "words_json"} == words.ENGLISH.keys()
 
 
-@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js"])
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js", "chat.js"])
 def test_nothing_is_asked_of_another_host_and_nothing_is_inline(name: str) -> None:
     text = asset(name).replace("http://www.w3.org/2000/svg", "")
     assert "//cdn" not in text and not re.search(r"https?://", text)

@@ -41,7 +41,7 @@ class Talker:
         from tunesmith.tasks.dialogue import Dialogue
 
         self.folder = folder
-        self.task = Dialogue(max_new_tokens=12)
+        self.task = Dialogue(max_new_tokens=64)
         self.task.learn(TALKS)
         self.processor = self.task.adapt(load_processor(resolve(str(folder))))
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from tunesmith.service.app import make_app
 from tunesmith.service.services import Services
+from tunesmith.testing.malformed import malformed
 
 HELLO = [{"role": "user", "content": "How is the room?"}]
 ZH = [{"role": "system", "content": "你是助手。"}, {"role": "user", "content": "房间怎么样？"}]
@@ -62,7 +63,7 @@ def test_how_it_is_written_is_what_was_asked(client: TestClient, parrot: Any) ->
     assert (one.seed, other.seed, one.stop) == (7, 8, ("x",))
     chat(client)
     own = parrot.asked[-1][1]
-    assert (own.temperature, own.max_new_tokens, own.seed) == (0, 12, 13)  # as the bundle has it
+    assert (own.temperature, own.max_new_tokens, own.seed) == (0, 64, 13)  # as the bundle has it
     chat(client, temperature=1)
     assert parrot.asked[-1][1].seed is None
 
@@ -187,3 +188,24 @@ def test_other_tasks_do_not_chat(client: TestClient, made: Callable[..., Service
     with TestClient(make_app(services)) as other:
         services.products.of("chat").stable.bundle.manifest.task.name = "code-generation"
         assert chat(other).json()["error"]["code"] == "wrong_task"
+
+
+def test_examples_of_the_description_work(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/predict/chat"):
+        shown = described[path]["post"]["requestBody"]["content"]["application/json"]
+        for example in [shown["example"]] if "example" in shown else [e["value"] for e in shown["examples"].values()]:
+            assert client.post(path, json=example).status_code == 200, (path, example)
+
+
+def test_malformed_requests_are_refused(client: TestClient) -> None:
+    """Made from our own description, of the two endpoints."""
+    described = client.get("/openapi.json").json()
+    described["paths"] = {name: path for name, path in described["paths"].items() if "completions" in name}
+    statuses = set()
+    for one in malformed(described, 300):
+        headers = {name: value.encode("latin-1") for name, value in one.headers.items()}
+        said = client.request(one.method, one.path, content=one.body, headers=headers)
+        statuses.add(said.status_code)
+        assert said.status_code < 500, (one, said.text[:300])
+    assert {200, 400, 422} <= statuses

@@ -119,7 +119,7 @@ def test_a_retry_under_the_same_id_is_counted_once(client: TestClient, services:
     assert counted(services)["requests"] == 2  # another one
 
 
-async def _broken_after(services: Services, key: Any, parts: int, *, stream: bool, id: str = "") -> None:
+async def _broken_after(services: Services, key: Any, parrot: Any, parts: int, *, stream: bool, id: str = "") -> None:
     """Ask through ASGI, and hang up after some parts of the answer's body."""
     app = make_app(services)
     body = json.dumps({"model": "chat", "messages": HELLO, "max_tokens": 90, "stream": stream}).encode()
@@ -147,10 +147,16 @@ async def _broken_after(services: Services, key: Any, parts: int, *, stream: boo
         "http_version": "1.1", "scheme": "http", "server": ("t", 80), "client": ("t", 1), "root_path": "",
         "raw_path": b"/v1/chat/completions", "asgi": {"version": "3.0", "spec_version": "2.3"},
     }  # fmt: skip
-    if not stream:
-        asyncio.get_running_loop().call_later(0.2, gone.set)
+
+    async def hang_up() -> None:
+        while not len(parrot):
+            await asyncio.sleep(0.01)
+        gone.set()
+
     async with _alive(app):
+        leaving = asyncio.ensure_future(asyncio.sleep(0) if stream else hang_up())
         await app(scope, receive, send)
+        await leaving
         await asyncio.sleep(0.3)
 
 
@@ -164,7 +170,7 @@ def test_a_stream_that_breaks_off_is_paid_as_far_as_it_was_written(
     services: Services, key: Any, parrot: Any, talker: Any, sqlite_store: Engine, tmp_path: Path
 ) -> None:
     parrot.says, parrot.pause = "word " * 60, 0.02
-    asyncio.run(_broken_after(services, key, 6, stream=True, id="mine"))
+    asyncio.run(_broken_after(services, key, parrot, 6, stream=True, id="mine"))
     Meter(sqlite_store, tmp_path / "wal").close()
     (row,) = usage(sqlite_store)
     prompt = len(talker.processor.apply_chat_template(HELLO, add_generation_prompt=True)["input_ids"])
@@ -176,7 +182,7 @@ def test_a_whole_answer_that_nobody_waits_for_is_not_paid(
     services: Services, key: Any, parrot: Any, sqlite_store: Engine, tmp_path: Path
 ) -> None:
     parrot.says, parrot.pause = "word " * 60, 0.02
-    asyncio.run(_broken_after(services, key, 99, stream=False))
+    asyncio.run(_broken_after(services, key, parrot, 99, stream=False))
     Meter(sqlite_store, tmp_path / "wal").close()
     assert usage(sqlite_store) == [] and len(parrot) == 0 and len(parrot.asked) == 1
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from tunesmith.service.run import layers_of
 from tunesmith.service.services import Services
 
 openai = pytest.importorskip("openai")
@@ -22,18 +19,8 @@ HELLO: Any = [{"role": "user", "content": "How is the room?"}]
 
 
 @pytest.fixture
-def address(made: Callable[..., Services]) -> Iterator[str]:
-    place = socket.socket()
-    place.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(layers_of(made()), log_level="error", timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, daemon=True)
-    thread.start()
-    end = time.monotonic() + 20
-    while not server.started and time.monotonic() < end:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{place.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+def address(made: Callable[..., Services], on_a_port: Callable[[Services], str]) -> str:
+    return on_a_port(made())
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ _HERE = "tunesmith.data.shapes"
 SHAPES = Registry(
     "shape",
     {
+        "controlled-generation": f"{_HERE}.controlled_generation:ControlledShape",
         "code-generation": f"{_HERE}.code_generation:CodeShape",
         "dialogue": f"{_HERE}.dialogue:DialogueShape",
         "entities-and-relations": f"{_HERE}.entities_and_relations:JointShape",
@@ -26,7 +27,7 @@ SHAPES = Registry(
 
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
-    "tests",
+    "tests", "control",
     "messages", "history",
     "tests", "references",
 )  # fmt: skip

@@ -68,6 +68,8 @@ METRICS = Metrics(
         "distinct_2": f"{_HERE}.distinct_2:Distinct2",
         "pass_at_1": f"{_HERE}.pass_at_k:PassAt1",
         "pass_at_k": f"{_HERE}.pass_at_k:PassAtK",
+        "obedience": f"{_HERE}.obedience:Obedience",
+        "length_obedience": f"{_HERE}.obedience:LengthObedience",
         "parses": f"{_HERE}.parses:Parses",
         "perplexity": f"{_HERE}.perplexity:Perplexity",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",

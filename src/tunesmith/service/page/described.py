@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tunesmith.core.contracts import Task
 from tunesmith.service.examples import row_of
 from tunesmith.service.products import Product
+from tunesmith.service.writing.writer import Writer
 
 LABELS = 200
 """Of more the page shows how many there are."""
@@ -25,6 +26,8 @@ NAMES = {
     "head": ("Head", "头实体"),
     "tail": ("Tail", "尾实体"),
     "prompt": ("Prompt", "提示"),
+    "messages": ("Messages", "消息"),
+    "tests": ("Tests", "测试"),
 }
 """By role, English and Chinese."""
 
@@ -41,11 +44,17 @@ def described(product: Product) -> dict[str, Any]:
         "version": stable.name,
         "runtime": stable.runtime,
         "max_length": stable.bundle.manifest.max_length,
+        "chat": chats(product),
         "labels": [str(label) for label in labels[:LABELS]],
         "label_count": len(labels),
         "fields": _fields(stable.task, stable.request),
         "example": row_of(stable.task, stable.request),
     }
+
+
+def chats(product: Product) -> bool:
+    """Whether ``/v1/chat/completions`` answers for it."""
+    return product.stable.bundle.manifest.task.name == "dialogue" and isinstance(product.stable.engine, Writer)
 
 
 def _fields(task: Task, request: type[BaseModel]) -> list[dict[str, Any]]:

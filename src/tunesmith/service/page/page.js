@@ -66,7 +66,8 @@ function choose(product) {
     made("ul", { class: "facts" }, ...facts.map((fact) => made("li", {}, fact))),
     labels(product) || "");
   at("answer").hidden = true;
-  form(product);
+  if (product.chat) chatForm(product);
+  else form(product);
   code();
 }
 
@@ -115,6 +116,7 @@ function control(field, value) {
 }
 
 function read() {
+  if (state.product.chat) return readChat();
   // What the form says; a text that is no JSON where both may stand is the text itself.
   const body = {};
   let wrong = "";
@@ -138,6 +140,7 @@ function read() {
 
 async function ask(event) {
   event.preventDefault();
+  if (state.product.chat) return say();
   if (!read()) return;
   const product = state.product;
   const body = state.body;
@@ -237,6 +240,7 @@ const python = (value, indent = "") => { // JSON as a Python literal
 };
 
 function examples() {
+  if (state.product.chat) return chatExamples();
   const { product, body } = state;
   const origin = location.origin;
   const path = `/v1/predict/${product.name}`;

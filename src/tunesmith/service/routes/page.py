@@ -14,10 +14,11 @@ from tunesmith.service.services import Services
 
 
 def routes() -> list[Route]:
-    """The page, its two files, and what it reads."""
+    """The page, its files, and what it reads."""
     return [
         Route("/", home),
         Route("/page.js", script),
+        Route("/chat.js", script),
         Route("/page.css", style),
         Route("/page/products", products),
     ]
@@ -31,7 +32,7 @@ async def home(request: Request) -> Response:
 
 async def script(request: Request) -> Response:
     """What it does."""
-    return Response(asset("page.js"), media_type="text/javascript")
+    return Response(asset(request.url.path.lstrip("/")), media_type="text/javascript")
 
 
 async def style(request: Request) -> Response:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from tunesmith.core.contracts import Decoding
 from tunesmith.service.problems import Refused
 from tunesmith.service.routes.openai_like import Body
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Unasked = SkipJsonSchema[Any]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "logprobs": (None, False, 0),
@@ -57,22 +59,22 @@ class Sampling(Body):
     top_k: int | None = Field(None, ge=-1)
     repetition_penalty: float | None = Field(None, gt=0, le=10)
     min_tokens: int | None = Field(None, ge=0, le=1_000_000)
-    logprobs: Any = None
-    top_logprobs: Any = None
-    logit_bias: Any = None
-    tools: Any = None
-    tool_choice: Any = None
-    functions: Any = None
-    function_call: Any = None
-    parallel_tool_calls: Any = None
-    response_format: Any = None
-    modalities: Any = None
-    echo: Any = None
-    suffix: Any = None
-    best_of: Any = None
-    store: Any = None
-    metadata: Any = None
-    service_tier: Any = None
+    logprobs: Unasked = None
+    top_logprobs: Unasked = None
+    logit_bias: Unasked = None
+    tools: Unasked = None
+    tool_choice: Unasked = None
+    functions: Unasked = None
+    function_call: Unasked = None
+    parallel_tool_calls: Unasked = None
+    response_format: Unasked = None
+    modalities: Unasked = None
+    echo: Unasked = None
+    suffix: Unasked = None
+    best_of: Unasked = None
+    store: Unasked = None
+    metadata: Unasked = None
+    service_tier: Unasked = None
 
     @property
     def longest(self) -> int | None:

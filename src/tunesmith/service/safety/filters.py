@@ -81,9 +81,8 @@ class WordFinder:
         return [self._places(text) for text in texts]
 
     def open_from(self, text: str, until: float) -> int:
-        """Where a word may have begun; the last character in any case, as a mark may follow that is one with it."""
-        begun = max(self._words.begun(normal(text)), 1)
-        return _start(text, begun, fold=True)
+        """Where a word may have begun."""
+        return _open_from(text, self._words.begun, fold=True)
 
     def _places(self, text: str) -> list[Place]:
         if not self._words.find(normal(text)):
@@ -104,8 +103,7 @@ class RuleFinder:
 
     def open_from(self, text: str, until: float) -> int:
         """Where a match may have begun, which for some rules is the text's beginning."""
-        begun = max(self._rules.begun(normal(text, fold=False), until), 1)
-        return _start(text, begun, fold=False)
+        return _open_from(text, lambda spelled: self._rules.begun(spelled, until), fold=False)
 
     def _places(self, text: str, until: float) -> list[Place]:
         if not self._rules.find(normal(text, fold=False), until):
@@ -133,6 +131,16 @@ class LabelFinder:
     def _counts(self, answer: Mapping[str, Any]) -> bool:
         scores = answer.get("scores") or {answer.get("label"): answer.get("score", 0.0)}
         return any(scores.get(label, 0.0) >= self._score for label in self._labels)
+
+
+def _open_from(text: str, begun: Callable[[str], int], *, fold: bool) -> int:
+    """Where what may become a find begins, by how many last characters of a spelling may.
+
+    The last character is open in any case, and what goes with those before it: a mark may follow that makes another
+    one of it.
+    """
+    spelled = normal(text, fold=fold)
+    return _start(text, max(begun(spelled), begun(spelled[:-1]) + 1), fold=fold)
 
 
 def _start(text: str, last: int, *, fold: bool) -> int:

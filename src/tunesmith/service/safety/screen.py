@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
-from tunesmith.service.safety.guard import SECONDS, Flag, Guard, blocked, mask
+from tunesmith.service.safety.guard import Flag, Guard, blocked, mask
 from tunesmith.service.safety.rules import TooSlow
+
+SECONDS = 0.02
+"""That the filters have for a piece."""
 
 
 class Screen:
@@ -22,6 +25,7 @@ class Screen:
         self._filters = [(spec, finds) for spec, finds in guard.outputs if spec.action != "flag"]
         self._text = ""
         self._shown = 0
+        self._slow = False
 
     def add(self, piece: str) -> str:
         """Take what was written, and give what may be shown.
@@ -33,6 +37,8 @@ class Screen:
         if not self._filters:
             self._shown = len(self._text)
             return piece
+        if self._slow:
+            return ""
         text, until = self._text, time.perf_counter() + SECONDS
         try:
             end = min(finds.open_from(text, until) for _, finds in self._filters)
@@ -42,7 +48,8 @@ class Screen:
                     raise blocked(spec, "output")
                 text = mask(text, places)
         except TooSlow:
-            return ""  # the next piece, or the end, has time of its own
+            self._slow = True  # the rest comes at the end, which has time of its own
+            return ""
         return self._given(text, end)
 
     def end(self) -> tuple[str, list[Flag]]:

@@ -31,7 +31,8 @@ def attention(
 
     Args:
         query, key, value: [batch, heads, length, width].
-        attention_mask: additive, broadcastable to [batch, heads, length, length]; None: nothing is masked.
+        attention_mask: additive or bool (False: not attended to), broadcastable to [batch, heads, length, length];
+            None: nothing is masked.
         position_bias: of T5 and its kin, added to the scores like the mask.
 
     Returns:
@@ -47,7 +48,11 @@ def attention(
         )
         for added in (position_bias, attention_mask):
             if added is not None:
-                scores = scores.view(batch, heads, length, keys) + added.to(scores.dtype)
+                scores = scores.view(batch, heads, length, keys)
+                if added.dtype == torch.bool:
+                    scores = scores.masked_fill(~added, torch.finfo(scores.dtype).min)
+                else:
+                    scores = scores + added.to(scores.dtype)
                 scores = scores.view(batch * heads, length, keys)
         weights = torch.softmax(scores, dim=-1)
         if dropout and module.training:

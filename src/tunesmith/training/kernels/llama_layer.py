@@ -71,15 +71,24 @@ def fits(layer: Any, config: Any) -> bool:
     return (
         type(layer).__name__ in LAYERS
         and set(dict(layer.named_children())) == set(_OWN)
-        and "forward" not in vars(layer)
         and all(type(layer.get_submodule(name)).__name__ in NORMS for name in _OWN[2:])
         and all(fits_linear(layer.get_submodule(name)) for name in (*_ATTENTION, *_FEED_FORWARD))
         and _alike(layer, _ATTENTION[:3])
         and _alike(layer, _FEED_FORWARD[:2])
+        and _nothing_else(layer)
         and config.hidden_act == "silu"
         and not getattr(layer.self_attn, "attention_dropout", 0.0)
         and getattr(layer.self_attn, "sliding_window", None) is None
     )
+
+
+def _nothing_else(layer: Any) -> bool:
+    """Whether every weight in the layer is one that the halves compute with: a prefix, an adapter is not."""
+    halves = Halves(layer)
+    groups = (*halves.attention[:2], *halves.feed_forward[:2])
+    known = {id(p) for group in groups for p in group.parameters}
+    known |= {id(layer.get_submodule(name).weight) for name in _OWN[2:]}
+    return all(id(p) in known for p in layer.parameters()) and not any("forward" in vars(m) for m in layer.modules())
 
 
 def _alike(layer: Any, names: tuple[str, ...]) -> bool:
