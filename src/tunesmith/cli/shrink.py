@@ -88,11 +88,11 @@ def _page(result: dict[str, Any]) -> Any:
     told = result["shrink"]
     table = Table(box=None, pad_edge=False)
     units = told["units"]
-    same = "same next tokens" if units["relative"] else "same answers"
+    same = f"same {units['answers']}"
     lost = "rise" if units["relative"] else "lost"
     speed = [f"{n} {units['what']}{'s' * (n > 1)}, ms{units['each']}" for n in (1, units["many"])]
     for heading in ("", told["metric"], lost, same, *speed, "MiB"):
-        table.add_column(heading, justify="left" if not heading else "right")
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
     for one in told["candidates"]:
         mark = " <- picked" if one["name"] == told["picked"] else ""
         table.add_row(

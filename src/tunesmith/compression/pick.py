@@ -25,12 +25,14 @@ class Units:
         what: is computed: "row", "text".
         each: what the milliseconds are of, where not of all that is computed at once: " a token".
         many: of them at once.
+        answers: what is compared with the parent's.
         relative: whether the loss is a share of the parent's metric, by which that rises.
     """
 
     what: str
     each: str
     many: int
+    answers: str = "answers"
     relative: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -98,5 +100,6 @@ def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target,
     return (
         f"{picked.name} is {best} among those {limit}: "
         f"{faster[0]:.1f} and {faster[1]:.1f} times as fast as the parent for 1 and for {units.many} {units.what}s, "
-        f"{picked.bytes / max(1, parent.bytes):.0%} of its size, {picked.agreement:.1%} of the answers the same."
+        f"{picked.bytes / max(1, parent.bytes):.0%} of its size, "
+        f"{picked.agreement:.1%} of the {units.answers} the same."
     )

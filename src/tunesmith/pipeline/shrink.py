@@ -154,14 +154,14 @@ class _Shrinking:
             proof = self.kind.proven(sides[candidate.name])
             if proof.parity.passed:
                 return candidate, proof, refused
-            refused[candidate.name] = _why(proof.parity)
+            refused[candidate.name] = _why(proof.parity, self.kind.units.answers)
         why = " ".join(f"{name} does not hold on the test rows: {told}." for name, told in refused.items())
         raise TunesmithError(
             f"Nothing ships: {why}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
         )
 
 
-def _why(parity: Parity) -> str:
+def _why(parity: Parity, answers: str) -> str:
     """What failed, in words."""
     said = []
     if parity.loss is None or parity.loss > (parity.allowed_loss or 0):
@@ -169,5 +169,5 @@ def _why(parity: Parity) -> str:
     if not parity.largest_gap <= parity.tolerance:
         said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
     alone = "" if parity.alone is None else f", {parity.alone:.1%} asked one by one"
-    said.append(f"{parity.agreement:.1%} of the answers are the same{alone}")
+    said.append(f"{parity.agreement:.1%} of the {answers} are the same{alone}")
     return ", ".join(said)

@@ -68,7 +68,7 @@ class OnTexts:
         work: a folder for what is made.
     """
 
-    units: ClassVar[Units] = Units("text", " a token", TOGETHER, relative=True)
+    units: ClassVar[Units] = Units("text", " a token", TOGETHER, "next tokens", relative=True)
     allow_more: ClassVar[str] = "Allow more with --max-loss (a share of the perplexity), or keep the bundle."
     metric = METRIC
     metrics = (METRIC,)
