@@ -64,6 +64,8 @@ def texts(n: int = 300, seed: int = 0) -> dict[str, np.ndarray]:
         "passed": draw.integers(0, 5, n),
         "k": np.full(n, 2),
         "parses": draw.random(n),
+        "obeyed": draw.integers(0, 2, n).astype(float),
+        "length_obeyed": draw.integers(0, 2, n).astype(float),
         "preference_loss": draw.random(n),
         "preference_margin": draw.normal(size=n),
         "reward_margin": draw.normal(size=n),

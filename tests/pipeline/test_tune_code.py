@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     model = tiny_llama(place / "llama", texts=texts, max_length=128)
     bundle = tune(
         str(file), f"model={model}", f"bundle={place / 'b'}", "task.execute=true", "task.show_tests=0",
-        "training.epochs=24", "training.learning_rate=0.01", "training.batch_size=8", "training.evaluations=0.1",
+        "training.epochs=60", "training.learning_rate=0.005", "training.batch_size=8", "training.evaluations=0.1",
         "data.split.near_duplicates=false",
     )  # fmt: skip
     return file, bundle.path

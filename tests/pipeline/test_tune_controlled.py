@@ -15,12 +15,15 @@ from tunesmith.pipeline.measure import measured
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.testing import tiny_bert, tiny_llama
 
-GOOD = ("it is lovely", "so lovely and warm", "the lovely room", "很好很干净", "真好的房间", "干净，很好")
-BAD = ("it is awful", "so awful and cold", "the awful room", "很差很脏", "真差的房间", "脏，很差")
+GOOD = ("it is lovely", "the lovely room", "很好很干净", "真好的房间")
+BAD = ("it is awful", "the awful room", "很差很脏", "真差的房间")
+
+SAME = ("data.clean.duplicates=false", "data.split.near_duplicates=false")
+"""A few texts, over and over."""
 
 
-def write(path: Path, first: int, count: int) -> str:
-    rows = [(f"{(GOOD, BAD)[i % 2][i // 2 % 6]} {i}", ("good", "bad")[i % 2]) for i in range(first, first + count)]
+def write(path: Path, count: int) -> str:
+    rows = [((GOOD, BAD)[i % 2][i // 2 % 4], ("good", "bad")[i % 2]) for i in range(count)]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("review", "label"), *rows])
     return str(path)
@@ -30,15 +33,16 @@ def write(path: Path, first: int, count: int) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str, Path]:
     """A file to learn to write from, the judge (of other rows), the model that both start from, and a bundle."""
     place = tmp_path_factory.mktemp("controlled")
-    own, apart = write(place / "own.csv", 0, 72), write(place / "apart.csv", 72, 72)
-    texts = [*GOOD, *BAD, *map(str, range(10)), "<|user|>\nWrite a text: good bad.</s>"]
+    own, apart = write(place / "own.csv", 64), write(place / "apart.csv", 96)
+    texts = [*GOOD, *BAD, "<|user|>\nWrite a text: good bad.</s>"]
     bert, llama = tiny_bert(place / "bert", texts=texts), tiny_llama(place / "llama", texts=texts, max_length=96)
-    fast = ["evaluation.baselines=false", "data.split.near_duplicates=false"]
-    judge = tune(apart, f"model={bert}", f"bundle={place / 'judge'}", "training.learning_rate=0.005", *fast)
+    again = [*SAME, "training.learning_rate=0.01"]
+    judge = tune(
+        apart, f"model={bert}", f"bundle={place / 'judge'}", "evaluation.baselines=false", "training.epochs=8", *again
+    )
     bundle = tune(
         own, f"model={llama}", f"bundle={place / 'b'}", "data.control=label", f"task.judge={judge.path}",
-        "training.learning_rate=0.005", "training.epochs=16", "training.batch_size=8", "training.evaluations=0.2",
-        "data.split.near_duplicates=false",
+        "task.temperature=0.4", "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", *again,
         evaluation={"checks": [{"name": "judge", "by": str(judge.path), "label": "good", "rows": 6}]},
     )  # fmt: skip
     return own, str(judge.path), str(llama), bundle.path
@@ -77,4 +81,4 @@ def test_a_judge_of_no_use_is_told_while_planning(
     own, judge, llama, path = made
     given: list[str] = [option.format(judge=judge, bundle=path) for option in options]
     with pytest.raises(error, match=problem):
-        plan(as_recipe(own, [f"model={llama}", "task=controlled-generation", *given]))
+        plan(as_recipe(own, [f"model={llama}", "task=controlled-generation", *SAME, *given]))

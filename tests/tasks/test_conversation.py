@@ -109,8 +109,12 @@ def test_a_prompt_is_what_stands_before_the_answer(name: str, language: str) -> 
 
 def test_marks_and_prefixes_agree() -> None:
     for language in TALKS:
-        marked, plain = (encoded(talk(language, "Be brief."), tokenizer(t)) for t in (MARKED, CHATML))
-        assert marked.ids.tolist() == plain.ids.tolist() and marked.learned.tolist() == plain.learned.tolist()
+        processor = tokenizer(MARKED)  # one: where two pairs are as frequent, training takes either
+        marked = encoded(talk(language, "Be brief."), processor)
+        processor.chat_template = CHATML
+        plain = encoded(talk(language, "Be brief."), processor)
+        told = [processor.decode(one.ids[one.learned].tolist()) for one in (marked, plain)]
+        assert told[0] == told[1] and told[0]  # where pieces are cut may differ: one way cuts before each answer
 
 
 def test_an_answer_that_would_melt_into_the_prompt_does_not() -> None:

@@ -74,8 +74,8 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
 
 
 def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
-    """What the first shape finds that knows these columns, or whose target is given (unless it is a mere label); the
-    task's own shape where the task is given.
+    """What the first shape finds that knows these columns, or whose target or name-giving role is given (unless it is
+    a mere label); the task's own shape where the task is given.
     """
     if task not in ("auto", *SHAPES):
         return None
@@ -88,7 +88,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         if task == "auto" and not (set(given) <= set(shape.roles) and (not shape.named_by or shape.named_by in given)):
             continue
         columns = shape.guess(found, samples, why)
-        named = shape.target in given and shape.target in NESTED
+        named = (shape.target in given and shape.target in NESTED) or shape.named_by in given
         if columns or named or task != "auto":
             same = {c: c for c in rows.columns if c in shape.roles and c not in _used({**columns, **given})}
             why += [f'{role}: "{column}", as given' for role, column in given.items()]

@@ -48,7 +48,8 @@ class Prompt(Method):
         from tunesmith.methods.prompt_tokens import put_in
         from tunesmith.models.heads import head_parameters
 
-        self.plain = model.get_output_embeddings() is None
+        written: Any = model
+        self.plain = written.get_output_embeddings() is None
         table: Any = model.get_input_embeddings()
         ids = self._ids or list(range(table.num_embeddings, table.num_embeddings + self.length))
         model.requires_grad_(False)

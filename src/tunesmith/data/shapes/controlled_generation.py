@@ -30,7 +30,7 @@ class ControlledShape(Shape):
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """The text by its name or length, and a column of labels by its name."""
         columns: dict[str, Any] = {}
-        prose = [t for t in found.values() if t.prose and not t.repeats]
+        prose = [t for t in found.values() if t.prose]
         named = [t for t in prose if rank(t.name, TEXT) is not None]
         if prose:
             chosen = min(named, key=lambda t: rank(t.name, TEXT) or 0) if named else max(prose, key=lambda t: t.length)

@@ -60,10 +60,13 @@ def score_in(reply: str) -> float | None:
 
 
 def question_of(row: Mapping[str, Any]) -> str:
-    """What a row asks, as one text: its messages without the answer that is learned, or its text."""
+    """What a row asks, as one text: its messages without the answer that is learned, its control, or its text."""
     messages = list(row.get("messages") or ())
     if messages and messages[-1]["role"] == "assistant":
         messages = messages[:-1]
     if messages:
         return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
-    return "\n\n".join(str(row[role]) for role in ("text", "question", "context", "control") if row.get(role))
+    if row.get("control"):  # the text is the answer
+        control = row["control"]
+        return ", ".join(control if isinstance(control, list) else [str(control)])
+    return "\n\n".join(str(row[role]) for role in ("text", "question", "context") if row.get(role))
