@@ -19,7 +19,12 @@ def shrink(
         list[str] | None, typer.Option("--cut", help="Make the model smaller, too: layers=3,feed_forward=0.5")
     ] = None,
     max_loss: Annotated[
-        float, typer.Option("--max-loss", min=0, help="Of the first metric; more does not ship.")
+        float,
+        typer.Option(
+            "--max-loss",
+            min=0,
+            help="Of the first metric; more does not ship. Of what writes: the rise of perplexity, as a share.",
+        ),
     ] = 0.01,
     target: Annotated[
         str, typer.Option("--target", help="What auto makes small: latency, throughput or size.")
@@ -40,6 +45,10 @@ def shrink(
 
     The data file of the bundle is read again. Validation rows choose among the forms; the pick is then held to its
     parent on the test rows: the metric may lose --max-loss at most. What does not hold is not written.
+
+    A bundle that writes (dialogue, code ...) has forms of its own: onnx, int8, int4-mixed, int4 (tunesmith plugins
+    writer_forms). What may rise by --max-loss, as a share of itself, is the perplexity of the held-out answers;
+    --min-agreement is the share of tokens at which the same one would have been written.
 
     --cut takes layers, feed_forward, heads (a count or a share), vocabulary (zh+en) and recover (epochs of training by
     the parent's answers), comma-separated; give it several times to try several. --to torch stops after the cut.
@@ -78,8 +87,12 @@ def _page(result: dict[str, Any]) -> Any:
 
     told = result["shrink"]
     table = Table(box=None, pad_edge=False)
-    for heading in ("", told["metric"], "lost", "same answers", "1 row, ms", "32 rows, ms", "MiB"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    units = told["units"]
+    same = f"same {units['answers']}"
+    lost = "rise" if units["relative"] else "lost"
+    speed = [f"{n} {units['what']}{'s' * (n > 1)}, ms{units['each']}" for n in (1, units["many"])]
+    for heading in ("", told["metric"], lost, same, *speed, "MiB"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
     for one in told["candidates"]:
         mark = " <- picked" if one["name"] == told["picked"] else ""
         table.add_row(
@@ -87,10 +100,16 @@ def _page(result: dict[str, Any]) -> Any:
             f"{1e3 * one['one']:.2f}", f"{1e3 * one['many']:.1f}", f"{one['bytes'] / 2**20:.1f}",
         )  # fmt: skip
     parity = told["parity"]
+    if units["relative"]:
+        rest = f"{parity['agreement']:.1%} of the next tokens are the same."
+    else:
+        rest = (
+            f"{parity['agreement']:.1%} of the answers are the same ({parity['alone']:.1%} of them asked one by one)."
+        )
     proof = (
-        f"On {parity['rows']:,} test rows {parity['metric']} loses {parity['loss']:+.4f} "
-        f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), "
-        f"{parity['agreement']:.1%} of the answers are the same ({parity['alone']:.1%} of them asked one by one)."
+        f"On {parity['rows']:,} test rows {parity['metric']} {'rises by' if units['relative'] else 'loses'} "
+        f"{parity['loss']:+.4f}{' of itself' if units['relative'] else ''} "
+        f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), {rest}"
     )
     path = result["bundle"]
     lines = [f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)"]

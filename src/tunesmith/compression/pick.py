@@ -8,13 +8,39 @@ from typing import Any, Literal
 
 Target = Literal["latency", "throughput", "size"]
 TARGETS: dict[str, tuple[str, str]] = {
-    "latency": ("one", "the quickest for one row at a time"),
-    "throughput": ("many", "the quickest for 32 rows at a time"),
+    "latency": ("one", "the quickest for one {what} at a time"),
+    "throughput": ("many", "the quickest for {many} {what}s at a time"),
     "size": ("bytes", "the smallest"),
 }
 """Target -> the field that it makes small, and its words."""
 NEAR = 1.03
 """Two that are this near to each other are alike; the truer one is taken."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """In which speed is told.
+
+    Args:
+        what: is computed: "row", "text".
+        each: what the milliseconds are of, where not of all that is computed at once: " a token".
+        many: of them at once.
+        answers: what is compared with the parent's.
+        relative: whether the loss is a share of the parent's metric, by which that rises.
+    """
+
+    what: str
+    each: str
+    many: int
+    answers: str = "answers"
+    relative: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return dict(vars(self))
+
+
+ROWS = Units("row", "", 32)
 
 
 @dataclass
@@ -33,9 +59,9 @@ class Candidate:
     bytes: int
     """Of the files that the runtime reads."""
     one: float
-    """Seconds for a batch of one row."""
+    """Seconds for a batch of one row; of what writes, for a token of one text."""
     many: float
-    """Seconds for a batch of 32 rows."""
+    """Seconds for a batch of 32 rows; of what writes, for a token where 8 texts are written at once."""
     cut: str = ""
     """What was cut off before."""
     test: dict[str, Any] | None = None
@@ -62,11 +88,18 @@ def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) ->
     return [*near, *(c for c in fit if c not in near)]
 
 
-def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target) -> str:
+def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target, units: Units = ROWS) -> str:
     """The pick and the reason, in a sentence or two."""
     faster = [parent.one / picked.one, parent.many / picked.many]
+    best = TARGETS[target][1].format(**units.to_json())
+    limit = (
+        f"whose metric rises by at most {max_loss:.3g} of itself"
+        if units.relative
+        else f"that lose at most {max_loss:g}"
+    )
     return (
-        f"{picked.name} is {TARGETS[target][1]} among those that lose at most {max_loss:g}: "
-        f"{faster[0]:.1f} and {faster[1]:.1f} times as fast as the parent for 1 and for 32 rows, "
-        f"{picked.bytes / max(1, parent.bytes):.0%} of its size, {picked.agreement:.1%} of the answers the same."
+        f"{picked.name} is {best} among those {limit}: "
+        f"{faster[0]:.1f} and {faster[1]:.1f} times as fast as the parent for 1 and for {units.many} {units.what}s, "
+        f"{picked.bytes / max(1, parent.bytes):.0%} of its size, "
+        f"{picked.agreement:.1%} of the {units.answers} the same."
     )

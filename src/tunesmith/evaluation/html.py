@@ -68,7 +68,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "confusion": heatmap(confusion["labels"], confusion["matrix"]) if confusion and confusion["matrix"] else "",
         "reliability": reliability_plot(calibration["bins"]) if calibration else "",
-        "tradeoff": tradeoff_plot(shrunk["candidates"], shrunk["metric"], shrunk["picked"]) if shrunk else "",
+        "tradeoff": _tradeoff(shrunk) if shrunk else "",
         "importance": importance_plot((report.get("search") or {}).get("importance", {})),
     }
     safe = need("markupsafe", extra="train", purpose="report.html").Markup
@@ -91,6 +91,13 @@ def of_strategies(history: Sequence[Mapping[str, Any]]) -> list[str]:
         for name in said
     ]
     return list(dict.fromkeys(names))
+
+
+def _tradeoff(shrunk: Mapping[str, Any]) -> str:
+    units = shrunk.get("units", {})  # reports of before there were others have none
+    what = f"{units.get('what', 'row')}{units.get('each', '')}"
+    lower = not METRICS.load(shrunk["metric"]).higher_is_better
+    return tradeoff_plot(shrunk["candidates"], shrunk["metric"], shrunk["picked"], what=what, lower=lower)
 
 
 def _summaries(report: Mapping[str, Any]) -> dict[str, str]:

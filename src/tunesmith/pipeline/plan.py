@@ -48,6 +48,16 @@ class Plan:
     features: Path | None = None
     """Where the vectors of a frozen backbone are kept; None: in the user's cache."""
 
+    def stage(self, name: str) -> None:
+        """Tell every tracker where the run is."""
+        for tracker in self.trackers:
+            tracker.stage(name)
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell every tracker how far that is."""
+        for tracker in self.trackers:
+            tracker.progress(done, total)
+
     @property
     def choosing(self) -> tuple[str, ...]:
         """Metrics of the validation rows: a strategy's, where it learns for something else than the task's."""

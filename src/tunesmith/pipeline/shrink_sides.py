@@ -1,12 +1,13 @@
-"""What is compared when a bundle is shrunk: the parent, what was cut off it, and each of their forms."""
+"""What is compared when a bundle is shrunk: the parent, what was cut off it, and each of their forms; and by whom."""
 
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.compression.forms import Form
+from tunesmith.compression.cuts import CutSpec
+from tunesmith.compression.forms import Form, GraphForm
 from tunesmith.compression.latency import medians
+from tunesmith.compression.pick import Candidate, Units
 from tunesmith.compression.record import asked_of
-from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.contracts import Batch, Evidence, Feature, Prediction, Row, Runtime
+from tunesmith.core.errors import TunesmithError
 from tunesmith.core.registry import family
 
 CALIBRATION = 256
@@ -80,6 +85,84 @@ class Side:
         return made
 
 
+@dataclass(frozen=True)
+class Made:
+    """The parent, the forms that were made, and the models that were cut, in torch."""
+
+    parent: Side
+    forms: list[Side]
+    cut: list[Side]
+
+    @property
+    def all(self) -> list[Side]:
+        """The parent first."""
+        return [self.parent, *self.forms, *self.cut]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A candidate on the test rows: held against its parent, what was seen of it, and its figure with an interval."""
+
+    parity: Parity
+    evidence: Evidence
+    figure: Mapping[str, float | None]
+
+
+class Kind(Protocol):
+    """How the candidates of a kind of task are made, measured and proven."""
+
+    units: ClassVar[Units]
+    """In which speed is told."""
+    allow_more: ClassVar[str]
+    """What to do where all lose too much."""
+
+    @property
+    def metric(self) -> str:
+        """The one that may lose so much."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of the report; the first is that one."""
+        ...
+
+    @property
+    def test(self) -> Sequence[Row]:
+        """The rows that prove."""
+        ...
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many choose ("choosing"), and how many prove ("test")."""
+        ...
+
+    def made(
+        self, forms: Sequence[Form], cuts: Mapping[str, CutSpec], overrides: Sequence[str], left_out: dict[str, str]
+    ) -> Made:
+        """All that is compared; what fails in a search goes into ``left_out`` with its reason."""
+        ...
+
+    def measured(self, sides: Sequence[Side]) -> dict[str, Candidate]:
+        """All on the rows that choose; the first is what the others are held against."""
+        ...
+
+    def remarks(self, candidates: Sequence[Candidate], picked: Candidate) -> list[str]:
+        """What else is to be said of the choice, in sentences."""
+        ...
+
+    def proven(self, side: Side) -> Proof:
+        """On the test rows, which nothing was chosen on."""
+        ...
+
+    def parents_evidence(self) -> Evidence:
+        """Of the test rows."""
+        ...
+
+    def proof_rows(self) -> list[dict[str, Any]]:
+        """Rows that a fresh process must answer alike."""
+        ...
+
+
 @dataclass
 class Source:
     """A bundle in torch, and its graph once that is written."""
@@ -102,9 +185,8 @@ class Source:
 
     def in_form(self, form: Form, folder: Path) -> Side:
         """One of its forms, written and opened."""
-        assert self.graph is not None
-        written: Any = form
-        written.write(self.graph, folder, self.calibration)
+        assert self.graph is not None and isinstance(form, GraphForm)
+        form.write(self.graph, folder, self.calibration)
         made: Any = family("runtimes").load(form.runtime)
         runtime = made(folder / form.file, precision=form.precision)
         return Side(self.name_of(form), self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)
@@ -112,6 +194,47 @@ class Source:
     def name_of(self, form: Form) -> str:
         """As the table calls the form."""
         return f"{self.side.cut}: {form.name}" if self.side.cut else form.name
+
+
+def in_forms(
+    forms: Sequence[Form],
+    home: Path,
+    write: Callable[[Form, Path], Side],
+    name_of: Callable[[Form], str],
+    left_out: dict[str, str],
+    progress: Callable[[int, int], None],
+) -> list[Side]:
+    """Each form's files; in a search, what fails is told of and left out.
+
+    Args:
+        home: gets a folder for each form.
+        write: writes one into its folder, and opens it.
+        name_of: as the table calls it.
+        left_out: name -> why; is added to.
+        progress: called with forms done and in all.
+
+    Raises:
+        TunesmithError: the only form fails.
+    """
+    found = []
+    for done, form in enumerate(forms):
+        progress(done, len(forms))
+        folder = home / form.name
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            found.append(write(form, folder))
+        except OSError:
+            raise
+        except Exception as error:  # a tool's or a runtime's own failure must not end a search
+            if len(forms) == 1 and isinstance(error, TunesmithError):
+                raise
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            if len(forms) == 1:
+                raise TunesmithError(
+                    f"The model cannot be brought to {form.name}: {why}", "Take another form: --to auto"
+                ) from error
+            left_out[name_of(form)] = why
+    return found
 
 
 def in_torch(bundle: Bundle, cut: str = "") -> Source:

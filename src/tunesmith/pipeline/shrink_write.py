@@ -15,34 +15,34 @@ from tunesmith.bundle.parity import prove_reload
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.write import write_bundle
 from tunesmith.core.artefacts import Parity
+from tunesmith.core.contracts import Row
 from tunesmith.core.recipe import Recipe
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.plan import Plan
-from tunesmith.pipeline.save import figures_of, proof_rows, write_report
-from tunesmith.pipeline.shrink_sides import Answers, Side
+from tunesmith.pipeline.save import figures_of, write_report
+from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
 
 OWN = {CARD, RECIPE, REPORT, REPORT_PAGE, ENVIRONMENT, MANIFEST, LOG, "broken_rows.csv"}
 """Files of a parent that its child has its own of, or none."""
 
 
 def report_of(
-    plan: Plan, picked: Side, before: Answers, after: Answers, facts: Mapping[str, Any], notes: Sequence[str]
+    plan: Plan, picked: Side, kind: Kind, proof: Proof, facts: Mapping[str, Any], notes: Sequence[str]
 ) -> dict[str, Any]:
     """``report.json``: the pick beside the parent on the same test rows; of a cut, what was cut off, too.
 
     Args:
+        kind: knows the parent's side.
+        proof: of the pick.
         facts: of the shrinking; they stand under ``shrink``.
     """
-    task, rows, own = plan.task, plan.data.test, picked.bundle.report
+    own = picked.bundle.report
     found = build_report(
-        task_name=task.name,
-        class_names=getattr(task, "labels", []),
-        metric_names=task.metrics,
-        rows=rows,
-        evidences={
-            "after": task.evidence(rows, after.predictions),
-            "before": task.evidence(rows, before.predictions),
-        },
+        task_name=plan.task.name,
+        class_names=getattr(plan.task, "labels", []),
+        metric_names=kind.metrics,
+        rows=kind.test,
+        evidences={"after": proof.evidence, "before": kind.parents_evidence()},
         data_notes=notes,
         context={**own.get("context", {}), "seconds": {"shrink": facts["seconds"]}},
         titles={"before": "the parent", "after": "the shrunk model"},
@@ -51,15 +51,24 @@ def report_of(
 
 
 def written(
-    plan: Plan, picked: Side, report: dict[str, Any], parity: Parity, *, keep_weights: bool, overwrite: bool
+    plan: Plan,
+    picked: Side,
+    report: dict[str, Any],
+    parity: Parity,
+    rows: Sequence[Row],
+    *,
+    keep_weights: bool,
+    overwrite: bool,
 ) -> Bundle:
     """Write the pick's bundle, reload it in a fresh process, and only then put it in its place.
+
+    Args:
+        rows: that the fresh process must answer as the pick does now.
 
     Raises:
         BundleError: the place cannot be written, or the reloaded bundle answers otherwise than what was measured.
     """
     source, own = picked.bundle, picked.bundle.manifest
-    rows = proof_rows(plan)
     expected = picked.answers(rows)
     kept: dict[str, Any] = {
         key: own.recipe[key] for key in ("model", "method", "training", "task") if key in own.recipe

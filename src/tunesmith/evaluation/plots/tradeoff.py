@@ -14,13 +14,17 @@ LARGEST = 16.0
 """Radius of the largest candidate's dot."""
 
 
-def tradeoff_plot(candidates: Sequence[Mapping[str, Any]], metric: str, picked: str) -> str:
+def tradeoff_plot(
+    candidates: Sequence[Mapping[str, Any]], metric: str, picked: str, *, what: str = "row", lower: bool = False
+) -> str:
     """The upper left corner is where one wants to be.
 
     Args:
         candidates: ``name``, ``metric``, ``one`` (seconds a row), ``bytes``; those without a figure are left out.
         metric: its name.
         picked: name of the one that is marked.
+        what: the times are of one of these.
+        lower: whether a low metric is a good one.
     """
     drawn = [one for one in candidates if one["metric"] is not None and one["one"]]
     if len(drawn) < 2:
@@ -29,10 +33,11 @@ def tradeoff_plot(candidates: Sequence[Mapping[str, Any]], metric: str, picked: 
     values = [float(one["metric"]) for one in drawn]
     margin = 0.08 * (max(values) - min(values)) or 0.01
     across = (min(times) - 0.1, max(times) + 0.1, LEFT, RIGHT)
-    up = (min(values) - margin, max(values) + margin, BOTTOM, TOP)
+    ends = (min(values) - margin, max(values) + margin)
+    up = (*(reversed(ends) if lower else ends), BOTTOM, TOP)
     most = max(one["bytes"] for one in drawn)
-    parts = [label(LEFT, 16, f"{metric}, against ms for one row (logarithmic)", kind="caption")]
-    for tick in nice_ticks(up[0], up[1], 5):
+    parts = [label(LEFT, 16, f"{metric}, against ms for one {what} (logarithmic)", kind="caption")]
+    for tick in nice_ticks(*ends, 5):
         y = place(tick, up)
         parts += [line(LEFT, y, RIGHT, y, "grid"), label(LEFT - 8, y + 4, f"{tick:g}", anchor="end", kind="tick")]
     for tick in _powers(across[0], across[1]):
