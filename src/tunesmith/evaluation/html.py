@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 from tunesmith.core.extras import need
 from tunesmith.evaluation import words
 from tunesmith.evaluation.metrics import METRICS
-from tunesmith.evaluation.plots.curves import curves, series
+from tunesmith.evaluation.plots.curves import LINES, curves, series
 from tunesmith.evaluation.plots.heatmap import heatmap
 from tunesmith.evaluation.plots.importance import importance_plot
 from tunesmith.evaluation.plots.ladder import ladder_plot

@@ -11,6 +11,9 @@ from tunesmith.evaluation.words import number
 WIDTH, HEIGHT = 520, 266
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 492.0, 30.0, 222.0
 
+LINES = 3
+"""As many have a colour and a place in the legend."""
+
 Points = Sequence[tuple[float, float]]
 
 
@@ -26,7 +29,7 @@ def series(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, 
 
 
 def curves(lines: Mapping[str, Points], title: str) -> str:
-    """One panel: up to three named lines over steps; lines of few points get dots. Empty where there is nothing."""
+    """One panel: up to ``LINES`` named lines over steps; lines of few points get dots. Empty where there is nothing."""
     lines = {name: thin(points) for name, points in lines.items() if points}
     if not lines:
         return ""
