@@ -249,7 +249,7 @@ def page(kept: dict[str, Any]) -> list[str]:
         "",
         f"`tunesmith shrink BUNDLE --max-loss {search['max_loss']:g} --test-all`: {search['words']}",
         "",
-        f"Perplexity over {search['rows']['test']} test rows; rises are paired, 95% intervals. bf16 is scored by torch.",
+        f"Perplexity over {search['rows']['test']} test rows; paired rises, 95% intervals. bf16 is scored by torch.",
         "",
         *harness.context_lines(kept),
         *harness.busy_note([run for found in runs.values() for run in found]),
