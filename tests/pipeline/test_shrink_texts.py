@@ -30,7 +30,7 @@ from tunesmith.testing import tiny_llama, toy_talks
 pytest.importorskip(BUILDER, reason="onnxruntime-genai is not installed: NOTHING of shrinking what writes is tested")
 SETTINGS = (
     "training.batch_size=8", "training.threads=1", "training.trackers=[jsonl]", "evaluation.resamples=100",
-    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=10", "model.max_length=128",
+    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=16", "model.max_length=128",
     "training.precision=fp32", "method=full", "training.learning_rate=5e-3",
 )  # fmt: skip
 
