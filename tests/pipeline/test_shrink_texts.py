@@ -46,7 +46,7 @@ def parent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return tune(*data, f"model={model}", f"bundle={place / 'b'}", *SETTINGS)
 
 
-def asked(parent: Bundle, n: int = 6) -> list[dict[str, Any]]:
+def asked(parent: Bundle, n: int = 16) -> list[dict[str, Any]]:
     language = str(parent.manifest.data["language"])
     return [{"messages": row["messages"][:1]} for row in toy_talks(language, 120)[90 : 90 + n]]
 

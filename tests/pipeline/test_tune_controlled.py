@@ -59,7 +59,7 @@ def test_it_learns_to_obey(made: tuple[str, str, str, Path]) -> None:
     (check,) = report["checks"]
     assert check["name"] == "judge" and check["details"]["judge"] == "the bundle judge" and "before" in check["details"]
     found = read_bundle(path).predict([{"control": "good"}, {"control": "bad", "beginning": "the "}])
-    assert all(prediction["text"] for prediction in found) and found[1]["text"].startswith("the ")
+    assert all(prediction["text"] for prediction in found) and found[1]["text"].startswith("the")
 
 
 def test_the_judge_is_named_anew_for_each_run(made: tuple[str, str, str, Path]) -> None:
