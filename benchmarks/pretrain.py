@@ -3,6 +3,7 @@
     python benchmarks/pretrain.py --data FOLDER --part en       # minilm on 6,000 film reviews -> IMDB
     python benchmarks/pretrain.py --data FOLDER --part zh       # e5-small on Chinese laws and abstracts -> CSL, CMID
     python benchmarks/pretrain.py --data FOLDER --part objectives
+    python benchmarks/pretrain.py --data FOLDER --part resume   # kill -9 amid a streamed corpus: the same curve
 
 Parts ``en`` and ``zh`` pretrain once and keep the model under ``--work``; then each number of labels and each seed is
 tuned from the model as it was and from the one that was pretrained, on the same rows. ``objectives`` does so with every
@@ -13,7 +14,10 @@ documents that nothing was learned from.
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -99,7 +103,7 @@ def asked(domain: Domain, task: str, given: Any, model: str, labels: int, seed: 
 def main() -> None:
     """The command line."""
     parser = harness.parser(__doc__)
-    parser.add_argument("--part", choices=[*DOMAINS, "objectives"], default="en")
+    parser.add_argument("--part", choices=[*DOMAINS, "objectives", "resume"], default="en")
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=120, help="of each objective, in the part objectives")
@@ -110,6 +114,9 @@ def main() -> None:
         given.labels, given.seeds, given.steps = [16], [1], 2
         given.work = given.work / "quick"
     given.until = time.monotonic() + 60 * given.minutes
+    if given.part == "resume":
+        resume(given)
+        return
     path = given.results / f"pretrain_{given.part}.json"
     state: dict[str, Any] = harness.kept(path, {"pretrained": {}, "runs": []})
     (objectives if given.part == "objectives" else domain_part)(given, state)
@@ -146,6 +153,46 @@ def objectives(given: Any, state: dict[str, Any]) -> None:
         for seed in given.seeds:
             model = domain.model if name == "none" else str(folder)
             once(given, state, {"task": "imdb", "side": name, "labels": given.labels[0], "seed": seed}, domain, model)
+
+
+def resume(given: Any) -> None:
+    """The same command whole, and killed three times by kill -9: the losses of both."""
+    steps = 12 if given.quick else 40
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "tunesmith", "pretrain", str(Path(given.data, "corpus_zh_law", "train.jsonl.gz")),
+            "scratch=tiny", "scratch.vocabulary=2000", f"training.max_steps={steps}", "training.epochs=5",
+            "data.tokens=200000", "data.held_tokens=4000", "training.checkpoint_seconds=0", "model.max_length=128",
+        ]  # fmt: skip
+        whole, torn = Path(folder, "whole"), Path(folder, "torn")
+        subprocess.run([*command, f"bundle={whole}"], check=True, stdout=subprocess.DEVNULL)
+        kills = 0
+        for share in (0.25, 0.5, 0.75):
+            child = subprocess.Popen([*command, f"bundle={torn}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while child.poll() is None and _steps(torn) < share * steps:
+                time.sleep(0.02)
+            if child.poll() is None:
+                child.kill()
+                kills += 1
+            child.wait()
+        subprocess.run([*command, f"bundle={torn}"], check=True, stdout=subprocess.DEVNULL)
+        reports = [json.loads((place / "report.json").read_text("utf-8")) for place in (whole, torn)]
+    one, other = ([entry for entry in report["history"]] for report in reports)
+    gaps = [abs(a["loss"] - b["loss"]) for a, b in zip(one, other, strict=True) if "loss" in a]
+    perplexities = [report["metrics"]["perplexity"]["value"] for report in reports]
+    run = harness.context()
+    rows = [[f"{kills} kills", len(gaps), f"{max(gaps):.3g}", *(f"{value:.6f}" for value in perplexities)]]
+    header = ["kill -9", "losses compared", "largest difference", "perplexity, whole", "perplexity, killed"]
+    lines = [*harness.context_lines(run), "", *harness.table(header, rows)]
+    harness.write(given.results, "pretrain_resume", "kill -9 amid a corpus", lines, {**run, "history": [one, other]})
+
+
+def _steps(bundle: Path) -> int:
+    """The last step that the log of an unfinished run tells of."""
+    logs = list(bundle.parent.glob(f".{bundle.name}.run-*/log.jsonl"))
+    lines = logs[0].read_text("utf-8").splitlines() if logs else []
+    found = [json.loads(line).get("step", 0) for line in lines if line.startswith("{") and line.endswith("}")]
+    return max((int(step or 0) for step in found), default=0)
 
 
 def once(given: Any, state: dict[str, Any], key: dict[str, Any], domain: Domain, model: str) -> None:

@@ -49,7 +49,7 @@ def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: 
     """
     told: dict[str, Any] = {"labels": labels, "seed": seed}
     for side, path in models.items():
-        made = _planned(recipe, path, labels, seed)
+        made = _planned(recipe, path, labels, seed, folder.with_name(f"{folder.name}-bundle"))
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         learned = Run(made, folder, Addition())
@@ -63,11 +63,11 @@ def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: 
     return told
 
 
-def _planned(recipe: Recipe, path: str, labels: int, seed: int) -> Plan:
+def _planned(recipe: Recipe, path: str, labels: int, seed: int, bundle: Path) -> Plan:
     training = recipe.training.model_copy(update={"seed": seed, "trackers": []})
     model = recipe.model.model_copy(update={"name": path})
     made = plan(
-        recipe.model_copy(update={"training": training, "model": model, "bundle": f".downstream-{labels}-{seed}"})
+        recipe.model_copy(update={"training": training, "model": model, "bundle": str(bundle)})
     )
     if labels:
         made.data.train = drawn_rows(made.data.train, labels, seed)

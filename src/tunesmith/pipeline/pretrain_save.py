@@ -103,7 +103,8 @@ def keep_pooler(source: Path, part: Path) -> None:
         kept = {name: file.get_tensor(name) for name in file.keys() if "pooler.dense." in name}  # noqa: SIM118
     here = load_file(part / WEIGHTS)
     prefix = next((name.partition(".")[0] for name in here if ".embeddings." in name), "")
-    named = {f"{prefix}.pooler.{name.split('pooler.')[1]}" if prefix else name: value for name, value in kept.items()}
+    lead = f"{prefix}.pooler." if prefix else "pooler."
+    named = {lead + name.split("pooler.")[1]: value for name, value in kept.items()}
     missing = {name: value for name, value in named.items() if name not in here}
     if missing:
         save_file({**here, **missing}, part / WEIGHTS, metadata={"format": "pt"})
