@@ -59,7 +59,7 @@ OBJECTIVES = {
     "next sentence": ["objective=next-sentence"],
     "next clause": ["objective=next-clause", "training.batch_size=64"],
     "simcse": ["objective=simcse", "training.batch_size=64"],
-    "mixture": ["objective={name: mixture, parts: {masked-lm: 0.7, simcse: 0.3}}", "training.batch_size=16"],
+    "mixture": ["objective={name: mixed, parts: {masked-lm: 0.7, simcse: 0.3}}", "training.batch_size=16"],
 }
 
 

@@ -125,28 +125,29 @@ def test_it_is_learned_and_its_bundle_answers_alike(life: Life, tmp_path: Path) 
     assert compare("reload", [], [], predictions, again, 1e-4).passed
 
 
-@pytest.mark.parametrize("name", ["masked-lm", "causal-lm"])
-def test_a_packed_row_gives_each_document_its_own_states(name: str, place: Path) -> None:
-    life = Life(name, "en", place)
-    drawn = life.drawn(1)
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta", "llama"])
+def test_a_packed_row_gives_each_document_its_own_states(kind: str, place: Path) -> None:
+    objective: Objective = family("objectives").make("causal-lm" if kind == "llama" else "masked-lm")
+    reference = resolve(str(getattr(testing, f"tiny_{kind}")(place / kind, texts=[*TEXTS["en"], *TEXTS["zh"]])))
+    model: Any = build(reference, objective).eval()
+    processor = load_processor(reference)
+    drawn = objective.drawn(in_memory(TEXTS["en"], processor), processor, max_length=ROOM, seed=1)
     index = next(i for i in range(len(drawn)) if len(drawn[i]["pieces"]) > 1)
-    batch = tensors(life.objective.collate([drawn[index]], life.processor))
-    size = drawn[index]["pieces"][0]
+    batch = tensors(objective.collate([drawn[index]], processor))
+    first, second = drawn[index]["pieces"][:2]
     given = {key: value for key, value in batch.items() if key != "labels"}
-    life.model.eval()
     with torch.no_grad():
-        packed = life.model(**given).logits[0, :size]
-        alone = life.model(input_ids=batch["input_ids"][:, :size]).logits[0]
-    assert torch.allclose(packed, alone, atol=1e-5)
+        packed = model(**given).logits[0]
+        for part in (slice(0, first), slice(first, first + second)):
+            alone = model(input_ids=batch["input_ids"][:, part]).logits[0]
+            assert torch.allclose(packed[part], alone, atol=1e-5)
 
 
 def test_rows_of_a_model_without_positions_hold_one_document(place: Path) -> None:
-    folder = testing.tiny_distilbert(place / "distilbert", texts=TEXTS["en"])
-    objective: Objective = family("objectives").make("masked-lm")
-    reference = resolve(str(folder))
-    build(reference, objective)
-    processor = load_processor(reference)
-    drawn = objective.drawn(in_memory(TEXTS["en"], processor), processor, max_length=ROOM, seed=1)
+    life = Life("masked-lm", "en", place)
+    assert any(len(one["pieces"]) > 1 for one in map(life.drawn(1).__getitem__, range(len(life.drawn(1)))))
+    life.objective._positions = False
+    drawn = life.drawn(1)
     assert all(len(drawn[i]["pieces"]) == 1 for i in range(len(drawn)))
 
 

@@ -140,4 +140,4 @@ def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:
     assert "data.holds" in refused("data.holds=2") or "holds" in refused("data.holds=2")
     assert "scratch" in refused("scratch=small", "model=minilm")
     assert "downstream" in refused("downstream.data=a.csv", "downstream.model=minilm")
-    assert "mixes" in refused("objective={name: mixture, parts: {masked-lm: 1, causal-lm: 1}}")
+    assert "mixes" in refused("objective={name: mixed, parts: {masked-lm: 1, causal-lm: 1}}")

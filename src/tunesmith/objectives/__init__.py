@@ -15,6 +15,6 @@ OBJECTIVES = Registry(
         "next-sentence": f"{_HERE}.next_sentence:NextSentence",
         "next-clause": f"{_HERE}.next_clause:NextClause",
         "simcse": f"{_HERE}.simcse:SimCSE",
-        "mixture": f"{_HERE}.mixture:ObjectiveMixture",
+        "mixed": f"{_HERE}.mixture:ObjectiveMixture",
     },
 )

@@ -152,7 +152,7 @@ class Denoising(Objective):
 
 
 def noise_spans(length: int, ratio: float, span: float, draw: np.random.Generator) -> np.ndarray:
-    """Bool [length]: what is spoiled, in spans of ``span`` on the mean, no two of them beside each other.
+    """Bool [length]: what is spoiled, in spans of ``span`` on the mean, few of them beside each other.
 
     Random segmentation, as in T5: noise and the rest are each cut into as many parts, at random.
     """
@@ -167,7 +167,8 @@ def noise_spans(length: int, ratio: float, span: float, draw: np.random.Generato
         return np.ones(length, dtype=bool)
     spoiled, plain = parts(noisy), parts(length - noisy)
     runs = np.stack([plain, spoiled], axis=1).reshape(-1)
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    # Turned by a drawn number of places: else a text begins plain and ends spoiled, and a short one always alike.
+    return np.roll(np.repeat(np.arange(len(runs)) % 2 == 1, runs), int(draw.integers(length)))
 
 
 def span_corrupted(

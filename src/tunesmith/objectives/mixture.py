@@ -33,7 +33,7 @@ class ObjectiveMixture(Objective):
             of simcse. Shares are of tokens, and need not sum to 1.
     """
 
-    name: ClassVar[str] = "mixture"
+    name: ClassVar[str] = "mixed"
     summary: ClassVar[str] = "several objectives over one model, each with its share of the corpus"
     auto_model: ClassVar[str] = "AutoModelForMaskedLM"
     pipeline_tag: ClassVar[str] = "fill-mask"

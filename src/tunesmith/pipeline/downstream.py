@@ -66,9 +66,7 @@ def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: 
 def _planned(recipe: Recipe, path: str, labels: int, seed: int, bundle: Path) -> Plan:
     training = recipe.training.model_copy(update={"seed": seed, "trackers": []})
     model = recipe.model.model_copy(update={"name": path})
-    made = plan(
-        recipe.model_copy(update={"training": training, "model": model, "bundle": str(bundle)})
-    )
+    made = plan(recipe.model_copy(update={"training": training, "model": model, "bundle": str(bundle)}))
     if labels:
         made.data.train = drawn_rows(made.data.train, labels, seed)
         made.task.learn(made.data.train)
