@@ -60,7 +60,7 @@ class Objective(Task):
     columns: ClassVar[tuple[Column, ...]] = (Column("text"),)
     metrics: ClassVar[tuple[str, ...]] = ("perplexity", "token_accuracy")
     pooled: ClassVar[bool] = False
-    together: ClassVar[int | None] = 1024
+    together: ClassVar[int | None] = 512
     """Tokens: a probability for each piece of the vocabulary stands at each of them."""
     batch_size: ClassVar[int] = 16
     """Of training, where the recipe does not say."""

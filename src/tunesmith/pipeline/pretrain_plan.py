@@ -97,7 +97,8 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     if "evaluations" not in training.model_fields_set:
         fill["evaluations"] = 4.0 / (training.epochs or usual["epochs"])
     found = locate(recipe.data.path)
-    stamps = [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in found.files]
+    files = [Path(file) for file in found.files if Path(file).is_file()]
+    stamps = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     full = recipe.model_copy(
         update={
             "training": training.model_copy(update=fill),
@@ -123,9 +124,9 @@ def _downstream(recipe: PretrainRecipe) -> Recipe | None:
     """The task's recipe, checked before anything is learned."""
     if recipe.downstream is None:
         return None
-    if "model" in recipe.downstream.recipe and "name" in recipe.downstream.recipe["model"]:
-        raise RecipeError("downstream.model names a model; it is measured from both.", "Leave it out.")
     made = Recipe.parse(recipe.downstream.recipe)
+    if made.model.name != "auto":
+        raise RecipeError("downstream.model names a model; it is measured from both.", "Leave it out.")
     if not made.data.path:
         raise RecipeError("downstream names no rows.", "Write downstream=FILE, with labels.")
     return made

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROVEN = 8
 """Held-out texts whose answers a fresh process must give again."""
-CUT = 1500
+CUT = 400
 """Characters of each."""
 
 
