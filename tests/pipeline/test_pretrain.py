@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(place: Path, corpus: str, name: str, *settings: str, fresh: bool = False) -> Any:
-    recipe = as_pretrain_recipe(str(place / corpus), [f"bundle={place / 'out' / name}", *QUICK, *settings])
+    recipe = as_pretrain_recipe(str(place / corpus), [f"bundle={place / 'out' / name}", *settings, *QUICK])
     return pretrain(plan_pretraining(recipe), fresh=fresh)
 
 

@@ -139,6 +139,8 @@ class _PromptRun(Run):
         draw = random.Random(plan.recipe.training.seed)
         self.rows = rows if len(rows) <= options.rows else draw.sample(rows, options.rows)
         self.told: dict[str, Any] = {}
+        self.able = self._zero_shot()
+        self.prompted.ask(**self.able[0].state, bias=None)  # the plainest that this model can be asked by
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         """Those of text-classification, learned from the same training rows."""
@@ -158,7 +160,7 @@ class _PromptRun(Run):
 
     def _choose_prompt(self) -> None:
         task = self.prompted
-        first = self._zero_shot()
+        first = self.able
         tried = [self._tried(one) for one in first]
         best = sorted(tried, key=_worth, reverse=True)
         if task.takes_shots:
