@@ -88,6 +88,7 @@ def test_a_batch_follows_from_epoch_and_places_alone(life: Life) -> None:
         life.objective.noisy
         or life.objective.vectors
         or life.objective.name == "causal-lm"
+        or max(first.lengths) < 10  # the tiny T5's pieces are whole Chinese sentences: there is one way to spoil a few
         or not same(later, life.objective.collate([first[i] for i in range(len(first))], life.processor))
     )
 

@@ -136,6 +136,7 @@ def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:
         return str(caught.value)
 
     assert "ratio" in refused("objective.name=masked-lm", "objective.ratio=2")
+    assert "units" in refused("objective.units=word")
     assert "masked-lm" in refused("objective=mask-lm")
     assert "data.holds" in refused("data.holds=2") or "holds" in refused("data.holds=2")
     assert "scratch" in refused("scratch=small", "model=minilm")

@@ -82,6 +82,12 @@ class PretrainRecipe(Block):
     downstream: DownstreamBlock | None = Field(None, description="a task by which the gain is measured")
     bundle: str | None = Field(None, description="folder to write; absent: out/NAME")
 
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _usual(cls, value: Any) -> Any:
+        """``objective.ratio=0.3`` alone is of masked-lm."""
+        return {"name": "masked-lm", **value} if isinstance(value, Mapping) else value
+
     @field_validator("scratch", mode="before")
     @classmethod
     def _sized(cls, value: Any) -> Any:

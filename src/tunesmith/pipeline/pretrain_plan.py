@@ -57,7 +57,9 @@ def as_pretrain_recipe(corpus: str, overrides: list[str]) -> PretrainRecipe:
         RecipeError: with all mistakes.
     """
     values = read_yaml(corpus) if corpus.endswith((".yaml", ".yml")) else {"data": {"path": corpus}}
-    return checked(PretrainRecipe, values, overrides)
+    recipe = checked(PretrainRecipe, values, overrides)
+    checked(PretrainRecipe, {"objective": recipe.objective.model_dump()})  # options beside no name were not checked yet
+    return recipe
 
 
 def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> PretrainPlan:
