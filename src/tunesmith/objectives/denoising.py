@@ -105,7 +105,7 @@ class Denoising(Objective):
         ids, draw = feature["input_ids"][feature["open"]].astype(np.int64), np.random.default_rng(feature["draw"])
         noise = self.noise
         if noise == "mixed":
-            noise = ("spans", "infilling", "deletion")[int(draw.integers(3))]  # type: ignore[assignment]
+            noise = ("spans", "infilling", "deletion")[int(draw.integers(3))]
         if noise == "spans":
             seen, target = span_corrupted(ids, marks, self.ratio, self.span, draw)
             target = np.concatenate([target, around.after])

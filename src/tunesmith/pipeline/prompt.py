@@ -242,7 +242,7 @@ class _PromptRun(Run):
 
 
 def _worth(found: Mapping[str, Any]) -> float:
-    return max(next(iter(found[side].values())) for side in ("plain", "calibrated"))
+    return max(float(next(iter(found[side].values()))) for side in ("plain", "calibrated"))
 
 
 def _told(tried: Sequence[Mapping[str, Any]], zero_shot: int, rows: int, metric: str) -> dict[str, Any]:
