@@ -76,7 +76,6 @@ def pretrained(domain: Domain, given: Any, folder: Path, *settings: str) -> dict
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: the task once, from one model."""
     from tunesmith.core.recipe import Recipe
-    from tunesmith.models.reference import resolve
     from tunesmith.pipeline.downstream import measured_from
 
     with tempfile.TemporaryDirectory() as folder:
@@ -86,9 +85,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             {"data": {"path": str(Path(job["source"], "train.csv")), "test": str(test), "text": text, "label": label}},
             ["evaluation.baselines=false", "model.max_length=128", *job["settings"]],
         )
-        path = job["model"] if Path(job["model"]).is_dir() else str(resolve(job["model"]).path)
         begun = time.perf_counter()
-        found = measured_from(recipe, {"value": path}, job["labels"], job["seed"], Path(folder, "run"))
+        found = measured_from(recipe, {"value": job["model"]}, job["labels"], job["seed"], Path(folder, "run"))
         return {"metric": found["metric"], "value": found["value"], "seconds": time.perf_counter() - begun}
 
 

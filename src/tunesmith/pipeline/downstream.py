@@ -31,7 +31,7 @@ def gain(run: Pretraining) -> dict[str, Any]:
     run.model.to("cpu")
     write_pretrained(run, candidate)
     run.model.to(device)
-    models = {BEFORE: run.reference.path, AFTER: str(candidate)}
+    models = {BEFORE: run.reference.name, AFTER: str(candidate)}
     found = [
         measured_from(run.plan.downstream, models, labels, seed, run.folder / "downstream")
         for labels in block.labels or [0]
