@@ -13,7 +13,7 @@ import yaml
 
 from tunesmith.bundle.layout import RECIPE, REPORT_PAGE, ROUTES, WEIGHTS
 from tunesmith.bundle.markdown import block, code, escaped, items, table
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 
 HUB_METRICS = {"macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1", "mcc": "matthews_correlation"}
 """Our metric -> the hub's type; others have the same name."""
@@ -221,7 +221,7 @@ def _data_name(manifest: Values) -> str:
 
 
 def _task(manifest: Values) -> Any:
-    return family("tasks").make(manifest["task"]["name"], manifest["task"].get("options") or {})
+    return tasks_with(manifest["task"]["name"]).make(manifest["task"]["name"], manifest["task"].get("options") or {})
 
 
 def _as_tuned(manifest: Values) -> Any:

@@ -35,6 +35,26 @@ VERBS: dict[str, Verb] = {
         ),
         RESUMES,
     ),
+    "pretrain": Verb(
+        "tunesmith.cli.pretrain:pretrain",
+        "learn from text alone: a domain's corpus, or a model from scratch",
+        (
+            "tunesmith pretrain corpus.jsonl model=minilm bundle=out/domain",
+            "tunesmith pretrain laws.txt.gz objective=masked-lm objective.unit=span vocabulary.add=500",
+            "tunesmith pretrain corpus.jsonl scratch=small training.epochs=3",
+            "tunesmith pretrain corpus.jsonl downstream=reviews.csv downstream.labels=[100,1000]",
+        ),
+        RESUMES,
+    ),
+    "prompt": Verb(
+        "tunesmith.cli.prompt:prompt",
+        "the best prompt for labelled rows, without training; saved as a bundle",
+        (
+            "tunesmith prompt reviews.csv bundle=out/prompted",
+            "tunesmith prompt reviews.csv model=smollm2 --way likelihood --shots 0,4,8 --rows 60",
+            "tunesmith prompt reviews.csv --templates mine.yaml --test-all --json",
+        ),
+    ),
     "search": Verb(
         "tunesmith.cli.search:search",
         "try settings on the validation rows, then tune with the best",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +26,10 @@ class Block(BaseModel):
     """A part of a recipe: unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
+
+
+Written = TypeVar("Written", bound=Block)
+"""A kind of recipe."""
 
 
 class SplitBlock(Block):
@@ -198,17 +202,7 @@ class Recipe(Block):
         Raises:
             RecipeError: with every mistake, its key and what is allowed there.
         """
-        mistakes: list[str] = []
-        merged = _merge(values, overrides, mistakes)
-        recipe: Recipe | None = None
-        try:
-            recipe = cls.model_validate(merged)
-        except ValidationError as error:
-            mistakes += [_in_words(cls, dict(e)) for e in error.errors()]
-        mistakes += _plugin_mistakes(merged)
-        if mistakes or recipe is None:
-            raise _mistaken(mistakes)
-        return recipe
+        return checked(cls, values, overrides)
 
     @classmethod
     def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -222,6 +216,31 @@ class Recipe(Block):
             values["training"]["patience"] = None
         text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
         return text
+
+
+def checked(kind: type[Written], values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Written:
+    """A recipe of a kind, with overrides; see ``Recipe.parse``.
+
+    Raises:
+        RecipeError: with every mistake, its key and what is allowed there.
+    """
+    mistakes: list[str] = []
+    merged = _merge(values, overrides, mistakes)
+    recipe: Written | None = None
+    try:
+        recipe = kind.model_validate(merged)
+    except ValidationError as error:
+        mistakes += [_in_words(kind, dict(e)) for e in error.errors()]
+    mistakes += _plugin_mistakes(merged)
+    if mistakes or recipe is None:
+        raise _mistaken(mistakes)
+    return recipe
+
+
+def to_yaml(recipe: Block) -> str:
+    """A recipe as YAML, without keys that are None or empty."""
+    text: str = yaml.safe_dump(_bare(recipe.model_dump()), sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -326,7 +345,10 @@ def _plugin_mistakes(merged: Mapping[str, Any]) -> list[str]:
         found = block.get(key) if isinstance(block, Mapping) else None
         return found if isinstance(found, list) else []
 
-    look("task", "tasks", merged.get("task"))
+    asked = _named(merged.get("task"))
+    prompted = isinstance(asked, Mapping) and asked.get("name") in family("prompts")
+    look("task", "prompts" if prompted else "tasks", asked)
+    look("objective", "objectives", merged.get("objective"))
     data = merged.get("data")
     parts = data.get("parts") if isinstance(data, Mapping) else None
     for name, part in parts.items() if isinstance(parts, Mapping) else ():

@@ -11,7 +11,7 @@ from tunesmith.bundle.write import check_target
 from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
@@ -114,7 +114,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
-    task: Task = hand_over(_made("tasks", task_block))
+    made_task: Task = tasks_with(task_block.name).make(task_block.name, task_block.options)
+    task: Task = hand_over(made_task)
     method_block = recipe.method
     if method_block.name == "auto":
         method_block = PluginBlock(name=task.method, **recipe.method.options)

@@ -166,7 +166,7 @@ class Run:
         counts, trained, adapter = self.tuned()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
-        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked(), self.titles)
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self.checked(), self.titles)
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
         with mean.shortened(self.model):
@@ -309,7 +309,8 @@ class Run:
 
         return measure
 
-    def _checked(self) -> list[Any]:
+    def checked(self) -> list[Any]:
+        """What the recipe's checks say of the model as it is, on the test rows."""
         predictor = self._predictor("fp32")
         return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
 

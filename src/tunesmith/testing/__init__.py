@@ -19,7 +19,7 @@ from tunesmith.testing.tiny import (
     tiny_roberta,
     tiny_t5,
 )
-from tunesmith.testing.toy import toy_rows
+from tunesmith.testing.toy import toy_documents, toy_rows
 
 __all__ = [
     "tiny_bert",
@@ -28,6 +28,7 @@ __all__ = [
     "tiny_llama",
     "tiny_roberta",
     "tiny_t5",
+    "toy_documents",
     "toy_rows",
     "toy_talks",
 ]

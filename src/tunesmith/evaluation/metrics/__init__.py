@@ -72,6 +72,7 @@ METRICS = Metrics(
         "length_obedience": f"{_HERE}.obedience:LengthObedience",
         "parses": f"{_HERE}.parses:Parses",
         "perplexity": f"{_HERE}.perplexity:Perplexity",
+        "token_accuracy": f"{_HERE}.token_accuracy:TokenAccuracy",
         "ndcg_at_10": f"{_HERE}.ndcg_at_10:NdcgAt10",
         "preference_loss": f"{_HERE}.preference:PreferenceLoss",
         "preference_accuracy": f"{_HERE}.preference:PreferenceAccuracy",
