@@ -328,11 +328,11 @@ def main() -> None:
         },
     }  # fmt: skip
     if given.quick:
-        job |= {"requests": 200, "window": 60, "step": 20, "labels": 120, "rounds": 4}
-        job["settings"] = [*given.set, "training.max_steps=4"]
+        job |= {"requests": 100, "window": 50, "step": 25, "labels": 100, "rounds": 2}
+        job["settings"] = [*given.set, "training.max_steps=2", "evaluation.resamples=100"]
         job["sizes"] = {
-            "old": {"train": 120, "validation": 80, "baseline": 80, "test": 40},
-            "new": {"wrong": 40, "test": 40, "canary": 60},
+            "old": {"train": 80, "validation": 60, "baseline": 60, "test": 30},
+            "new": {"wrong": 30, "test": 30, "canary": 40},
         }
     found = {**harness.child(__file__, job), **harness.context(), "job": {k: v for k, v in job.items() if k != "data"}}
     harness.write(given.results, "operate_closed_loop", "The closed loop", page(found), found)

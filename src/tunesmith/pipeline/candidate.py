@@ -73,7 +73,7 @@ def _compared(old: Bundle, new: Bundle, file: str, *, over_old: bool = False) ->
     sides = [_evidence(bundle, new, rows) for bundle in (old, new)]
     if over_old:
         sides = [over_known(side, len(getattr(old.task, "labels", []))) for side in sides]
-    found = before_and_after(*sides, new.task.metrics)
+    found = before_and_after(sides[0], sides[1], new.task.metrics)
     metric = new.task.metrics[0]
     return {**found, "metric": metric if metric in found["compared"] else next(iter(found["compared"]))}
 
