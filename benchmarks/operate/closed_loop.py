@@ -249,7 +249,7 @@ class Loop:
             "learn", self.bundle, rows, "--protect", self.old["train"], "evaluation.baselines=false",
             f"bundle={self.better}", *self.job["settings"],
         )  # fmt: skip
-        self.found["propose"] = {key: told[key] for key in ("propose", "why", "rows", "to_label", "command")}
+        self.found["propose"] = {key: told.get(key) for key in ("propose", "why", "rows", "to_label", "command")}
         self.found["after"] = {**accuracy(self.better, self.tests), "seconds": learned["seconds"]}
         self.found["bad"] = accuracy(self.bad, self.tests)
         for name, bundle in (("gate", self.better), ("gate_bad", self.bad)):
