@@ -170,6 +170,29 @@ VERBS: dict[str, Verb] = {
             "tunesmith usage --invoice 2026-11 --catalog catalog.yaml --csv invoice.csv",
         ),
     ),
+    "gate": Verb(
+        "tunesmith.cli.gate:gate",
+        "may a new bundle take an old one's place",
+        ("tunesmith gate out/reviews-2 --against out/reviews --held new_test.csv --protect held.csv",),
+    ),
+    "feedback": Verb(
+        "tunesmith.cli.feedback:feedback",
+        "the way back: what was said about answers, when to learn, how the canary does",
+        (
+            "tunesmith feedback export reviews -o new.jsonl --queue to_label.jsonl --catalog catalog.yaml",
+            "tunesmith feedback propose reviews --bundle out/reviews --protect reviews.csv --service http://localhost:8000",
+            "tunesmith feedback canary reviews --service http://localhost:8000 --act",
+        ),
+    ),
+    "deploy": Verb(
+        "tunesmith.cli.deploy:deploy",
+        "images, compose, Kubernetes manifests and a chart of a bundle",
+        (
+            "tunesmith deploy docker out/reviews -o deploy",
+            "tunesmith deploy compose out/reviews -o deploy",
+            "tunesmith deploy kubernetes out/reviews --image registry.example/reviews:1 -o deploy",
+        ),
+    ),
     "schema": Verb(
         "tunesmith.cli.schema:schema",
         "the JSON Schema of a recipe, with the options of every plug-in",

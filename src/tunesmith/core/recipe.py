@@ -161,6 +161,23 @@ class TrainingBlock(Block):
     threads: int | None = Field(None, ge=1, description="absent: the machine's cores")
 
 
+class CalibrateBlock(Block):
+    """What is asked of a classifier's answers; learned on the validation rows, kept in the bundle."""
+
+    error: float = Field(0.02, gt=0, lt=1, description="wrong answers among those that do not abstain, at most")
+    coverage: float = Field(0.9, gt=0, lt=1, description="sets of candidates that hold the right label")
+    outside: float = Field(0.01, gt=0, lt=1, description="rows of its own that may be called out of scope")
+    certainty: float = Field(0.9, gt=0.5, lt=1, description="with which the error is kept")
+
+
+def _switched(value: Any) -> Any:
+    """``calibrate: true`` is all defaults; false is nothing."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+Calibrate = Annotated[CalibrateBlock | None, BeforeValidator(_switched)]
+
+
 class EvaluationBlock(Block):
     """What is proven, and what must hold."""
 
@@ -169,6 +186,7 @@ class EvaluationBlock(Block):
     gate: dict[str, str] = Field(default_factory=dict, description='metric -> ">= baseline + 0.02"')
     resamples: int = Field(1000, ge=100, description="of the bootstrap")
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    calibrate: Calibrate = Field(None, description="true: confidence, candidates and when to abstain, learned")
 
 
 class SearchBlock(Block):

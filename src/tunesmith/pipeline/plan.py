@@ -22,6 +22,7 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
+from tunesmith.pipeline.calibrated import refuse_calibration
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -149,7 +150,9 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     )
     trackers = [_made("trackers", block) for block in training.trackers]
     checks = [_made("checks", block) for block in recipe.evaluation.checks]
-    return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    refuse_calibration(made)
+    return made
 
 
 def _decided_data(block: DataBlock, data: Prepared) -> DataBlock:
