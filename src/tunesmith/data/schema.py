@@ -97,7 +97,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     look = traits(rows)
     found = {n: t for n, t in look.items() if n not in _used(given)}
     samples = {name: _sample(rows, name) for name in found}
-    for name in SHAPES if task == "auto" else (task,):
+    for name in [n for n in SHAPES if n not in MEDIA_TASKS] if task == "auto" else (task,):
         shape = SHAPES.make(name)
         why: list[str] = []
         if task == "auto" and not (set(given) <= set(shape.roles) and (not shape.named_by or shape.named_by in given)):

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 
-class MultimodalConfig(PretrainedConfig):
+class MultimodalConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Encoders of several modalities under one head; see ``models/multimodal.py``."""
 
     model_type = "tunesmith-multimodal"
@@ -19,13 +19,13 @@ class MultimodalConfig(PretrainedConfig):
         self.pad_token_id = 0  # none of its own: its tokenizer knows
 
 
-class EfficientNetLiteConfig(PretrainedConfig):
+class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Read by ``models/encoders/efficientnet_lite.py``."""
 
     model_type = "tunesmith-efficientnet-lite"
 
 
-class Ge2eConfig(PretrainedConfig):
+class Ge2eConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Read by ``models/encoders/ge2e.py``."""
 
     model_type = "tunesmith-ge2e"

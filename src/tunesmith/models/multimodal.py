@@ -62,7 +62,7 @@ class TextStates(nn.Module):
         return found if self.pooling == "mean" else torch.cat([states[:, :1], found[:, 1:]], dim=1)
 
 
-class Multimodal(PreTrainedModel):
+class Multimodal(PreTrainedModel):  # type: ignore[no-untyped-call]
     """Any of text, image, audio and a table of numbers, to logits."""
 
     config_class = MultimodalConfig
@@ -157,7 +157,7 @@ class MultimodalLoader:
             model, missing = _whole(path, MultimodalConfig.from_dict(own) if config is None else config)
         else:
             model = _fresh(config)
-        model.eval()
+        model.eval()  # type: ignore[no-untyped-call]
         return (model, {"missing_keys": missing, "mismatched_keys": []}) if output_loading_info else model
 
 
@@ -216,7 +216,7 @@ def _made(name: str, about: Mapping[str, Any]) -> nn.Module:
     values = dict(about["config"])
     config: PretrainedConfig = AutoConfig.for_model(values.pop("model_type"), **values)
     with quiet():
-        model: Any = AutoModel.from_config(config)
+        model: Any = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     _without_pooler(model)
     return TextStates(model, str(about["pooling"]))
 

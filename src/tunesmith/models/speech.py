@@ -52,7 +52,8 @@ class Speech:
         self.device = device
         self.mels = int(model.config.num_mel_bins)
         first, last = self._id(START) + 1, self._id("<|translate|>")
-        self.languages = {self.tokenizer.id_to_token(i)[2:-2]: i for i in range(first, min(last, self._id(TRANSCRIBE)))}
+        spoken = range(first, min(last, self._id(TRANSCRIBE)))
+        self.languages = {str(self.tokenizer.id_to_token(i))[2:-2]: i for i in spoken}
         if language is not None and language not in self.languages:
             raise ModelError(f'"{name}" does not know the language "{language}".', "Give its ISO 639 code: en, zh, de.")
         self.language = language

@@ -143,7 +143,8 @@ class Run:
         self.stage = Stages(plan.trackers)
         self.of_parts: PartBaselines = {}
         seed_everything(plan.recipe.training.seed)
-        self.processor = plan.task.adapt(load_processor(plan.reference) if plan.task.tokenizes else NoTexts())
+        processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
+        self.processor = plan.task.adapt(processor)
         _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)

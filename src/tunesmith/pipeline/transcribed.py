@@ -121,7 +121,8 @@ def _kept(rows: Rows, asked: TranscribeBlock) -> Path:
             f"{len(broken)} of {len(rows)} sounds cannot be used; the first, row {broken[0].line}: {broken[0].reason}.",
             "Check the column's paths.",
         )
-    lines = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in made)
+    plain = [{name: value for name, value in row.items() if name != asked.column} for row in made]
+    lines = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in plain)
     name = hashlib.blake2b(lines.encode(), digest_size=12).hexdigest()
     path = cache_folder("transcripts", "files") / f"{name}.jsonl"
     part = path.with_suffix(f".{os.getpid()}.part")

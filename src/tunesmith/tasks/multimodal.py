@@ -91,7 +91,7 @@ class MultimodalTask(SequenceTask):
             raise DataError(
                 f"{self.name}: the rows have nothing to read.", f"Name a column: data.{self.inputs[0]}=COLUMN"
             )
-        state = super().learn(rows)
+        state = super().learn(rows)  # type: ignore[safe-super]
         self.restore({**state, "modalities": names, "numeric": numeric, "kinds": kinds})
         self.restore({**self.state, **self._resolved()})
         return self.state
@@ -122,7 +122,7 @@ class MultimodalTask(SequenceTask):
 
     def configure(self, config: PretrainedConfig) -> None:
         """The head's shape by the kind of answer, and under ``multimodal`` what the model is made of."""
-        super().configure(config)
+        super().configure(config)  # type: ignore[safe-super]
         self.compose(config)
 
     def compose(self, config: PretrainedConfig) -> None:

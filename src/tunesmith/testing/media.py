@@ -51,8 +51,10 @@ def picture_url(colour: tuple[int, int, int], size: int = 8) -> str:
 def tone_url(hertz: float, seconds: float = 0.2, rate: int = 8000) -> str:
     """A tone, as inline data."""
     import numpy as np
-    import soundfile
 
+    from tunesmith.core.extras import need
+
+    soundfile: Any = need("soundfile", extra="media", purpose="sounds")
     made = io.BytesIO()
     wave = 0.5 * np.sin(np.arange(int(seconds * rate)) * (2 * np.pi * hertz / rate))
     soundfile.write(made, wave, rate, format="WAV")
@@ -74,5 +76,10 @@ def _write(folder: Path, config: dict[str, Any], modality: str) -> None:
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.manual_seed(_SEED)
         made = make_encoder(config, modality)
+        for module in made.modules():
+            if isinstance(module, torch.nn.Conv2d):  # else 16 blocks of few channels tell nothing apart
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif isinstance(module, torch.nn.LSTM):
+                torch.nn.init.uniform_(next(module.parameters()), -20.0, 20.0)
     save_file({name: tensor.contiguous() for name, tensor in made.state_dict().items()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")

@@ -45,11 +45,10 @@ class Ge2e(Encoder):
     def forward(self, values: torch.Tensor, lengths: torch.Tensor | None = None, pieces: int = 0) -> torch.Tensor:
         """See ``Encoder``."""
         mask = there(lengths, values)
-        values = values * mask.unsqueeze(-1)
-        frames = values.shape[1]
-        many = max(1, -(-(frames - WINDOW) // STEP) + 1)
-        padded = functional.pad(values, (0, 0, 0, (many - 1) * STEP + WINDOW - frames))
-        windows = padded.unfold(1, WINDOW, STEP).transpose(2, 3)  # [batch, many, WINDOW, 40]
+        many = max(1, -(-(values.shape[1] - WINDOW) // STEP) + 1)
+        windows = (
+            _filled(values, mask, (many - 1) * STEP + WINDOW).unfold(1, WINDOW, STEP).transpose(2, 3)
+        )  # [batch, many, WINDOW, 40]
         # A window counts where the sound reaches into its second half, and the first one always.
         starts = torch.arange(many, device=values.device) * STEP
         reached = (starts.unsqueeze(0) + WINDOW // 2 < mask.sum(1, keepdim=True)) | (starts == 0)
@@ -57,3 +56,15 @@ class Ge2e(Encoder):
         vectors = functional.normalize(functional.relu(self.linear(hidden[-1])), dim=-1)
         found = segments(vectors.view(len(values), many, -1), reached, pieces)
         return functional.normalize(found, dim=-1)
+
+
+def _filled(values: torch.Tensor, mask: torch.Tensor, length: int) -> torch.Tensor:
+    """Sounds of this length: the longer ones end in silence, those shorter than a window are heard again until it is
+    full, for the encoder forgets in a second of silence what it heard before.
+    """
+    sizes = mask.sum(1, keepdim=True).long().clamp(min=1)
+    place = torch.arange(length, device=values.device).unsqueeze(0)
+    short = sizes < WINDOW
+    index = torch.where(short, place % sizes, place.clamp(max=values.shape[1] - 1))
+    kept = (short & (place < WINDOW)) | (place < sizes)
+    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[2])) * kept.unsqueeze(-1)

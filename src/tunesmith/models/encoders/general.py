@@ -52,7 +52,9 @@ class GeneralImage(_General):
     def forward(self, values: torch.Tensor, lengths: torch.Tensor | None = None, pieces: int = 0) -> torch.Tensor:
         """See ``Encoder``."""
         assert isinstance(self.takes, ImageInput)
-        states = self.model(pixel_values=scaled(values, self.takes.mean, self.takes.std)).last_hidden_state
+        states: torch.Tensor = self.model(
+            pixel_values=scaled(values, self.takes.mean, self.takes.std)
+        ).last_hidden_state
         if states.ndim == 4:
             return regions(states, pieces)
         side = int((states.shape[1] - 1) ** 0.5)
@@ -97,7 +99,7 @@ def _from_config(config: dict[str, Any]) -> Any:
 
     try:
         plain = {key: value for key, value in config.items() if key != _STEP}
-        return AutoModel.from_config(AutoConfig.for_model(**plain))
+        return AutoModel.from_config(AutoConfig.for_model(**plain))  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ModelError(
             f"transformers has no plain encoder of the kind {config.get('model_type')!r}: {str(error)[:120]}",

@@ -76,7 +76,8 @@ def input_of(modality: str, values: Mapping[str, Any]) -> MediaInput:
     """Take back what ``asdict`` gave."""
     if modality == "audio":
         return AudioInput(**values)
-    return ImageInput(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    return ImageInput(**plain)
 
 
 def to_json(given: MediaInput) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def whisper_mel(wave: np.ndarray, mels: int = 80) -> np.ndarray:
     power = powers(wave, 400, 160)[:-1] if len(wave) >= 160 else powers(wave, 400, 160)
     energy = power @ filters(WHISPER_RATE, 400, mels)
     logs = np.log10(np.maximum(energy, 1e-10))
-    return ((np.maximum(logs, logs.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+    made: np.ndarray = ((np.maximum(logs, logs.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+    return made
 
 
 def ge2e_mel(wave: np.ndarray, mels: int = 40) -> np.ndarray:

@@ -45,4 +45,5 @@ class CrossAttention(Fusion):
             tokens[:, first], torch.cat([nothing, tokens], 1), torch.nn.functional.pad(allowed, (1, 0), value=True)
         )
         made: torch.Tensor = self.norm(read) * present.unsqueeze(-1)
-        return self.dropout(made.flatten(1))
+        joined: torch.Tensor = self.dropout(made.flatten(1))
+        return joined

@@ -96,4 +96,5 @@ class Attention(nn.Module):
         return added
 
     def _apart(self, states: torch.Tensor) -> torch.Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        apart: torch.Tensor = states.reshape(*states.shape[:-1], self.heads, -1).transpose(1, 2)
+        return apart
