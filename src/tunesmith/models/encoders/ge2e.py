@@ -46,9 +46,8 @@ class Ge2e(Encoder):
         """See ``Encoder``."""
         mask = there(lengths, values)
         many = max(1, -(-(values.shape[1] - WINDOW) // STEP) + 1)
-        windows = (
-            _filled(values, mask, (many - 1) * STEP + WINDOW).unfold(1, WINDOW, STEP).transpose(2, 3)
-        )  # [batch, many, WINDOW, 40]
+        filled = _filled(values, mask, (many - 1) * STEP + WINDOW)
+        windows = filled.unfold(1, WINDOW, STEP).transpose(2, 3)  # [batch, many, WINDOW, 40]
         # A window counts where the sound reaches into its second half, and the first one always.
         starts = torch.arange(many, device=values.device) * STEP
         reached = (starts.unsqueeze(0) + WINDOW // 2 < mask.sum(1, keepdim=True)) | (starts == 0)

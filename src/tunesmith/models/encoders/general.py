@@ -61,7 +61,7 @@ class GeneralImage(_General):
         first = states[:, :1]
         if not pieces:
             return first if side * side == states.shape[1] - 1 else states.mean(1, keepdim=True)
-        grid = states[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
+        grid = states[:, -side * side :].transpose(1, 2).reshape(len(states), -1, side, side)
         parts = functional.adaptive_avg_pool2d(grid, SIDE).flatten(2).transpose(1, 2)
         return torch.cat([first, parts], dim=1)
 
