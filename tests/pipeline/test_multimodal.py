@@ -19,7 +19,7 @@ from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.pipeline.measure import measured
 
 soundfile = pytest.importorskip("soundfile")
-FAST = {"training": {"epochs": 8, "trackers": []}, "evaluation": {"resamples": 100}}
+FAST = {"training": {"epochs": 3, "trackers": []}, "evaluation": {"resamples": 100, "baselines": False}}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def goods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("goods")
     draw = np.random.default_rng(3)
     rows = []
-    for i in range(96):
+    for i in range(64):
         label = i % 2
         shown = i % 4 < 2
         colour = (220, 20, 20) if label else (20, 20, 220)
@@ -85,7 +85,7 @@ def test_the_report_tells_what_each_modality_adds(bundle: Any) -> None:
 
 def test_a_file_is_measured_and_asked_row_by_row(bundle: Any, goods: Path) -> None:
     report = measured(bundle.path, str(goods / "goods.csv"))
-    assert report["rows"] == 96 and report["metrics"]["accuracy"]["value"] > 0.4
+    assert report["rows"] == 64 and report["metrics"]["accuracy"]["value"] > 0.4
 
 
 def test_the_service_takes_bytes_and_no_path(bundle: Any, goods: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_text_model_is_no_encoder_of_pictures(goods: Path, tmp_path: Path) -> 
 
 def test_texts_and_pictures_in_one_space(goods: Path, tmp_path: Path, near_reload: None) -> None:
     values = recipe(goods, tmp_path / "b", task={"name": "image-text-alignment", "hidden": 16})
-    made = ts.tune({**values, "training": {"epochs": 20, "trackers": []}})
+    made = ts.tune({**values, "training": {"epochs": 4, "trackers": []}})
     assert made.report["metrics"]["mrr"]["value"] > 0
     both = made.predict([{"text": "red", "image": str(goods / "1.png")}, {"text": "red"}])
     assert len(both[0]["vector"]) == len(both[0]["vector_pair"]) == 16 and both[1]["vector_pair"] is None
