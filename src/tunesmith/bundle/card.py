@@ -128,6 +128,8 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
+    if ":" in _as_tuned(manifest).auto_model:
+        lines = ["transformers has no class for this model; Tunesmith puts its parts together.", ""]
     files, graph = manifest.get("files", {}), (manifest.get("runtime") or {}).get("file")
     if graph and WEIGHTS not in files:
         lines = [
@@ -238,8 +240,11 @@ def _plain(manifest: Values) -> bool:
 
 
 def _example(task: Any) -> str:
-    """A row to be asked, as Python: a text, or the roles that are needed."""
+    """A row to be asked, as Python: a text, or the roles that are needed, or where none is, all of them."""
     needed = [column for column in task.columns if column.required and not column.target]
+    if not needed:
+        first = [column.role for column in task.columns if not column.target][:2]
+        return "{" + ", ".join(f"{role!r}: '...'" for role in first) + "}"
     if len(needed) < 2:
         return "'...'"
     cells = {c.role: "'...'" if c.kind == "text" else "['...', '...']" for c in needed}

@@ -144,6 +144,14 @@ VERBS: dict[str, Verb] = {
             "tunesmith convert export.json train.conll --to conll scheme=BIOES",
         ),
     ),
+    "transcribe": Verb(
+        "tunesmith.cli.transcribe:transcribe",
+        "what is said in a file's sounds, as a column of texts",
+        (
+            "tunesmith transcribe calls.csv --column recording --output calls.jsonl",
+            "tunesmith tune calls.csv data.transcribe=recording data.label=topic",
+        ),
+    ),
     "reproduce": Verb(
         "tunesmith.cli.reproduce:reproduce",
         "run a bundle's recipe again and say whether the figures agree",

@@ -48,6 +48,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
 
     data = recipe.data
     rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
+    rows.origin.media = data.media
     found = guess(rows, task=recipe.task.name, columns=data.columns)
     notes = list(rows.origin.notes)
     in_file = rows.columns
@@ -56,6 +57,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     refuse_one_label(rows, columns, labels)
     held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
     if held is not None:
+        held.origin.media = data.media
         held, _ = as_read(held, found.task, found.columns, notes, labels.names)
     tokenizer, limit = _tokenizer(recipe, found.task, rows, columns, notes)
     made = profile(rows, columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
@@ -89,6 +91,8 @@ def _tokenizer(
         some = rows.select(range(min(len(rows), 1000)))
         texts = [str(t) for name in text_columns(columns) for t in some.column(name).to_pylist() if t]
         block = recipe.model
+        if not texts:
+            return None, block.max_length
         auto_model = family("tasks").load(task).auto_model
         reference = resolve(block.name, revision=block.revision, language=language_of(texts), auto_model=auto_model)
         return load_processor(reference), block.max_length or reference.max_length

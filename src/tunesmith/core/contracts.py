@@ -168,6 +168,15 @@ class Task(ABC):
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
 
     @property
+    def tokenizes(self) -> bool:
+        """Whether it reads texts. Where not, no tokenizer is loaded or kept."""
+        return True
+
+    def starts_from(self) -> str | None:
+        """The model that is tuned where the recipe names none; None: by the texts' language."""
+        return None
+
+    @property
     def asks(self) -> Mapping[str, str]:
         """Bundles that it asks when it is measured: a word for each -> its folder. The pipeline hands them in."""
         return {}
@@ -290,6 +299,10 @@ class Task(ABC):
         """
         predictions = predictor.predict(rows) if progress is None else predictor.predict(rows, progress)
         return predictions, self.evidence(rows, predictions)
+
+    def left_out(self, rows: Sequence[Row]) -> Mapping[str, Mapping[str, Sequence[Row]]]:
+        """The same rows with parts left out, for the report: ``{"without": {part: rows}, "alone": {part: rows}}``."""
+        return {}
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One array a feature. A generative task overrides this with ``runtime.generate``."""

@@ -16,7 +16,7 @@ ROLES = (
     "text", "text_pair", "label", "labels", "tokens", "tags", "words", "spans", "predicate", "roles", "head", "tail",
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
-    "messages", "prompt", "completion", "image", "audio", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
@@ -81,6 +81,18 @@ Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
 Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
 
 
+class TranscribeBlock(Block):
+    """Which sounds become texts, and by what: ``transcribe: clip``, or ``{column: clip, language: zh}``."""
+
+    column: str = Field(description="column of paths of sounds")
+    model: str = Field("whisper-base", description="a Whisper: packaged name, hub id or folder")
+    language: str | None = Field(None, description="ISO 639 code; absent: heard from each sound")
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
 class DataBlock(Block):
     """Where rows come from and which column is what."""
 
@@ -90,6 +102,10 @@ class DataBlock(Block):
     validation: str | None = None
     split: SplitBlock = Field(default_factory=SplitBlock)
     clean: CleanBlock = Field(default_factory=CleanBlock)
+    media: str | None = Field(None, description="folder of pictures and sounds; absent: that of the data file")
+    transcribe: Annotated[TranscribeBlock, BeforeValidator(_column)] | None = Field(
+        None, description="column of sounds whose words are the text"
+    )
     encoding: str | None = Field(None, description="absent: detected")
     delimiter: str | None = Field(None, description="absent: detected")
     limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")

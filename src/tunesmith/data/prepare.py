@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.recipe import DataBlock
-from tunesmith.data.clean import clean
+from tunesmith.data.clean import BESIDE_TEXT, clean
 from tunesmith.data.language import language_of
 from tunesmith.data.read import read
 from tunesmith.data.roles import TEXTS, table_of_roles
@@ -63,7 +63,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
-    wanted = [role for role in columns if role in ("text", "label", "labels")]
+    needed = ("label", "labels") if set(columns) & set(BESIDE_TEXT) else ("text", "label", "labels")
+    wanted = [role for role in columns if role in needed]
     own = {name: columns if found is None else {**found[1], **columns} for name, found in held.items()}
     tables: dict[str, list[Row]] = {
         name: list(table_of_roles(getattr(parts, name), own.get(name, columns), wanted))
@@ -119,4 +120,6 @@ def _held(
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:
-    return read(path, encoding=block.encoding, delimiter=block.delimiter, limit=limit, seed=block.split.seed)
+    rows = read(path, encoding=block.encoding, delimiter=block.delimiter, limit=limit, seed=block.split.seed)
+    rows.origin.media = block.media
+    return rows

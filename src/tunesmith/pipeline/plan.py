@@ -23,6 +23,7 @@ from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.pipeline.calibrated import refuse_calibration
+from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -111,7 +112,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     if data is None:
-        data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
+        block = transcribed(recipe.data)
+        data = prepare_parts(block) if block.parts else prepare(block, recipe.task.name)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
@@ -130,7 +132,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     training = decided(recipe.training, method, task, strategies)
     model = recipe.model
     reference = resolve_model(
-        model.name,
+        (task.starts_from() or model.name) if model.name == "auto" else model.name,
         revision=model.revision,
         language=data.language,
         auto_model=task.auto_model,

@@ -36,5 +36,10 @@ FOR: dict[str, tuple[str, ...]] = {
     "summarization": ("first-sentence", "lead-3"),
     "translation": ("copy", "nearest-target"),
     "entities-and-relations": ("seen-relations",),
+    "image-token-classification": ("dictionary",),
+    "image-classification": ("majority",),
+    "audio-classification": ("majority",),
+    "multimodal-classification": ("majority",),
+    "multimodal-regression": ("majority",),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""
