@@ -20,6 +20,7 @@ TASKS = Registry(
         "dialogue": "tunesmith.tasks.dialogue:Dialogue",
         "controlled-generation": "tunesmith.tasks.controlled_generation:ControlledGeneration",
         "code-generation": "tunesmith.tasks.code_generation:CodeGeneration",
+        "recommendation": "tunesmith.tasks.recommendation:Recommendation",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
     },
 )

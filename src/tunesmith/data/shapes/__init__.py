@@ -21,6 +21,7 @@ SHAPES = Registry(
         "summarization": f"{_HERE}.text_to_text:SummaryShape",
         "token-classification": f"{_HERE}.token_classification:TokenShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
+        "recommendation": f"{_HERE}.recommendation:RecommendationShape",
     },
 )
 """A new one: a file here, a line in this table."""
@@ -30,6 +31,7 @@ NESTED = (
     "tests", "control",
     "messages", "history",
     "tests", "references",
+    "candidates",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 
