@@ -90,7 +90,7 @@ def by_exact(items: np.ndarray, folder: str) -> Callable[[np.ndarray], Any]:
     from tunesmith.tasks.recommending.retrieve import largest
 
     turned = np.ascontiguousarray(items.T)
-    return lambda some: largest(some @ turned, FOUND)
+    return lambda some: [largest(line, FOUND) for line in some @ turned]
 
 
 def by_partition(items: np.ndarray, folder: str) -> Callable[[np.ndarray], Any]:
@@ -108,9 +108,9 @@ def by_int8(items: np.ndarray, folder: str) -> Callable[[np.ndarray], Any]:
     scale = 127 / np.abs(items).max()
     kept = torch.from_numpy(np.round(items * scale).astype(np.int8)).t()
 
-    def find(some: np.ndarray) -> np.ndarray:
+    def find(some: np.ndarray) -> list[np.ndarray]:
         rounded = torch.from_numpy(np.round(some * 127 / np.abs(some).max()).astype(np.int8))
-        return largest(torch._int_mm(rounded, kept).numpy().astype(np.float32), FOUND)
+        return [largest(line, FOUND) for line in torch._int_mm(rounded, kept).numpy().astype(np.float32)]
 
     return find
 

@@ -40,8 +40,8 @@ def test_what_is_known_survives_json() -> None:
 
 @pytest.mark.parametrize("count", [1, 10, 300])
 def test_the_largest_are_found_in_blocks(count: int) -> None:
-    scores = np.random.default_rng(1).normal(size=(3, 20_011)).astype(np.float32)
-    wanted = np.sort(np.argsort(-scores, axis=1)[:, :count], axis=1)
+    scores = np.random.default_rng(1).normal(size=20_011).astype(np.float32)
+    wanted = np.sort(np.argsort(-scores)[:count])
     assert np.array_equal(largest(scores, count), wanted)
 
 

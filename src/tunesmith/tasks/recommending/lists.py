@@ -54,26 +54,18 @@ class Lists:
         codes = pool[:, 0].astype(np.int64)
         features = [catalogue.features(int(codes[i])) for i in best] if self.diversity else [frozenset()] * len(best)
         usual = parts.mean(0)
-        for place in varied(scores[best], features, self.top, self.diversity):
-            at = int(best[place])
+        chosen = [int(best[place]) for place in varied(scores[best], features, self.top, self.diversity)]
+        near = self.known.together.between(history, codes[chosen]) + self.known.after.between(history, codes[chosen])
+        for at, told in zip(chosen, near, strict=True):
             answer["items"].append(
                 {
                     **catalogue.told(int(codes[at])),
                     "score": float(shares[at]),
-                    "because": [catalogue.told(int(one)) for one in self._because(pool[at], history)],
+                    "because": [catalogue.told(int(one)) for one in _because(told, history, int(pool[at, 2]))],
                     "parts": self._parts(parts[at] - usual),
                 }
             )
         return answer
-
-    def _because(self, found: np.ndarray, history: np.ndarray) -> list[int]:
-        """Items of the history that are taken with this one most; else the one that the towers look at."""
-        if not len(history):
-            return []
-        near = self.known.together.between(history, int(found[0])) + self.known.after.between(history, int(found[0]))
-        best = [i for i in np.argsort(-near, kind="stable")[: 2 * REASONS] if near[i] > 0]
-        named = list(dict.fromkeys(int(history[i]) for i in best))[:REASONS]
-        return named or [int(history[int(found[2])])]
 
     def _parts(self, parts: np.ndarray) -> dict[str, float]:
         """What is owed to what, beside an average item of the pool."""
@@ -82,3 +74,15 @@ class Lists:
             part = PARTS.get(name, name)
             found[part] = found.get(part, 0.0) + float(value)
         return {name: round(value, DIGITS) for name, value in found.items() if abs(value) >= 10**-DIGITS}
+
+
+def _because(near: np.ndarray, history: np.ndarray, looked_at: int) -> list[int]:
+    """Items of the history that are taken with an item most; else the one that the towers look at.
+
+    Args:
+        near: [places], of the item to each of the history.
+    """
+    if not len(history):
+        return []
+    best = [i for i in np.argsort(-near, kind="stable")[: 2 * REASONS] if near[i] > 0]
+    return list(dict.fromkeys(int(history[i]) for i in best))[:REASONS] or [int(history[looked_at])]

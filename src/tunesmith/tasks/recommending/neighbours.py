@@ -48,9 +48,10 @@ class Neighbours:
         found: np.ndarray = np.bincount(codes[there], near[there], minlength=items)
         return found
 
-    def between(self, history: np.ndarray, item: int) -> np.ndarray:
-        """How near an item is to each of the history, [places]."""
-        found: np.ndarray = np.where(self.codes[history] == item, self.near[history], 0.0).sum(1)
+    def between(self, history: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """How near some items are to each of the history, [items, places]."""
+        same = self.codes[history] == items[:, None, None]
+        found: np.ndarray = np.where(same, self.near[history], 0.0).sum(2)
         return found
 
     def to_state(self) -> dict[str, Any]:

@@ -40,17 +40,16 @@ def pool_of(
         pool = np.unique(asked.among)
         kept = scores[pool]
     else:
-        plain = scores.copy()
         scores[asked.seen] = -np.inf
         named = [
-            largest(scores[None], min(size, len(scores)))[0],
+            largest(scores, size),
             _best(whole + lately, size // 2),
             _best(follows, size // 4),
             known.popularity.top(asked.time, POPULAR),
         ]
         pool = np.unique(np.concatenate(named))
         pool = pool[scores[pool] > -np.inf]
-        kept = plain[pool]
+        kept = scores[pool]
     because = _because(towers, row, pool, history)
     return np.stack([pool, kept, because, whole[pool], lately[pool], follows[pool]], axis=1).astype(np.float64)
 

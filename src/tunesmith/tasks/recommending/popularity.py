@@ -26,19 +26,19 @@ class Popularity:
         steps = np.searchsorted(self.edges, taken.times, "left") if timed else np.zeros(len(taken), np.int64)
         width = STEPS + 1 if timed else 1
         counts = np.bincount(taken.items.astype(np.int64) * width + steps, minlength=items * width)
-        self.until = np.zeros((items, width + 1), np.int32)
-        self.until[:, 1:] = counts.reshape(items, width).cumsum(1)
-        self.total = self.until[:, -1]
+        self.until = np.zeros((width + 1, items), np.int32)
+        self.until[1:] = counts.reshape(items, width).T.cumsum(0)
+        self.total = self.until[-1]
         self._top: dict[int, np.ndarray] = {}
 
     def before(self, time: float | None) -> np.ndarray:
         """Counts of all items before a moment, [items]; None: of all events. At most one step too few."""
-        return self.until[:, self._step(time)]
+        return self.until[self._step(time)]
 
     def recent(self, time: float | None) -> np.ndarray:
         """Counts of the last ``RECENT`` steps before a moment, [items]."""
         step = self._step(time)
-        counts: np.ndarray = self.until[:, step] - self.until[:, max(0, step - RECENT)]
+        counts: np.ndarray = self.until[step] - self.until[max(0, step - RECENT)]
         return counts
 
     def top(self, time: float | None, count: int) -> np.ndarray:
@@ -53,5 +53,5 @@ class Popularity:
 
     def _step(self, time: float | None) -> int:
         if time is None or not len(self.edges):
-            return self.until.shape[1] - 1
+            return len(self.until) - 1
         return int(np.searchsorted(self.edges, time, "left"))

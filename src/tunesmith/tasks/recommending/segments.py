@@ -32,9 +32,12 @@ class Segments:
     lifts: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float32))
 
     def lift(self, user: str | None, items: int) -> np.ndarray:
-        """The mean over a user's segments of the log of how much more often each item is taken there: [items]."""
+        """The mean over a user's segments of the log of how much more often each item is taken there: [items].
+
+        One 0 for all where the user is in none.
+        """
         mine = self.users.get(user or "", [])
-        found = np.zeros(items)
+        found = np.zeros(items if mine else 1)
         for segment in mine:
             there = self.items[segment] >= 0
             found[self.items[segment][there]] += self.lifts[segment][there] / len(mine)

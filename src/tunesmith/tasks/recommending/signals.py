@@ -72,7 +72,7 @@ class Known:
             np.log((recent + 1) / (count + 5)),
             (count == 0).astype(np.float32),
             (self.popularity.total[pool] == 0).astype(np.float32),
-            self.segments.lift(asked.user, len(self.catalogue))[pool],
+            _each(self.segments.lift(asked.user, len(self.catalogue)), pool),
             *(named(codes, history, pool) for codes in self.catalogue.names.values()),
             *(nearness(values, history, pool) for values in self.catalogue.numbers.values()),
         ]
@@ -92,6 +92,10 @@ class Known:
         """How often each item came soon after the latest ones, [items]."""
         latest = history[-LATEST:]
         return self.after.scores(latest, fading(len(latest)))
+
+
+def _each(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    return values[pool] if len(values) > 1 else np.full(len(pool), values[0])
 
 
 def fading(count: int) -> np.ndarray:

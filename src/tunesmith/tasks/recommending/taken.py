@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Taken:
         own = zip(self.user.tolist(), self.items.tolist(), self.times.tolist(), self.ratings.tolist(), strict=True)
         return Taken.of([*((self.users[u], i, t, r) for u, i, t, r in own), *events])
 
-    @property
+    @cached_property
     def end(self) -> float:
         """The newest time; NaN where there is none."""
         times = self.times[~np.isnan(self.times)]
