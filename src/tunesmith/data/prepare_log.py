@@ -67,8 +67,9 @@ def prepare_log(block: DataBlock, source: Rows, guessed: Guess, read: Callable[[
     beside = {name: {"rows": len(table.ids), "sha256": table.fingerprint} for name, table in tables.items()}
     texts = [text for text in tables["items"].texts if text][:2000] if "items" in tables else []
     return Prepared(
-        guessed.task, guessed.columns, *(parts[name] for name in PARTS), language=language_of(texts), why=why,
-        notes=notes, fingerprints={**own, **beside}, source=shaped, tables=dict(tables),
+        guessed.task, guessed.columns, parts["train"], parts["validation"], parts["test"],
+        language=language_of(texts), why=why, notes=notes, fingerprints={**own, **beside}, source=shaped,
+        tables=dict(tables),
     )  # fmt: skip
 
 
@@ -86,11 +87,11 @@ def divided(log: Interactions, files: Mapping[str, Rows], block: DataBlock, note
         newer = int((log.times[own] > log.times[given["test"]].min()).sum())
         if newer:
             notes.append(f"{newer} training rows are newer than the oldest row of the test file.")
-    return Held(
-        own[found.train],
-        *(given[n][asked[given[n]]] if n in given else own[getattr(found, n)] for n in ("validation", "test")),
-        notes=found.notes,
-    )
+    parts = {
+        name: given[name][asked[given[name]]] if name in given else own[getattr(found, name)]
+        for name in ("validation", "test")
+    }
+    return Held(own[found.train], parts["validation"], parts["test"], found.notes)
 
 
 def _joined(files: Mapping[str, Rows]) -> Rows:

@@ -24,13 +24,13 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, softplus
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 NOTHING = -1e4
 """Attention to a place where no item stands."""
 
 
-class TwoTowersConfig(PretrainedConfig):  # type: ignore[misc]
+class TwoTowersConfig(PretrainedConfig):
     """Sizes.
 
     Args:
@@ -47,11 +47,11 @@ class TwoTowersConfig(PretrainedConfig):  # type: ignore[misc]
         self, items: int = 1, width: int = 8, dim: int = 64, heads: int = 4, cold_dropout: float = 0.2, **more: Any
     ) -> None:
         self.items, self.width, self.dim, self.heads, self.cold_dropout = items, width, dim, heads, cold_dropout
-        super().__init__(**{"pad_token_id": 0, **more})
+        super().__init__(**{"pad_token_id": 0, **more})  # type: ignore[no-untyped-call]
 
 
 @dataclass
-class TowerOutput(ModelOutput):  # type: ignore[misc]
+class TowerOutput(ModelOutput):
     """``users`` [rows, dim + 1] and ``table`` [items, dim + 1], whose products are scores; ``attention`` [rows, places]
     over the history; with candidates ``logits`` [rows, candidates] instead.
     """
@@ -62,14 +62,12 @@ class TowerOutput(ModelOutput):  # type: ignore[misc]
     attention: torch.Tensor | None = None
 
 
-class TwoTowers(PreTrainedModel):  # type: ignore[misc]
+class TwoTowers(PreTrainedModel):
     """See the module's text."""
 
     config_class = TwoTowersConfig
     base_model_prefix = "towers"
     main_input_name = "input_ids"
-    _no_split_modules = ()
-    _tied_weights_keys = None
 
     def __init__(self, config: TwoTowersConfig) -> None:
         super().__init__(config)
@@ -86,8 +84,8 @@ class TwoTowers(PreTrainedModel):  # type: ignore[misc]
         self.mix = nn.Linear(heads * dim, dim)
         self.nobody = nn.Parameter(torch.zeros(dim))
         self.log_scale = nn.Parameter(torch.tensor(2.3))
-        self._made: tuple[Any, torch.Tensor] | None = None
-        self.post_init()
+        self._made: tuple[Any, tuple[torch.Tensor, torch.Tensor]] | None = None
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: Any) -> None:
         if module is self.project:
@@ -124,7 +122,10 @@ class TwoTowers(PreTrainedModel):  # type: ignore[misc]
 
     def vectors(self, codes: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Vectors of length 1 [n, dim] and biases [n] of some items, or of all."""
-        text, warm, own, bias = self.text, self.warm, self.residual_embedding.weight, self.item_bias
+        text: torch.Tensor = self.text
+        warm: torch.Tensor = self.warm
+        own: torch.Tensor = self.residual_embedding.weight
+        bias: torch.Tensor = self.item_bias
         if codes is not None:
             text, warm, own, bias = text[codes], warm[codes], self.residual_embedding(codes), bias[codes]
         if self.training and self.config.cold_dropout:
@@ -201,15 +202,15 @@ class TwoTowers(PreTrainedModel):  # type: ignore[misc]
 
     def _table(self) -> tuple[torch.Tensor, torch.Tensor]:
         """All items' vectors, made once for weights that stay as they are."""
-        if self.training or torch.compiler.is_exporting() or torch.jit.is_tracing():
+        if self.training or torch.compiler.is_exporting():
             return self.vectors()
-        parts = (self.text, self.warm, self.residual_embedding.weight, self.project.weight, self.item_bias)
+        own, projected = self.residual_embedding.weight, self.project.weight
+        parts: list[torch.Tensor] = [self.text, self.warm, own, projected, self.item_bias]
         key = tuple((p.data_ptr(), p._version, p.device) for p in parts)
         if self._made is None or self._made[0] != key:
             with torch.inference_mode(False), torch.no_grad():
                 self._made = (key, self.vectors())
-        found: tuple[torch.Tensor, torch.Tensor] = self._made[1]
-        return found
+        return self._made[1]
 
 
 class Loader:

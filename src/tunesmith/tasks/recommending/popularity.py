@@ -33,7 +33,8 @@ class Popularity:
 
     def before(self, time: float | None) -> np.ndarray:
         """Counts of all items before a moment, [items]; None: of all events. At most one step too few."""
-        return self.until[self._step(time)]
+        counts: np.ndarray = self.until[self._step(time)]
+        return counts
 
     def recent(self, time: float | None) -> np.ndarray:
         """Counts of the last ``RECENT`` steps before a moment, [items]."""

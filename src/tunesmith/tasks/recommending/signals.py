@@ -81,7 +81,8 @@ class Known:
     def whole(self, history: np.ndarray) -> np.ndarray:
         """How near each item is to all of a history, [items]; the square root keeps long ones comparable."""
         near = self.together.scores(history, np.ones(len(history)))
-        return near / np.sqrt(max(1, len(history)))
+        scaled: np.ndarray = near / np.sqrt(max(1, len(history)))
+        return scaled
 
     def lately(self, history: np.ndarray) -> np.ndarray:
         """How near each item is to the latest ones, [items]."""
