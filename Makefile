@@ -8,7 +8,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP  := $(VENV)/.tunesmith-installed
 
-PYTEST_FLAGS ?= $(if $(CI),-ra --durations=15)
+# A process for each of two cores (files are not torn apart); a thread in each, or they fight.
+WORKERS ?= 2
+PYTEST_FLAGS ?= --numprocesses=$(WORKERS) --dist=loadfile $(if $(CI),-ra --durations=15)
 
 .PHONY: demo test lint format bench install clean
 
@@ -16,7 +18,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ from tunesmith.testing import tiny_llama, toy_talks
 pytest.importorskip(BUILDER, reason="onnxruntime-genai is not installed: NOTHING of shrinking what writes is tested")
 SETTINGS = (
     "training.batch_size=8", "training.threads=1", "training.trackers=[jsonl]", "evaluation.resamples=100",
-    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=10", "model.max_length=128",
+    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=16", "model.max_length=128",
     "training.precision=fp32", "method=full", "training.learning_rate=5e-3",
 )  # fmt: skip
 
@@ -46,7 +46,7 @@ def parent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return tune(*data, f"model={model}", f"bundle={place / 'b'}", *SETTINGS)
 
 
-def asked(parent: Bundle, n: int = 6) -> list[dict[str, Any]]:
+def asked(parent: Bundle, n: int = 16) -> list[dict[str, Any]]:
     language = str(parent.manifest.data["language"])
     return [{"messages": row["messages"][:1]} for row in toy_talks(language, 120)[90 : 90 + n]]
 

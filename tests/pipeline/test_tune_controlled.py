@@ -42,7 +42,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str, Path]
     )
     bundle = tune(
         own, f"model={llama}", f"bundle={place / 'b'}", "data.control=label", f"task.judge={judge.path}",
-        "task.temperature=0.4", "training.epochs=32", "training.batch_size=8", "training.evaluations=0.1", *again,
+        "task.temperature=0.4", "method=full", "training.epochs=32", "training.batch_size=8",
+        "training.evaluations=0.1", "training.learning_rate=0.005", "training.precision=fp32", *SAME,
         evaluation={"checks": [{"name": "judge", "by": str(judge.path), "label": "good", "rows": 6}]},
     )  # fmt: skip
     return own, str(judge.path), str(llama), bundle.path
@@ -58,7 +59,7 @@ def test_it_learns_to_obey(made: tuple[str, str, str, Path]) -> None:
     (check,) = report["checks"]
     assert check["name"] == "judge" and check["details"]["judge"] == "the bundle judge" and "before" in check["details"]
     found = read_bundle(path).predict([{"control": "good"}, {"control": "bad", "beginning": "the "}])
-    assert all(prediction["text"] for prediction in found) and found[1]["text"].startswith("the ")
+    assert all(prediction["text"] for prediction in found) and found[1]["text"].startswith("the")
 
 
 def test_the_judge_is_named_anew_for_each_run(made: tuple[str, str, str, Path]) -> None:

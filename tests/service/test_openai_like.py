@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tunesmith.service.app import make_app
+from tunesmith.service.caller import Caller
 from tunesmith.service.services import Services
 
 
@@ -27,6 +28,39 @@ def test_embeddings(client: TestClient) -> None:
     assert told["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
     packed = client.post("/v1/embeddings", json={**body, "encoding_format": "base64"}).json()
     assert np.frombuffer(base64.b64decode(packed["data"][0]["embedding"]), "<f4").tolist() == [2.0, 0.0]
+
+
+class Plan:
+    """A plan that lets all through, and says what is left."""
+
+    async def admit(self, caller: Caller, product: str) -> None: ...
+
+    async def take_back(self, caller: Caller, product: str) -> None: ...
+
+    async def spend(self, caller: Caller, product: str, tokens: int) -> None: ...
+
+    async def headers(self, caller: Caller) -> dict[str, str]:
+        return {"x-ratelimit-remaining-requests": "7"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("predict/plain", {"text": "好"}),
+        ("embeddings", {"model": "vectors", "input": "cat"}),
+        ("rerank", {"model": "vectors", "query": "cat", "documents": ["狗"]}),
+        ("classify", {"model": "moods", "input": "good"}),
+        ("explain", {"model": "moods", "text": "good"}),
+    ],
+)
+def test_every_answer_says_what_is_left_of_the_plan(
+    made: Callable[..., Services], path: str, body: dict[str, Any]
+) -> None:
+    services = made({"products": {"vectors": "vectors", "moods": "moods", "plain": "plain"}})
+    services.allowance = Plan()
+    with TestClient(make_app(services), raise_server_exceptions=False) as asked:
+        told = asked.post(f"/v1/{path}", json=body)
+    assert told.status_code == 200 and told.headers["x-ratelimit-remaining-requests"] == "7"
 
 
 def test_the_official_client_works_unchanged(client: TestClient) -> None:

@@ -121,7 +121,7 @@ def test_other_formats(asked: TestClient, name: str) -> None:
     }
     raw = data[name.removesuffix(".gz")].encode()
     more = {} if name == "a.txt" else {"columns": {"text": "review"}}
-    batch = begun(asked, gzip.compress(raw) if name.endswith(".gz") else raw, name, **more)
+    batch = begun(asked, gzip.compress(raw, mtime=0) if name.endswith(".gz") else raw, name, **more)
     assert ended(asked, batch)["status"] == "completed"
     assert [one["label"] for one in answers(asked, batch)] == ["2", "4", "11"]
 
@@ -144,8 +144,8 @@ def test_bad_rows_have_an_error_and_the_others_an_answer(asked: TestClient) -> N
         (b"a,b\n1,2\n", "x.exe", "unknown_format"),
         (b"a,b\n1,2\n", "", "no_file"),
         (b"", "x.csv", "empty_file"),
-        (gzip.compress(b"x")[:12], "x.csv.gz", "unreadable_file"),
-        (gzip.compress(b"text\n" + b"0" * 30_000_000), "x.csv.gz", "too_large"),
+        (gzip.compress(b"x", mtime=0)[:12], "x.csv.gz", "unreadable_file"),
+        (gzip.compress(b"text\n" + b"0" * 30_000_000, mtime=0), "x.csv.gz", "too_large"),
         (b"x" * 2_100_000, "x.csv", "too_large"),
     ],
 )
@@ -239,6 +239,30 @@ def test_the_official_client_works_unchanged(asked: TestClient, tmp_path: Path) 
     assert [one.id for one in client.batches.list()] == [made.id]
     assert len(client.files.content(told.output_file_id).text.splitlines()) == 5
     assert client.files.delete(file.id).deleted and list(client.files.list()) == []
+
+
+def test_a_job_that_is_asked_for_again_under_its_key_is_the_same(asked: TestClient, services: Services) -> None:
+    file = upload(asked, lines(ROWS[:3])).json()["id"]
+
+    def made(own: str, who: str = "k1", **more: Any) -> Any:
+        headers = {"authorization": who, "Idempotency-Key": own}
+        return asked.post("/v1/batches", json={"product": "plain", "file": file, **more}, headers=headers)
+
+    first, again, other = made("order-7"), made("order-7"), made("order-8")
+    assert first.json()["id"] == again.json()["id"] != other.json()["id"]
+    assert len(asked.get("/v1/batches").json()["data"]) == 2
+    differs = made("order-7", metadata={"for": "another"})
+    assert differs.status_code == 409 and differs.json()["error"]["code"] == "idempotency_key_reused"
+    assert made("order-7", who="k2").status_code == 404  # another's key: its own names, and no such file
+    half = places.folder_of(jobs_of(services).files.base, "k1", "batches") / first.json()["id"]
+    assert ended(asked, first.json()["id"])["status"] == "completed"
+    (half / "about.json").unlink()  # as after kill -9 in the middle of making it
+    being = made("order-7")
+    assert being.status_code == 409 and being.json()["error"]["code"] == "batch_being_made"
+    os.utime(half, (1, 1))
+    assert (
+        made("order-7").json()["id"] == first.json()["id"] and ended(asked, first.json()["id"])["status"] == "completed"
+    )
 
 
 def test_lists_come_in_pages(asked: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -14,6 +15,9 @@ from tunesmith.service.jobs.batch import ENDED, Batch, remembered
 from tunesmith.service.jobs.files import DAY, Files, folder
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import new_id
+
+MAKING = 60
+"""Seconds after which who was making a job has died over it."""
 
 
 class Batches:
@@ -28,19 +32,56 @@ class Batches:
         self.files, self.base, self.settings, self._clock = files, files.base, files.settings, clock
 
     def make(
-        self, caller: Caller, product: str, file: str, columns: Mapping[str, str], metadata: Mapping[str, str]
+        self,
+        caller: Caller,
+        product: str,
+        file: str,
+        columns: Mapping[str, str],
+        metadata: Mapping[str, str],
+        own: str | None = None,
     ) -> Batch:
         """A job that waits to be run.
 
+        Args:
+            caller: who asks.
+            product: what is asked.
+            file: the id of the file.
+            columns: role -> column.
+            metadata: the client's own.
+            own: the client's name for this request (``Idempotency-Key``). Asked again under it, the job that was made
+                is found and no other is made, for as long as jobs are kept.
+
         Raises:
-            Refused: there is no such file (404), or too many jobs wait (429).
+            Refused: there is no such file (404), too many jobs wait (429), or ``own`` named another job (409).
         """
+        if own is None:
+            return self._made(caller, product, file, columns, metadata, new_id("batch"))
+        id = f"batch_{hashlib.sha256(own.encode()).hexdigest()[:24]}"
+        path = places.folder_of(self.base, caller.key, "batches") / id
+        before = Batch.read(path)
+        if before is None:
+            if path.exists() and path.stat().st_mtime < self._clock() - MAKING:
+                places.remove(path)
+            try:
+                return self._made(caller, product, file, columns, metadata, id)
+            except FileExistsError:
+                raise Refused(409, "batch_being_made", "This batch is being made.", retry_after=1) from None
+        if (before.product, before.file, before.columns, before.metadata) != (product, file, columns, metadata):
+            raise Refused(
+                409, "idempotency_key_reused", f"This Idempotency-Key made {id}, which asks something else.",
+                param="Idempotency-Key",
+            )  # fmt: skip
+        return before
+
+    def _made(
+        self, caller: Caller, product: str, file: str, columns: Mapping[str, str], metadata: Mapping[str, str], id: str
+    ) -> Batch:
         source, about = self.files.path(caller.key, file), self.files.find(caller.key, file)
         if sum(1 for one in self.all(caller.key) if one.status not in ENDED) >= self.settings.waiting:
             raise Refused(
                 429, "too_many_batches", f"{self.settings.waiting} jobs of this key are not done yet.", retry_after=60
             )
-        made = folder(self.base, caller.key, "batches", new_id("batch"))
+        made = folder(self.base, caller.key, "batches", id)
         batch = Batch(
             made.name, caller.key, product, about.id, about.name, about.suffix, self._clock(), remembered(caller),
             dict(columns), dict(metadata),

@@ -16,6 +16,8 @@ from tunesmith.service.asking import product_of
 from tunesmith.service.jobs.batch import about
 from tunesmith.service.jobs.jobs import Jobs, jobs_of
 from tunesmith.service.jobs.listed import listed
+from tunesmith.service.metering.event import Event
+from tunesmith.service.request_id import request_id_of
 from tunesmith.service.routes.files import BYTES, answers_of, asked
 
 _ENDPOINT = re.compile(r"/v1/predict/([A-Za-z0-9][A-Za-z0-9._-]{0,63})")
@@ -64,7 +66,9 @@ def routes() -> APIRouter:
         jobs, caller = asked(request)
         product = product_of(request.app.state.services, caller, new.asks())
         file = str(new.file or new.input_file_id)
-        made = await asyncio.to_thread(jobs.batches.make, caller, product.name, file, new.columns, new.metadata or {})
+        id = request_id_of(request.scope)
+        asking = (caller, product.name, file, new.columns, new.metadata or {}, id if Event.own(id) else None)
+        made = await asyncio.to_thread(jobs.batches.make, *asking)
         jobs.runner.wake()
         return _told(jobs, caller.key, made.id)
 

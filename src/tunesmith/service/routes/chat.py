@@ -15,9 +15,10 @@ from tunesmith.core.errors import DataError
 from tunesmith.service.job import guessed
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import with_limits
 from tunesmith.service.routes.openai_like import need_task, read
 from tunesmith.service.routes.sampling import Sampling, decodings, refuse_unknown
-from tunesmith.service.routes.told import streamed, whole, with_limits
+from tunesmith.service.routes.told import streamed, whole
 from tunesmith.service.streaming import Question, Shown, tell
 from tunesmith.service.version import Version
 

@@ -8,8 +8,8 @@ from starlette.routing import Route
 
 from tunesmith.service.asking import ask
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import answer
 from tunesmith.service.routes.openai_like import Body, Texts, as_list, need_task, read
-from tunesmith.service.routes.predict import json_response
 
 
 class ClassifyBody(Body):
@@ -40,4 +40,6 @@ async def classify(request: Request) -> Response:
         for i, one in enumerate(answered.predictions)
     ]
     usage = {"prompt_tokens": answered.tokens, "total_tokens": answered.tokens}
-    return json_response({"id": request_id, "object": "list", "model": product.name, "data": data, "usage": usage})
+    return await answer(
+        services, caller, {"id": request_id, "object": "list", "model": product.name, "data": data, "usage": usage}
+    )

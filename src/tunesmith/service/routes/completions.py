@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from tunesmith.service.job import guessed
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import with_limits
 from tunesmith.service.routes.openai_like import Text, as_list, read
 from tunesmith.service.routes.sampling import Sampling, decodings, refuse_unknown
-from tunesmith.service.routes.told import streamed, whole, with_limits
+from tunesmith.service.routes.told import streamed, whole
 from tunesmith.service.streaming import Question, Shown, tell, writer_of
 from tunesmith.service.version import Version
 

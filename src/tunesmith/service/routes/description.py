@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tunesmith.service import openapi
-from tunesmith.service.routes.predict import json_response
+from tunesmith.service.routes.answer import json_response
 from tunesmith.service.services import Services
 
 

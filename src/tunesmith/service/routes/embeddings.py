@@ -13,8 +13,8 @@ from starlette.routing import Route
 from tunesmith.service.asking import ask
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import answer
 from tunesmith.service.routes.openai_like import Body, Texts, as_list, need_task, read
-from tunesmith.service.routes.predict import json_response
 
 
 class EmbeddingsBody(Body):
@@ -43,7 +43,7 @@ async def embeddings(request: Request) -> Response:
         for i, one in enumerate(answered.predictions)
     ]
     usage = {"prompt_tokens": answered.tokens, "total_tokens": answered.tokens}
-    return json_response({"object": "list", "data": data, "model": product.name, "usage": usage})
+    return await answer(services, caller, {"object": "list", "data": data, "model": product.name, "usage": usage})
 
 
 def encoded(vector: list[float], body: EmbeddingsBody) -> Any:

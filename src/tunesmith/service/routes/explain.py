@@ -11,8 +11,8 @@ from tunesmith.service.asking import ask
 from tunesmith.service.occlusion import units, weights, without
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import answer
 from tunesmith.service.routes.openai_like import Body, Text, need_task, read
-from tunesmith.service.routes.predict import json_response
 
 
 class ExplainBody(Body):
@@ -48,4 +48,4 @@ async def explain(request: Request) -> Response:
     ]
     told = {"label": label, "score": whole["scores"][label], "words": words, "method": "leave one out"}
     usage = {"tokens": answered.tokens}
-    return json_response({"request_id": request_id, "product": product.name, **told, "usage": usage})
+    return await answer(services, caller, {"request_id": request_id, "product": product.name, **told, "usage": usage})

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tunesmith.service.asking import product_of
 from tunesmith.service.products import Product
-from tunesmith.service.routes.predict import json_response
+from tunesmith.service.routes.answer import json_response
 from tunesmith.service.services import Services
 
 

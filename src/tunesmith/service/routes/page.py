@@ -9,7 +9,7 @@ from starlette.routing import Route
 from tunesmith.service.page.described import described
 from tunesmith.service.page.render import asset, page
 from tunesmith.service.page.words import language
-from tunesmith.service.routes.predict import json_response
+from tunesmith.service.routes.answer import json_response
 from tunesmith.service.services import Services
 
 

@@ -14,6 +14,7 @@ from tunesmith.service.asking import ask, product_of
 from tunesmith.service.hung_up import unless_gone
 from tunesmith.service.problems import Refused, invalid
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import answer
 from tunesmith.service.services import Services
 from tunesmith.service.writing.kinds import writes
 
@@ -43,10 +44,7 @@ async def predict(request: Request) -> Response:
         "usage": answered.usage,
     }
     told |= {"prediction": answered.predictions[0]} if single else {"predictions": answered.predictions}
-    made = json_response(told | ({"flags": answered.flags} if answered.flags else {}))
-    if services.allowance is not None:
-        made.headers.update(await services.allowance.headers(caller))
-    return made
+    return await answer(services, caller, told | ({"flags": answered.flags} if answered.flags else {}))
 
 
 def rows_of(body: bytes, model: type[BaseModel]) -> tuple[list[dict[str, Any]], bool]:
@@ -77,11 +75,6 @@ def json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(400, "invalid_json", "The body must be a JSON object.")
     return found
-
-
-def json_response(told: Any) -> Response:
-    """JSON; orjson writes a number that is not finite as null."""
-    return Response(orjson.dumps(told, default=str, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
 
 
 def _row(given: Any, index: int, model: type[BaseModel], single: bool) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from tunesmith.service.asking import ask
 from tunesmith.service.products import Product
 from tunesmith.service.request_id import request_id_of
+from tunesmith.service.routes.answer import answer
 from tunesmith.service.routes.openai_like import Body, Text, need_task, read
-from tunesmith.service.routes.predict import ROWS, json_response
+from tunesmith.service.routes.predict import ROWS
 
 
 class Document(BaseModel):
@@ -57,7 +58,7 @@ async def rerank(request: Request) -> Response:
         for one in results:
             one["document"] = {"text": texts[one["index"]]}
     usage = {"total_tokens": answered.tokens}
-    return json_response({"model": product.name, "results": results, "usage": usage})
+    return await answer(services, caller, {"model": product.name, "results": results, "usage": usage})
 
 
 def _paired(query: str, texts: list[str]) -> list[dict[str, str]]:

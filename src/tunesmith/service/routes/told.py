@@ -12,12 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from tunesmith.service.caller import Caller
 from tunesmith.service.hung_up import unless_gone
 from tunesmith.service.problems import Refused
 from tunesmith.service.request_id import request_id_of
-from tunesmith.service.routes.predict import json_response
-from tunesmith.service.services import Services
+from tunesmith.service.routes.answer import json_response
 from tunesmith.service.streaming import Shown, Telling
 
 DONE = b"data: [DONE]\n\n"
@@ -82,13 +80,6 @@ class Events(StreamingResponse):
         """As it is, and then closed."""
         async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
             await super().stream_response(send)
-
-
-async def with_limits(services: Services, caller: Caller, made: Response) -> Response:
-    """The answer with ``x-ratelimit-*``."""
-    if services.allowance is not None:
-        made.headers.update(await services.allowance.headers(caller))
-    return made
 
 
 async def _next(parts: AsyncGenerator[Shown]) -> Shown:
