@@ -129,6 +129,11 @@ VERBS: dict[str, Verb] = {
         ),
         "What was asked before has been answered.",
     ),
+    "add": Verb(
+        "tunesmith.cli.add:add",
+        "let a recommender know new items or interactions, without tuning",
+        ("tunesmith add out/films new_films.csv", "tunesmith add out/films --log since.csv --to out/films-2 --json"),
+    ),
     "query": Verb(
         "tunesmith.cli.query:query",
         "which rows of an unlabelled file to label next",

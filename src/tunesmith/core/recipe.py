@@ -17,6 +17,7 @@ ROLES = (
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
     "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "user", "item", "time", "rating", "candidates", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
@@ -35,8 +36,10 @@ Written = TypeVar("Written", bound=Block)
 class SplitBlock(Block):
     """How rows are divided when the test or validation rows are not files of their own."""
 
-    by: Literal["label", "random", "group", "time"] = Field(
-        "label", description="stratified by label, at random, whole groups together, or the newest rows as test"
+    by: Literal["label", "random", "group", "time", "user"] = Field(
+        "label",
+        description="stratified by label, at random, whole groups together, or the newest rows as test; of a log of "
+        "users: each one's newest (user), or all that is newer than one moment (time)",
     )
     test: float = Field(0.15, ge=0, lt=1, description="share of rows")
     validation: float = Field(0.1, ge=0, lt=1, description="share of rows that are left for training")
@@ -100,6 +103,8 @@ class DataBlock(Block):
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
     test: str | None = Field(None, description="file of rows that nothing is chosen on")
     validation: str | None = None
+    items: str | None = Field(None, description="recommendation: a table of the items: id, text, further columns")
+    users: str | None = Field(None, description="recommendation: a table of the users: id, further columns")
     split: SplitBlock = Field(default_factory=SplitBlock)
     clean: CleanBlock = Field(default_factory=CleanBlock)
     media: str | None = Field(None, description="folder of pictures and sounds; absent: that of the data file")

@@ -124,6 +124,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         method_block = PluginBlock(name=task.method, **recipe.method.options)
         Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
     method: Method = _made("methods", method_block)
+    task.furnish(data.tables)
     task.learn(data.train)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
@@ -194,6 +195,10 @@ def free_name(data: str) -> Path:
 
 
 def _fits(method: Method, task: Task) -> None:
+    if task.trained_by and method.name not in task.trained_by:
+        raise RecipeError(
+            f"method={method.name} cannot tune {task.name}.", f"Use method={' or '.join(task.trained_by)}."
+        )
     if method.frozen_backbone and not task.pooled:
         raise RecipeError(
             f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",
