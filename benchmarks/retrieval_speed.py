@@ -29,7 +29,7 @@ CONTENDERS = {
     "exact": "NumPy, exact, in blocks (ours)",
     "partition": "NumPy, exact, argpartition of all",
     "int8": "int8 by torch, exact on rounded vectors",
-    "lancedb": "LanceDB, IVF-PQ on disk, 20 of 316 lists, refined",
+    "lancedb": "LanceDB, IVF-PQ on disk, 40 of 316 lists, refined",
     "service": "the whole recommender",
 }
 BATCHES = (1, 16, 64)
@@ -129,8 +129,8 @@ def by_lancedb(items: np.ndarray, folder: str) -> Callable[[np.ndarray], Any]:
     )
 
     def one(question: np.ndarray) -> Any:
-        asked = table.search(question).distance_type("dot").nprobes(20).refine_factor(3).limit(FOUND)
-        return asked.select(["code"]).to_arrow()["code"].to_numpy()
+        asked = table.search(question).distance_type("dot").nprobes(40).refine_factor(10).limit(FOUND)
+        return asked.select(["code", "_distance"]).to_arrow()["code"].to_numpy()
 
     return lambda some: [one(question) for question in some]
 

@@ -166,10 +166,9 @@ class TwoTowers(PreTrainedModel):
         hidden: torch.Tensor | None,
     ) -> TowerOutput:
         if candidates is None:
-            table, bias = self._table()
+            table, items = self._tables()
             users, attention = self._users(table[(input_ids - 1).clamp(min=0)], input_ids, ages, ratings)
             ones = torch.ones_like(users[:, :1])
-            items = torch.cat([table * self.log_scale.exp(), bias[:, None]], dim=1)
             return TowerOutput(users=torch.cat([users, ones], dim=1), table=items, attention=attention)
         places = (input_ids - 1).clamp(min=0)
         codes, inverse = torch.unique(torch.cat([places.flatten(), candidates]), return_inverse=True)
@@ -200,17 +199,21 @@ class TwoTowers(PreTrainedModel):
         some = there.any(1, keepdim=True)
         return normalize(torch.where(some, mixed, self.nobody.expand_as(mixed)) + 1e-6, dim=-1), attention.mean(2)
 
-    def _table(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """All items' vectors, made once for weights that stay as they are."""
+    def _tables(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All items' vectors, plain and as they are scored by: made once for weights that stay as they are."""
         if self.training or torch.compiler.is_exporting():
-            return self.vectors()
+            return self._made_tables()
         own, projected = self.residual_embedding.weight, self.project.weight
-        parts: list[torch.Tensor] = [self.text, self.warm, own, projected, self.item_bias]
+        parts: list[torch.Tensor] = [self.text, self.warm, own, projected, self.item_bias, self.log_scale]
         key = tuple((p.data_ptr(), p._version, p.device) for p in parts)
         if self._made is None or self._made[0] != key:
             with torch.inference_mode(False), torch.no_grad():
-                self._made = (key, self.vectors())
+                self._made = (key, self._made_tables())
         return self._made[1]
+
+    def _made_tables(self) -> tuple[torch.Tensor, torch.Tensor]:
+        table, bias = self.vectors()
+        return table, torch.cat([table * self.log_scale.exp(), bias[:, None]], dim=1)
 
 
 class Loader:

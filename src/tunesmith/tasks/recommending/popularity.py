@@ -36,10 +36,10 @@ class Popularity:
         counts: np.ndarray = self.until[self._step(time)]
         return counts
 
-    def recent(self, time: float | None) -> np.ndarray:
-        """Counts of the last ``RECENT`` steps before a moment, [items]."""
+    def recent(self, time: float | None, codes: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Counts of the last ``RECENT`` steps before a moment, of some items or of all."""
         step = self._step(time)
-        counts: np.ndarray = self.until[step] - self.until[max(0, step - RECENT)]
+        counts: np.ndarray = self.until[step][codes] - self.until[max(0, step - RECENT)][codes]
         return counts
 
     def top(self, time: float | None, count: int) -> np.ndarray:

@@ -62,8 +62,7 @@ class Known:
             found: what ``pools`` gave of the question.
         """
         history, pool = asked.history, found[:, 0].astype(np.int64)
-        until, lately = self.popularity.before(asked.time), self.popularity.recent(asked.time)
-        count, recent = until[pool], lately[pool]
+        count, recent = self.popularity.before(asked.time)[pool], self.popularity.recent(asked.time, pool)
         columns = [
             found[:, 1],
             *found[:, 3:6].T,
