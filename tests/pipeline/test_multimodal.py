@@ -57,7 +57,8 @@ def recipe(goods: Path, out: Path, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def bundle(goods: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("out")
-    return ts.tune(recipe(goods, place / "b", data={"numeric": ["size"], "image": "photo", "text": "text"}))
+    values = recipe(goods, place / "b", data={"numeric": ["size"], "image": "photo", "text": "text"})
+    return ts.tune({**values, "training": {"epochs": 20, "patience": None, "learning_rate": 5e-3, "trackers": []}})
 
 
 def test_a_bundle_answers_and_says_what_adds_to_it(bundle: Any, goods: Path) -> None:
