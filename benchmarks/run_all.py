@@ -33,6 +33,8 @@ ORDER = (
     "shrink/cold",
     "shrink/search",
     "shrink/forms",
+    "operate/calibration",
+    "operate/closed_loop",
     "service/throughput",
     "service/overload",
     "service/kill",

@@ -129,6 +129,11 @@ VERBS: dict[str, Verb] = {
         ),
         "What was asked before has been answered.",
     ),
+    "add": Verb(
+        "tunesmith.cli.add:add",
+        "let a recommender know new items or interactions, without tuning",
+        ("tunesmith add out/films new_films.csv", "tunesmith add out/films --log since.csv --to out/films-2 --json"),
+    ),
     "query": Verb(
         "tunesmith.cli.query:query",
         "which rows of an unlabelled file to label next",
@@ -142,6 +147,14 @@ VERBS: dict[str, Verb] = {
             "tunesmith predict out/names --file new.csv --output answers.jsonl",
             "tunesmith convert answers.jsonl tasks.json --to label-studio",
             "tunesmith convert export.json train.conll --to conll scheme=BIOES",
+        ),
+    ),
+    "transcribe": Verb(
+        "tunesmith.cli.transcribe:transcribe",
+        "what is said in a file's sounds, as a column of texts",
+        (
+            "tunesmith transcribe calls.csv --column recording --output calls.jsonl",
+            "tunesmith tune calls.csv data.transcribe=recording data.label=topic",
         ),
     ),
     "reproduce": Verb(
@@ -168,6 +181,29 @@ VERBS: dict[str, Verb] = {
             "tunesmith usage",
             "tunesmith usage --since 2026-11-01 --until 2026-11-30 --by key,product --csv usage.csv",
             "tunesmith usage --invoice 2026-11 --catalog catalog.yaml --csv invoice.csv",
+        ),
+    ),
+    "gate": Verb(
+        "tunesmith.cli.gate:gate",
+        "may a new bundle take an old one's place",
+        ("tunesmith gate out/reviews-2 --against out/reviews --held new_test.csv --protect held.csv",),
+    ),
+    "feedback": Verb(
+        "tunesmith.cli.feedback:feedback",
+        "the way back: what was said about answers, when to learn, how the canary does",
+        (
+            "tunesmith feedback export reviews -o new.jsonl --queue to_label.jsonl --catalog catalog.yaml",
+            "tunesmith feedback propose reviews --bundle out/reviews --protect reviews.csv --service http://localhost:8000",
+            "tunesmith feedback canary reviews --service http://localhost:8000 --act",
+        ),
+    ),
+    "deploy": Verb(
+        "tunesmith.cli.deploy:deploy",
+        "images, compose, Kubernetes manifests and a chart of a bundle",
+        (
+            "tunesmith deploy docker out/reviews -o deploy",
+            "tunesmith deploy compose out/reviews -o deploy",
+            "tunesmith deploy kubernetes out/reviews --image registry.example/reviews:1 -o deploy",
         ),
     ),
     "schema": Verb(

@@ -16,7 +16,8 @@ ROLES = (
     "text", "text_pair", "label", "labels", "tokens", "tags", "words", "spans", "predicate", "roles", "head", "tail",
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
-    "messages", "prompt", "completion", "image", "audio", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "user", "item", "time", "rating", "candidates", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
@@ -35,8 +36,10 @@ Written = TypeVar("Written", bound=Block)
 class SplitBlock(Block):
     """How rows are divided when the test or validation rows are not files of their own."""
 
-    by: Literal["label", "random", "group", "time"] = Field(
-        "label", description="stratified by label, at random, whole groups together, or the newest rows as test"
+    by: Literal["label", "random", "group", "time", "user"] = Field(
+        "label",
+        description="stratified by label, at random, whole groups together, or the newest rows as test; of a log of "
+        "users: each one's newest (user), or all that is newer than one moment (time)",
     )
     test: float = Field(0.15, ge=0, lt=1, description="share of rows")
     validation: float = Field(0.1, ge=0, lt=1, description="share of rows that are left for training")
@@ -81,6 +84,18 @@ Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
 Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
 
 
+class TranscribeBlock(Block):
+    """Which sounds become texts, and by what: ``transcribe: clip``, or ``{column: clip, language: zh}``."""
+
+    column: str = Field(description="column of paths of sounds")
+    model: str = Field("whisper-base", description="a Whisper: packaged name, hub id or folder")
+    language: str | None = Field(None, description="ISO 639 code; absent: heard from each sound")
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
 class DataBlock(Block):
     """Where rows come from and which column is what."""
 
@@ -88,8 +103,14 @@ class DataBlock(Block):
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
     test: str | None = Field(None, description="file of rows that nothing is chosen on")
     validation: str | None = None
+    items: str | None = Field(None, description="recommendation: a table of the items: id, text, further columns")
+    users: str | None = Field(None, description="recommendation: a table of the users: id, further columns")
     split: SplitBlock = Field(default_factory=SplitBlock)
     clean: CleanBlock = Field(default_factory=CleanBlock)
+    media: str | None = Field(None, description="folder of pictures and sounds; absent: that of the data file")
+    transcribe: Annotated[TranscribeBlock, BeforeValidator(_column)] | None = Field(
+        None, description="column of sounds whose words are the text"
+    )
     encoding: str | None = Field(None, description="absent: detected")
     delimiter: str | None = Field(None, description="absent: detected")
     limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")
@@ -161,6 +182,23 @@ class TrainingBlock(Block):
     threads: int | None = Field(None, ge=1, description="absent: the machine's cores")
 
 
+class CalibrateBlock(Block):
+    """What is asked of a classifier's answers; learned on the validation rows, kept in the bundle."""
+
+    error: float = Field(0.02, gt=0, lt=1, description="wrong answers among those that do not abstain, at most")
+    coverage: float = Field(0.9, gt=0, lt=1, description="sets of candidates that hold the right label")
+    outside: float = Field(0.01, gt=0, lt=1, description="rows of its own that may be called out of scope")
+    certainty: float = Field(0.9, gt=0.5, lt=1, description="with which the error is kept")
+
+
+def _switched(value: Any) -> Any:
+    """``calibrate: true`` is all defaults; false is nothing."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+Calibrate = Annotated[CalibrateBlock | None, BeforeValidator(_switched)]
+
+
 class EvaluationBlock(Block):
     """What is proven, and what must hold."""
 
@@ -169,6 +207,7 @@ class EvaluationBlock(Block):
     gate: dict[str, str] = Field(default_factory=dict, description='metric -> ">= baseline + 0.02"')
     resamples: int = Field(1000, ge=100, description="of the bootstrap")
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    calibrate: Calibrate = Field(None, description="true: confidence, candidates and when to abstain, learned")
 
 
 class SearchBlock(Block):

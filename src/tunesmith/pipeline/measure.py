@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.questions import is_there
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
@@ -38,7 +39,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     bundle, block = bundle.asked(recipe.task.options), recipe.data
     hand_over(bundle.task)
     notes: list[str] = []
-    rows = _rows(bundle, block, notes)
+    rows = labelled_rows(bundle, block, notes)
     start = time.monotonic()
     _, evidence = bundle.task.measure(bundle.predictor(), rows)
     seconds = time.monotonic() - start
@@ -54,10 +55,16 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     )
 
 
-def _rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
+def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
+    """Rows of a file by the bundle's own columns, with their targets; what is odd about them goes into ``notes``.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
+    """
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
-    same = {role: c for role, c in trained.items() if c in source.columns} if not block.columns else {}
+    source.origin.media = block.media
+    same = {r: c for r, c in trained.items() if is_there(c, source)} if not block.columns else {}
     table = labelled(
         bundle.task,
         source,

@@ -22,6 +22,8 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
+from tunesmith.pipeline.calibrated import refuse_calibration
+from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -110,7 +112,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     if data is None:
-        data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
+        block = transcribed(recipe.data)
+        data = prepare_parts(block) if block.parts else prepare(block, recipe.task.name)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
@@ -121,6 +124,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         method_block = PluginBlock(name=task.method, **recipe.method.options)
         Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
     method: Method = _made("methods", method_block)
+    task.furnish(data.tables)
     task.learn(data.train)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
@@ -129,7 +133,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     training = decided(recipe.training, method, task, strategies)
     model = recipe.model
     reference = resolve_model(
-        model.name,
+        (task.starts_from() or model.name) if model.name == "auto" else model.name,
         revision=model.revision,
         language=data.language,
         auto_model=task.auto_model,
@@ -149,7 +153,9 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     )
     trackers = [_made("trackers", block) for block in training.trackers]
     checks = [_made("checks", block) for block in recipe.evaluation.checks]
-    return Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    refuse_calibration(made)
+    return made
 
 
 def _decided_data(block: DataBlock, data: Prepared) -> DataBlock:
@@ -189,6 +195,10 @@ def free_name(data: str) -> Path:
 
 
 def _fits(method: Method, task: Task) -> None:
+    if task.trained_by and method.name not in task.trained_by:
+        raise RecipeError(
+            f"method={method.name} cannot tune {task.name}.", f"Use method={' or '.join(task.trained_by)}."
+        )
     if method.frozen_backbone and not task.pooled:
         raise RecipeError(
             f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",
