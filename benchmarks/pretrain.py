@@ -45,7 +45,7 @@ DOMAINS = {
     "en": Domain("corpus_imdb_unsup", "minilm", {"imdb": ("text", "label")}, ("data.tokens=600000",)),
     "zh": Domain(
         "corpus_zh_law", "e5-small", {"csl_category": ("text", "label"), "cmid_medical_intent": ("text", "label")},
-        ("data.tokens=400000",),
+        ("data.tokens=300000",),
     ),
 }  # fmt: skip
 OBJECTIVES = {

@@ -62,7 +62,8 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
             str(Path(job["data"], job["set"], "train.jsonl.gz")),
             [f"model={job['path']}", f"bundle={folder}/b", f"model.max_length={LENGTH}", f"training.batch_size={BATCH}",
              f"training.max_steps={job['steps']}", "training.epochs=20", "training.learning_rate=1e-3",
-             "training.evaluations=0.01", "training.trackers=[]", "head_steps=0", "objective.unit=token"],
+             "training.evaluations=0.01", f"data.tokens={job['steps'] * BATCH * LENGTH}",
+             "training.trackers=[]", "head_steps=0", "objective.unit=token"],
         )  # fmt: skip
         run = Pretraining(plan_pretraining(recipe), Path(folder, "run"))
         from contextlib import ExitStack
