@@ -25,9 +25,7 @@ def largest(scores: np.ndarray, count: int) -> np.ndarray:
     whole = items // BLOCK
     if whole <= count:
         return np.sort(np.argpartition(-scores, count - 1)[:count])
-    tops = (
-        scores[: whole * BLOCK].reshape(BLOCK, whole).max(0)
-    )  # a block is every whole-th item: quicker than neighbours
+    tops = scores[: whole * BLOCK].reshape(BLOCK, whole).max(0)  # quicker than blocks of items side by side
     able = np.flatnonzero(scores >= np.partition(tops, whole - count)[whole - count])
     best: np.ndarray = np.sort(able[np.argpartition(-scores[able], count - 1)[:count]])
     return best
