@@ -460,6 +460,17 @@ def _mixed(language: str) -> list[dict[str, Any]]:
     return [row for pair in zip(moods, places, strict=True) for row in pair]
 
 
+def _taken(language: str) -> list[dict[str, Any]]:
+    """Four users, who took the same things in another order."""
+    things = {"en": ["tea", "rice", "soup", "cake", "salt"], "zh": ["茶", "米饭", "汤", "蛋糕", "盐"]}[language]
+    rows = []
+    for i in range(16):
+        user, step = divmod(i, 4)
+        events = [{"item": things[(user + k) % 5], "time": 86400.0 * k, "rating": 3.0 + k % 3} for k in range(step + 1)]
+        rows.append({"user": f"u{user}", "history": events[:-1], **events[-1]})
+    return rows
+
+
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     name: {language: make(language) for language in ("en", "zh")}
     for name, make in {
@@ -481,6 +492,7 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "multimodal-regression": _all_priced,
         "image-text-alignment": _captioned,
         "image-token-classification": _posted,
+        "recommendation": _taken,
         "dialogue": _talked,
         "code-generation": _programmed,
         "controlled-generation": _controlled,

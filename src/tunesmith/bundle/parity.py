@@ -23,6 +23,7 @@ from tunesmith.bundle.rows import inputs_only
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Feature, Prediction, Row
 from tunesmith.core.errors import BundleError, TunesmithError
+from tunesmith.tasks.calibrated.calibrated import FIELDS as CALIBRATED_FIELDS
 
 ARRAYS, PREDICTIONS, TOKENS = "arrays.npz", "predictions.json", "tokens.npy"
 RELOAD = "save and reload"
@@ -85,7 +86,7 @@ def same(one: Any, other: Any, tolerance: float) -> bool:
 def same_answer(one: Any, other: Any) -> bool:
     """Whether two predictions say the same: labels, spans and texts; scores and other fractions may differ."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        keys = (one.keys() | other.keys()) - {"scores"}
+        keys = (one.keys() | other.keys()) - {"scores"} - CALIBRATED_FIELDS
         return all(same_answer(one.get(key), other.get(key)) for key in keys)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(same_answer, one, other))

@@ -15,7 +15,7 @@ from tunesmith.bundle.rows import as_rows
 from tunesmith.core.contracts import Prediction, Task
 from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 from tunesmith.models.load import quiet, take_whole_texts
 from tunesmith.models.no_texts import NoTexts
 from tunesmith.models.tokenizer_files import light_tokenizer
@@ -40,7 +40,8 @@ class Bundle:
     @cached_property
     def task(self) -> Task:
         """The task, with what its training rows taught it."""
-        record, tasks = self.manifest.task, family("tasks")
+        record = self.manifest.task
+        tasks = tasks_with(record.name)
         consents = tasks.load(record.name).consents
         kept = {name: value for name, value in record.options.items() if name not in consents}
         task: Task = tasks.make(record.name, {**kept, **self._options})

@@ -35,6 +35,26 @@ VERBS: dict[str, Verb] = {
         ),
         RESUMES,
     ),
+    "pretrain": Verb(
+        "tunesmith.cli.pretrain:pretrain",
+        "learn from text alone: a domain's corpus, or a model from scratch",
+        (
+            "tunesmith pretrain corpus.jsonl model=minilm bundle=out/domain",
+            "tunesmith pretrain laws.txt.gz objective=masked-lm objective.unit=span vocabulary.add=500",
+            "tunesmith pretrain corpus.jsonl scratch=small training.epochs=3",
+            "tunesmith pretrain corpus.jsonl downstream=reviews.csv downstream.labels=[100,1000]",
+        ),
+        RESUMES,
+    ),
+    "prompt": Verb(
+        "tunesmith.cli.prompt:prompt",
+        "the best prompt for labelled rows, without training; saved as a bundle",
+        (
+            "tunesmith prompt reviews.csv bundle=out/prompted",
+            "tunesmith prompt reviews.csv model=smollm2 --way likelihood --shots 0,4,8 --rows 60",
+            "tunesmith prompt reviews.csv --templates mine.yaml --test-all --json",
+        ),
+    ),
     "search": Verb(
         "tunesmith.cli.search:search",
         "try settings on the validation rows, then tune with the best",
@@ -109,6 +129,11 @@ VERBS: dict[str, Verb] = {
         ),
         "What was asked before has been answered.",
     ),
+    "add": Verb(
+        "tunesmith.cli.add:add",
+        "let a recommender know new items or interactions, without tuning",
+        ("tunesmith add out/films new_films.csv", "tunesmith add out/films --log since.csv --to out/films-2 --json"),
+    ),
     "query": Verb(
         "tunesmith.cli.query:query",
         "which rows of an unlabelled file to label next",
@@ -156,6 +181,29 @@ VERBS: dict[str, Verb] = {
             "tunesmith usage",
             "tunesmith usage --since 2026-11-01 --until 2026-11-30 --by key,product --csv usage.csv",
             "tunesmith usage --invoice 2026-11 --catalog catalog.yaml --csv invoice.csv",
+        ),
+    ),
+    "gate": Verb(
+        "tunesmith.cli.gate:gate",
+        "may a new bundle take an old one's place",
+        ("tunesmith gate out/reviews-2 --against out/reviews --held new_test.csv --protect held.csv",),
+    ),
+    "feedback": Verb(
+        "tunesmith.cli.feedback:feedback",
+        "the way back: what was said about answers, when to learn, how the canary does",
+        (
+            "tunesmith feedback export reviews -o new.jsonl --queue to_label.jsonl --catalog catalog.yaml",
+            "tunesmith feedback propose reviews --bundle out/reviews --protect reviews.csv --service http://localhost:8000",
+            "tunesmith feedback canary reviews --service http://localhost:8000 --act",
+        ),
+    ),
+    "deploy": Verb(
+        "tunesmith.cli.deploy:deploy",
+        "images, compose, Kubernetes manifests and a chart of a bundle",
+        (
+            "tunesmith deploy docker out/reviews -o deploy",
+            "tunesmith deploy compose out/reviews -o deploy",
+            "tunesmith deploy kubernetes out/reviews --image registry.example/reviews:1 -o deploy",
         ),
     ),
     "schema": Verb(

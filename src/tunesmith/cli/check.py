@@ -12,6 +12,7 @@ from tunesmith.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
+    from tunesmith.data.schema import Guess
 
 File = Annotated[str, typer.Argument(help="File, glob, folder or hub id.")]
 Test = Annotated[str | None, typer.Option("--test", help="Test file: its overlap with FILE is measured.")]
@@ -53,6 +54,8 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     notes = list(rows.origin.notes)
     in_file = rows.columns
     rows, columns = as_read(rows, found.task, found.columns, notes)
+    if found.task == "recommendation":
+        return _of_log(recipe, rows, found, notes, in_file)
     labels = targets(rows, columns)
     refuse_one_label(rows, columns, labels)
     held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
@@ -73,6 +76,30 @@ def checked(recipe: Recipe) -> dict[str, Any]:
         "warnings": made.warnings,
         "notes": notes,
     }
+
+
+def _of_log(recipe: Recipe, rows: Rows, found: Guess, notes: list[str], in_file: list[str]) -> dict[str, Any]:
+    """The report of a log of users and items, and of the tables beside it."""
+    import yaml
+
+    from tunesmith.data.log_profile import log_profile
+    from tunesmith.data.side_tables import SideTable, item_table, user_table
+
+    tables: dict[str, SideTable] = {}
+    for word, path, read_table, role in (
+        ("items", recipe.data.items, item_table, "item"),
+        ("users", recipe.data.users, user_table, "user"),
+    ):
+        if path:
+            tables[word] = read_table(path, list(dict.fromkeys(rows.column(role).to_pylist())))
+            found.why.extend(tables[word].why)
+            notes += tables[word].notes
+    made = log_profile(rows, found.columns, tables, notes)
+    ready = _ready(recipe, found.task, found.columns)
+    return {
+        "rows": len(rows), "columns": in_file, "origin": rows.origin, "guess": found, "profile": made,
+        "recipe": yaml.safe_load(ready.to_yaml()), "warnings": made.warnings, "notes": notes,
+    }  # fmt: skip
 
 
 def _tokenizer(

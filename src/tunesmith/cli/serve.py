@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from json import dumps
 from pathlib import Path
@@ -15,6 +16,9 @@ from tunesmith.cli.options import Json
 if TYPE_CHECKING:
     from tunesmith.service.services import Services
     from tunesmith.service.settings import Catalog
+
+ENVIRONMENT = {"store": "TUNESMITH_STORE", "limits": "TUNESMITH_LIMITS"}
+"""What of a catalog the environment says in its place."""
 
 
 def serve(
@@ -54,8 +58,11 @@ def _changed(
     server = catalog.server.model_copy(update={key: value for key, value in given.items() if value is not None})
     change: dict[str, Any] = {"runtime": runtime} if runtime else {}
     change |= {"unproven": True} if unproven else {}
+    # Of an image: where its store is, with the password, is no matter of the image.
+    outside = {field: os.environ.get(word) for field, word in ENVIRONMENT.items()}
+    places = {field: value for field, value in outside.items() if value}
     products = {key: one.model_copy(update=change) for key, one in catalog.products.items()}
-    return catalog.model_copy(update={"server": server, "products": products})
+    return catalog.model_copy(update={"server": server, "products": products, **places})
 
 
 def _told(services: Services, address: str) -> dict[str, Any]:

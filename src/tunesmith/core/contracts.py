@@ -161,6 +161,8 @@ class Task(ABC):
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
+    trained_by: ClassVar[tuple[str, ...]] = ()
+    """Names of the methods that can tune it; empty: any that fits."""
     consents: ClassVar[frozenset[str]] = frozenset()
     """Options by which a user lets something happen on this machine, or names something on it. A bundle does not bring
     them: they are said anew for each run."""
@@ -184,6 +186,9 @@ class Task(ABC):
     def hand(self, word: str, predictor: Any) -> None:
         """What ``asks`` names by ``word``: it has ``task`` and ``predict(rows)``. Before ``learn``."""
         raise NotImplementedError(f"{self.name} asks nobody")
+
+    def furnish(self, tables: Mapping[str, Any]) -> None:  # noqa: B027 - most tasks read rows alone
+        """Tables that stand beside the rows, by their word (``items``, ``users``). Before ``learn``."""
 
     @property
     def notes(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +17,7 @@ ROLES = (
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
     "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "user", "item", "time", "rating", "candidates", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
@@ -28,11 +29,17 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
 
+Written = TypeVar("Written", bound=Block)
+"""A kind of recipe."""
+
+
 class SplitBlock(Block):
     """How rows are divided when the test or validation rows are not files of their own."""
 
-    by: Literal["label", "random", "group", "time"] = Field(
-        "label", description="stratified by label, at random, whole groups together, or the newest rows as test"
+    by: Literal["label", "random", "group", "time", "user"] = Field(
+        "label",
+        description="stratified by label, at random, whole groups together, or the newest rows as test; of a log of "
+        "users: each one's newest (user), or all that is newer than one moment (time)",
     )
     test: float = Field(0.15, ge=0, lt=1, description="share of rows")
     validation: float = Field(0.1, ge=0, lt=1, description="share of rows that are left for training")
@@ -96,6 +103,8 @@ class DataBlock(Block):
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
     test: str | None = Field(None, description="file of rows that nothing is chosen on")
     validation: str | None = None
+    items: str | None = Field(None, description="recommendation: a table of the items: id, text, further columns")
+    users: str | None = Field(None, description="recommendation: a table of the users: id, further columns")
     split: SplitBlock = Field(default_factory=SplitBlock)
     clean: CleanBlock = Field(default_factory=CleanBlock)
     media: str | None = Field(None, description="folder of pictures and sounds; absent: that of the data file")
@@ -173,6 +182,23 @@ class TrainingBlock(Block):
     threads: int | None = Field(None, ge=1, description="absent: the machine's cores")
 
 
+class CalibrateBlock(Block):
+    """What is asked of a classifier's answers; learned on the validation rows, kept in the bundle."""
+
+    error: float = Field(0.02, gt=0, lt=1, description="wrong answers among those that do not abstain, at most")
+    coverage: float = Field(0.9, gt=0, lt=1, description="sets of candidates that hold the right label")
+    outside: float = Field(0.01, gt=0, lt=1, description="rows of its own that may be called out of scope")
+    certainty: float = Field(0.9, gt=0.5, lt=1, description="with which the error is kept")
+
+
+def _switched(value: Any) -> Any:
+    """``calibrate: true`` is all defaults; false is nothing."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+Calibrate = Annotated[CalibrateBlock | None, BeforeValidator(_switched)]
+
+
 class EvaluationBlock(Block):
     """What is proven, and what must hold."""
 
@@ -181,6 +207,7 @@ class EvaluationBlock(Block):
     gate: dict[str, str] = Field(default_factory=dict, description='metric -> ">= baseline + 0.02"')
     resamples: int = Field(1000, ge=100, description="of the bootstrap")
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    calibrate: Calibrate = Field(None, description="true: confidence, candidates and when to abstain, learned")
 
 
 class SearchBlock(Block):
@@ -214,17 +241,7 @@ class Recipe(Block):
         Raises:
             RecipeError: with every mistake, its key and what is allowed there.
         """
-        mistakes: list[str] = []
-        merged = _merge(values, overrides, mistakes)
-        recipe: Recipe | None = None
-        try:
-            recipe = cls.model_validate(merged)
-        except ValidationError as error:
-            mistakes += [_in_words(cls, dict(e)) for e in error.errors()]
-        mistakes += _plugin_mistakes(merged)
-        if mistakes or recipe is None:
-            raise _mistaken(mistakes)
-        return recipe
+        return checked(cls, values, overrides)
 
     @classmethod
     def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -238,6 +255,31 @@ class Recipe(Block):
             values["training"]["patience"] = None
         text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
         return text
+
+
+def checked(kind: type[Written], values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Written:
+    """A recipe of a kind, with overrides; see ``Recipe.parse``.
+
+    Raises:
+        RecipeError: with every mistake, its key and what is allowed there.
+    """
+    mistakes: list[str] = []
+    merged = _merge(values, overrides, mistakes)
+    recipe: Written | None = None
+    try:
+        recipe = kind.model_validate(merged)
+    except ValidationError as error:
+        mistakes += [_in_words(kind, dict(e)) for e in error.errors()]
+    mistakes += _plugin_mistakes(merged)
+    if mistakes or recipe is None:
+        raise _mistaken(mistakes)
+    return recipe
+
+
+def to_yaml(recipe: Block) -> str:
+    """A recipe as YAML, without keys that are None or empty."""
+    text: str = yaml.safe_dump(_bare(recipe.model_dump()), sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -342,7 +384,10 @@ def _plugin_mistakes(merged: Mapping[str, Any]) -> list[str]:
         found = block.get(key) if isinstance(block, Mapping) else None
         return found if isinstance(found, list) else []
 
-    look("task", "tasks", merged.get("task"))
+    asked = _named(merged.get("task"))
+    prompted = isinstance(asked, Mapping) and asked.get("name") in family("prompts")
+    look("task", "prompts" if prompted else "tasks", asked)
+    look("objective", "objectives", merged.get("objective"))
     data = merged.get("data")
     parts = data.get("parts") if isinstance(data, Mapping) else None
     for name, part in parts.items() if isinstance(parts, Mapping) else ():

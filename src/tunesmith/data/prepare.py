@@ -39,6 +39,8 @@ class Prepared:
     """As read, broken rows included."""
     parts: dict[str, Prepared] = field(default_factory=dict)
     """Of several tasks at once: each one's own."""
+    tables: dict[str, Any] = field(default_factory=dict)
+    """Tables beside the rows, by their word: ``items``, ``users`` (``side_tables.SideTable``)."""
 
 
 def prepare(block: DataBlock, task: str = "auto") -> Prepared:
@@ -53,6 +55,11 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     """
     source = _read(block, block.path, limit=block.limit)
     guessed = guess(source, task=task, columns=block.columns)
+    if guessed.task == "recommendation":
+        from tunesmith.data.prepare_log import prepare_log
+
+        return prepare_log(block, source, guessed, lambda path: _read(block, path))
+    _refuse_tables(block, guessed.task)
     notes: list[str] = []
     shaped, columns = as_read(source, guessed.task, guessed.columns, notes)
     options = cleaning(block, guessed.task)
@@ -82,6 +89,15 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
         guessed.task, guessed.columns, tables["train"], tables["validation"], tables["test"],
         language=language, why=guessed.why, notes=notes, fingerprints=fingerprints, source=shaped,
     )  # fmt: skip
+
+
+def _refuse_tables(block: DataBlock, task: str) -> None:
+    """Settings that only a log of users has."""
+    wrong = [f"data.{name}" for name in ("items", "users") if getattr(block, name)]
+    if block.split.by == "user":
+        wrong.append("data.split.by=user")
+    if wrong:
+        raise RecipeError(f"{wrong[0]} is for task=recommendation; this is {task}.", "Leave it out.")
 
 
 def cleaning(block: DataBlock, task: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     bundle, block = bundle.asked(recipe.task.options), recipe.data
     hand_over(bundle.task)
     notes: list[str] = []
-    rows = _rows(bundle, block, notes)
+    rows = labelled_rows(bundle, block, notes)
     start = time.monotonic()
     _, evidence = bundle.task.measure(bundle.predictor(), rows)
     seconds = time.monotonic() - start
@@ -55,7 +55,12 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     )
 
 
-def _rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
+def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
+    """Rows of a file by the bundle's own columns, with their targets; what is odd about them goes into ``notes``.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
+    """
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     source.origin.media = block.media

@@ -109,6 +109,7 @@ def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str, **bl
         "task": {"name": manifest.task.name, **manifest.task.options},
         "method": {"name": manifest.method.name, **manifest.method.options},
         "training": training,
+        "evaluation": {"calibrate": parent.recipe.evaluation.model_dump()["calibrate"]},
         "bundle": bundle,
     }
     return Recipe.parse({**values, **blocks}, [o for o in overrides if not o.startswith("data.")])

@@ -10,11 +10,14 @@ from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tunesmith.bundle.drift.baseline import Baseline, baseline_of
+from tunesmith.bundle.drift.facts import facts_of
 from tunesmith.bundle.layout import REPORT
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
+from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.core.contracts import Evidence, Feature, Row, Task, Tracker
+from tunesmith.core.contracts import Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError
 from tunesmith.core.runtime import seed_everything
 from tunesmith.data.clean import write_broken
@@ -24,6 +27,7 @@ from tunesmith.evaluation.gate import gate
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
 from tunesmith.pipeline.augmented import training_rows
+from tunesmith.pipeline.calibrated import calibrated
 from tunesmith.pipeline.left_out import left_out
 from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
@@ -34,6 +38,8 @@ from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.run_folder import opened, run_folder
 
 Result = TypeVar("Result")
+BASELINE_ROWS = 2000
+"""Test rows that watching compares with, at most."""
 
 
 class Addition:
@@ -142,6 +148,8 @@ class Run:
         self.plan, self.folder, self.addition = plan, folder, addition
         self.stage = Stages(plan.trackers)
         self.of_parts: PartBaselines = {}
+        self.answers: Sequence[Prediction] = ()
+        """To the test rows, when they were last measured."""
         seed_everything(plan.recipe.training.seed)
         processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
         self.processor = plan.task.adapt(processor)
@@ -167,9 +175,10 @@ class Run:
             for check in plan.checks:
                 check.before(self._predictor(fast), plan.data.test)
         counts, trained, adapter = self.tuned()
+        self._calibrate()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
-        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked(), self.titles)
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self.checked(), self.titles)
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
         options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
@@ -181,7 +190,16 @@ class Run:
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
         return self.stage(
             "save",
-            lambda: save(plan, self.model, self.processor, report, self.folder, adapter=adapter, replace=replace),
+            lambda: save(
+                plan,
+                self.model,
+                self.processor,
+                report,
+                self.folder,
+                adapter=adapter,
+                replace=replace,
+                baseline=self._usual_rows(),
+            ),  # fmt: skip
         )
 
     def _refuse_strangers(self) -> None:
@@ -223,6 +241,12 @@ class Run:
             outputs = self._predictor(self.plan.machine.precision).infer(features)
         self.plan.task.choose(rows, outputs, features)
 
+    def _calibrate(self) -> None:
+        """Learn on the validation rows what answers are worth, where the recipe asks for it."""
+        if self.plan.recipe.evaluation.calibrate is not None:
+            with mean.shortened(self.model):
+                calibrated(self.plan, self._predictor("fp32"), self._encoded)
+
     def _hold(self, report: dict[str, Any]) -> None:
         """What fails its gate does not ship; the report stays in the run's folder."""
         thresholds = self.plan.recipe.evaluation.gate
@@ -237,6 +261,14 @@ class Run:
                 f"The gate is not passed, so no bundle is written: {failed}.",
                 f"The report is {self.folder / REPORT}. Train longer, give more rows, or lower evaluation.gate.",
             )
+
+    def _usual_rows(self) -> Baseline | None:
+        """What rows that were not trained on look like, for those who watch the bundle answer."""
+        plan, most = self.plan, BASELINE_ROWS
+        rows = inputs_only(plan.task, plan.data.test[:most])
+        features = plan.task.encode(rows, self.processor, max_length=plan.max_length, targets=False)
+        unknown = getattr(self.processor, "unk_token_id", None)
+        return baseline_of(list(facts_of(rows, features, self.answers[:most], unknown)), unknown)
 
     def _view(self) -> tuple[Task, Any]:
         """The task and model to compute with: on cached vectors where the backbone stays as it is."""
@@ -256,6 +288,7 @@ class Run:
         with mean.shortened(self.model):
             rows = self.plan.data.test
             predictions, evidence = self.task.measure(self._predictor(precision), rows, self.stage.progress)
+        self.answers = predictions
         for strategy in self.plan.strategies:
             evidence = {**evidence, **strategy.judge(rows, predictions)}
         return evidence, {"predict": time.monotonic() - start}
@@ -315,7 +348,8 @@ class Run:
 
         return measure
 
-    def _checked(self) -> list[Any]:
+    def checked(self) -> list[Any]:
+        """What the recipe's checks say of the model as it is, on the test rows."""
         predictor = self._predictor("fp32")
         return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
 

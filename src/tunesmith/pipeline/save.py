@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.bundle.card import model_card
+from tunesmith.bundle.drift.baseline import Baseline, write_baseline
 from tunesmith.bundle.environment import environment
 from tunesmith.bundle.layout import (
     ADAPTER,
@@ -56,6 +57,7 @@ def save(
     *,
     adapter: bool = False,
     replace: bool = False,
+    baseline: Baseline | None = None,
 ) -> Bundle:
     """Write the bundle, reload it in a fresh process, and only then put it in its place.
 
@@ -63,6 +65,7 @@ def save(
         model: a plain transformers model or several together, as measured.
         folder: the run's own; its log and what could not be read go along.
         adapter: whether ``folder/adapter`` holds one.
+        baseline: what rows look like that it did not train on.
 
     Raises:
         BundleError: the place cannot be written, or the reloaded model answers otherwise.
@@ -91,6 +94,8 @@ def save(
         (part / RECIPE).write_text(plan.recipe.to_yaml(), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)
+        if baseline is not None:
+            write_baseline(part, baseline)
 
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:

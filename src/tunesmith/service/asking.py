@@ -21,6 +21,7 @@ from tunesmith.service.safety.policy import Limits
 from tunesmith.service.services import Services
 from tunesmith.service.settling import Told, metered, noted
 from tunesmith.service.version import Version
+from tunesmith.service.watching.logs import TRACE_PARENT
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
@@ -85,19 +86,36 @@ async def ask(
     try:
         version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline, limits)
     except Refused as why:
+        services.counts.failed(product, found.pick(request_id).name, why.code, why.status)
         await given_back(services, caller, product, why)
         raise
     predictions, more = await guarded(guard, guard.after, computed.predictions)
-    stages = {"queue": computed.waited, "compute": computed.computed, "total": time.monotonic() - began}
+    stages = {
+        "queue": computed.waited - computed.tokenised, "tokenise": computed.tokenised, "compute": computed.computed,
+        "total": time.monotonic() - began,
+    }  # fmt: skip
     told = Told(
         caller, request_id, product, version.name, guard.policy, asked, predictions, computed.tokens,
         computed.written, [*flags, *more], stages,
     )  # fmt: skip
     await metered(services, told)
     noted(services, told)
+    watched(services, version, told, computed)
     if found.shadow is not None and not low:
         behind(_compare(services, found, asked, predictions))
     return Answered(predictions, product, version.name, told.read, told.written, list(told.flags))
+
+
+def watched(services: Services, version: Version, told: Told, computed: Computed) -> None:
+    """What who watches is shown of an answer; nothing waits."""
+    services.counts.computed(told.product, version.name, computed.together, computed.predictions)
+    if services.watch is not None:
+        folder = version.bundle.path
+        services.watch.saw(told.product, version.name, folder, told.asked, computed.features, computed.predictions)
+    if services.traces is not None:
+        facts = {"product": told.product, "version": version.name, "request_id": told.request_id}
+        counts = {"rows": len(told.asked), "tokens": told.tokens, "batch_rows": computed.together}
+        services.traces.answered(f"predict {told.product}", facts | counts, told.stages, TRACE_PARENT.get())
 
 
 async def admitted(

@@ -158,6 +158,7 @@ class Engine:
 
     def _encode(self, jobs: list[Job]) -> None:
         """All texts of one predictor's jobs in one call; where that fails, one by one: a broken row fails alone."""
+        began = time.monotonic()
         try:
             features = jobs[0].who.encode([row for job in jobs for row in job.rows])
         except Exception as error:  # whatever a row can do to a task
@@ -168,13 +169,13 @@ class Engine:
             self._end(jobs[0], refusal(error))
             self._forget(jobs)
             return
-        at = first = 0
+        at, first, took = 0, 0, time.monotonic() - began
         for job in jobs:
             last = first + len(job.rows)
             begin = at
             while at < len(features) and features[at]["row"] < last:
                 at += 1
-            job.features, first = features[begin:at], last
+            job.features, first, job.tokenised = features[begin:at], last, took
             job.tokens = sum(len(feature["input_ids"]) for feature in job.features)
             job.arrays, job.left = [None] * len(job.features), len(job.features)
             self._checked(job)
@@ -217,8 +218,10 @@ class Engine:
 
     def _answer(self, pieces: list[Piece], began: float, full: bool) -> None:
         tokens = self._computing = sum(piece.tokens for piece in pieces)
+        together = sum(piece.end - piece.begin for piece in pieces)
         for piece in pieces:
             piece.job.began = piece.job.began or began
+            piece.job.together = max(piece.job.together, together)
         try:
             with self._turn:
                 arrays = self.predictor.infer([f for one in pieces for f in one.job.features[one.begin : one.end]])
@@ -250,7 +253,14 @@ class Engine:
         except Exception as error:
             return refusal(error)
         return Computed(
-            predictions, job.tokens, job.began - job.arrived, now - job.began, written_in(job.who.task, predictions)
+            predictions,
+            job.tokens,
+            job.began - job.arrived,
+            now - job.began,
+            written_in(job.who.task, predictions),
+            job.tokenised,
+            job.together,
+            job.features,
         )
 
     def _dropped(self, job: Job, then: float) -> bool:

@@ -37,6 +37,12 @@ class Computed:
     """Seconds that its batch took."""
     written: int = 0
     """Tokens that a model wrote; ``tokens`` are those that it read."""
+    tokenised: float = 0.0
+    """Seconds that its texts, and those that came with them, were cut into tokens; a part of ``waited``."""
+    together: int = 0
+    """Rows, or windows of them, in the batch that it was computed in; 0: it is not computed in batches."""
+    features: Sequence[Feature] = ()
+    """What the model read, for who watches."""
 
 
 @dataclass(eq=False)
@@ -61,6 +67,10 @@ class Job:
     """Features that are not computed yet."""
     tokens: int = 0
     began: float = 0.0
+    tokenised: float = 0.0
+    """Seconds."""
+    together: int = 0
+    """Features of its largest batch."""
     ended: bool = False
     """Answered, or refused."""
 

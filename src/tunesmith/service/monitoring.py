@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.extras import need
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-STAGES = ("queue", "first", "compute", "total")
-"""``queue`` until it is computed; ``first`` until the first token of a text is there; ``compute``; all of it."""
+STAGES = ("queue", "tokenise", "first", "compute", "total")
+"""``queue``: it waits; ``tokenise``: its text is cut into tokens; ``first`` until the first token of a text is there;
+``compute``; all of it."""
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass
+class Tally:
+    """Totals of a version since the service began."""
+
+    requests: int = 0
+    failed: int = 0
+    """For which the service is to blame."""
+    answers: int = 0
+    abstained: int = 0
 
 
 class Counts:
@@ -35,6 +48,13 @@ class Counts:
         )
         self.waiting = made(client.Gauge, "waiting_tokens", "Tokens that wait", which)
         self.shadow = made(client.Counter, "shadow", "Answers compared with the shadow's", (*which, "same"))
+        self.batch = made(client.Histogram, "batch_rows", "Rows in the batch of a request", which, buckets=SIZES)
+        self.errors = made(client.Counter, "errors", "Requests of a product that were not answered", (*which, "code"))
+        self.abstained = made(client.Counter, "abstained", "Answers that abstain", (*which, "why"))
+        self.drift = made(client.Gauge, "drift", "Difference to the bundle's own rows, 0 to 1", (*which, "of"))
+        self.drifting = made(client.Gauge, "drifting", "1 where the difference is more than chance", which)
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        """The same in numbers of ours, for alerts without Prometheus."""
         self._children: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def answered(
@@ -54,6 +74,37 @@ class Counts:
         own[3].inc(written)
         for name, seconds in stages.items():
             own[4][name].observe(seconds)
+
+    def tally(self, product: str, version: str) -> Tally:
+        """What is counted of a version."""
+        found = self.tallies.get((product, version))
+        if found is None:
+            found = self.tallies[product, version] = Tally()
+        return found
+
+    def computed(self, product: str, version: str, together: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Note the batch that a request was in, and how many of its answers abstain."""
+        if together:
+            self.batch.labels(product, version).observe(together)
+        tally = self.tally(product, version)
+        tally.requests += 1
+        tally.answers += len(predictions)
+        for why in (one.get("human", "") for one in predictions if one.get("abstain")):
+            self.abstained.labels(product, version, why).inc()
+            tally.abstained += 1
+
+    def failed(self, product: str, version: str, code: str, status: int) -> None:
+        """Note a request that a version did not answer."""
+        self.errors.labels(product, version, code).inc()
+        tally = self.tally(product, version)
+        tally.requests += 1
+        tally.failed += status >= 500
+
+    def drifted(self, product: str, version: str, sizes: Mapping[str, float], drifting: bool) -> None:
+        """Note a look at a version's last rows."""
+        for name, size in sizes.items():
+            self.drift.labels(product, version, name).set(size)
+        self.drifting.labels(product, version).set(drifting)
 
     def page(self, products: Any) -> tuple[bytes, str]:
         """The text that Prometheus reads, and its content type."""

@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from tunesmith.service.problems import Refused
+from tunesmith.service.watching.logs import TRACE_PARENT, current
 
 _FINE = re.compile(r"[!-~]{1,128}")
 _draw = random.Random(random.SystemRandom().getrandbits(256))
@@ -22,6 +23,7 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
     """
     found = scope.get(_STATE)
     if found is None:
+        TRACE_PARENT.set(next((v.decode("latin-1") for n, v in scope.get("headers", ()) if n == b"traceparent"), None))
         found = scope[_STATE] = new_id()
         own = next((value for name, value in scope.get("headers", ()) if name == b"idempotency-key"), None)
         if own is not None:
@@ -31,6 +33,7 @@ def request_id_of(scope: MutableMapping[str, Any]) -> str:
             if told.startswith("req_"):  # of ours none is remembered, so a retry under one would be counted twice
                 raise Refused(400, "bad_idempotency_key", "Idempotency-Key: req_... are the service's own.")
             found = scope[_STATE] = told
+    current.set(str(found))
     return str(found)
 
 

@@ -33,6 +33,8 @@ from tunesmith.service.safety.guard import Guard
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Catalog
 from tunesmith.service.store.migrate import open_store
+from tunesmith.service.watching.logs import to_json_lines
+from tunesmith.service.watching.start import watch_over
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def build(catalog: Catalog) -> Services:
             services.keys = KeyRing(services.store)
             services.allowance = quotas = Quotas(catalog.plans, catalog.limits)
             quotas.seed(services.store)  # after the meter, which has settled what was left
+    watch_over(services)
     return services
 
 
@@ -105,6 +108,9 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     """
     uvicorn: Any = need("uvicorn", extra="serve", purpose="tunesmith serve")
     server = services.catalog.server
+    json_logs = services.catalog.watch.logs == "json"
+    if json_logs:
+        to_json_lines()
     place = _bound(server.host, server.port)
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     calm_process()
@@ -117,6 +123,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(server.shutdown),
         backlog=BACKLOG,
+        **({"log_config": None} if json_logs else {}),
         **tls,
     )
     address = f"{'https' if tls else 'http'}://{server.host}:{place.getsockname()[1]}"

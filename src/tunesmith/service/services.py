@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tunesmith.service.jobs.jobs import Jobs
     from tunesmith.service.metering.tick import TickMeter
     from tunesmith.service.request_log import RequestLog
+    from tunesmith.service.ticker import Ticker
+    from tunesmith.service.watching.alert import Teller
+    from tunesmith.service.watching.traces import Traces
+    from tunesmith.service.watching.watch import Watch
 
 
 class Keys(Protocol):
@@ -78,6 +82,13 @@ class Services:
     """By product."""
     jobs: Jobs | None = None
     """On files; made by ``jobs_of`` when they are first asked for."""
+    watch: Watch | None = None
+    """Looks for drift."""
+    tell: Teller | None = None
+    """Sends alerts."""
+    rules: Ticker | None = None
+    """Looks for what alerts are about."""
+    traces: Traces | None = None
     ready: bool = False
     loop: asyncio.AbstractEventLoop | None = None
     """The one that answers, once it runs."""
@@ -94,7 +105,8 @@ class Services:
 
     def close(self) -> None:
         """Write down what is not written yet, and end."""
-        for part in (self.answers, self.meter, self.log, self.keys):
+        watching = (self.rules, self.watch, self.tell, self.traces)
+        for part in (*watching, self.answers, self.meter, self.log, self.keys):
             if part is not None:
                 part.close()
 

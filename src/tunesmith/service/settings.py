@@ -13,6 +13,7 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.service.jobs.settings import JobSettings
 from tunesmith.service.request_log import LogSettings
 from tunesmith.service.safety.policy import Policy
+from tunesmith.service.watching.settings import Watch
 from tunesmith.service.writing.settings import WritingSettings
 
 STORE = "sqlite:///tunesmith.db"
@@ -169,6 +170,7 @@ class Catalog(Part):
     writing: WritingSettings = WritingSettings()
     jobs: JobSettings = JobSettings()
     request_log: LogSettings | None = None
+    watch: Watch = Watch()
     folder: Annotated[Path, Field(exclude=True)] = Path()
     """The catalog's own, to which files are relative."""
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+CALIBRATED = "calibrated"
+"""What was learned of one model's confidence: of a model that learns on it is no longer true."""
+
 
 def grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The state of a task that knew ``old`` and has met rows that teach ``new``.
 
-    Lists of names grow at their end; the counts beside ``labels`` are added; everything else stays as it was.
+    Lists of names grow at their end; the counts beside ``labels`` are added; what was calibrated
+    goes; everything else stays as it was.
 
     >>> grown({"labels": ["a", "b"], "counts": [5, 3]}, {"labels": ["b", "c"], "counts": [1, 2]})
     {'labels': ['a', 'b', 'c'], 'counts': [5, 4, 2]}
     """
-    state: dict[str, Any] = dict(old)
+    state: dict[str, Any] = {key: value for key, value in old.items() if key != CALIBRATED}
     for key, value in old.items():
         if _names(value) and _names(new.get(key)):
             state[key] = [*value, *(name for name in new[key] if name not in value)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -82,13 +82,18 @@ class SequenceTask(Task):
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """The answer to the mean of a row's windows, each weighted by its length."""
+        return [self.answer(logits) for logits, _ in self.merged(outputs, features)]
+
+    def merged(
+        self, outputs: Sequence[np.ndarray], features: Sequence[Feature]
+    ) -> Iterator[tuple[np.ndarray, list[Feature]]]:
+        """Each row's logits [outputs], and its windows."""
         both = zip(features, outputs, strict=True)
-        predictions = []
         for _, group in groupby(both, key=lambda pair: pair[0]["row"]):
             members = list(group)
             weights = [max(1, len(feature["input_ids"])) for feature, _ in members]
-            predictions.append(self.answer(np.average([logits for _, logits in members], axis=0, weights=weights)))
-        return predictions
+            logits = np.average([logits for _, logits in members], axis=0, weights=weights)
+            yield logits, [feature for feature, _ in members]
 
     def request_model(self) -> type[BaseModel]:
         """A text, or a pair."""

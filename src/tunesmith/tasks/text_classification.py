@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from tunesmith.core.contracts import Batch, Column, Evidence, Prediction, Row
+from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.tasks.calibrated.calibrated import Calibrated, Wanted, calibrate
+from tunesmith.tasks.grown import CALIBRATED
 from tunesmith.tasks.sequence import SequenceTask, required
 
 if TYPE_CHECKING:
@@ -27,6 +30,19 @@ class ClassPrediction(BaseModel):
     label: str
     score: float
     scores: dict[str, float]
+
+
+class CalibratedPrediction(ClassPrediction):
+    """With what it is worth, as learned on validation rows."""
+
+    candidates: list[str]
+    """Labels of which one is right as often as was asked for, the likeliest first; none where nothing fits."""
+    abstain: bool
+    """Whether it is not to be taken."""
+    human: str
+    """Why a person should look: "unsure", "out of scope"; empty where nobody need."""
+    strange: float
+    """How unlike the rows of its own the text is."""
 
 
 class TextClassification(SequenceTask):
@@ -57,6 +73,7 @@ class TextClassification(SequenceTask):
         self.label_smoothing = label_smoothing
         self._index: dict[str, int] = {}
         self._weights: Any = None
+        self._calibrated: Calibrated | None = None
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The classes, in order, and the number of rows of each."""
@@ -76,6 +93,8 @@ class TextClassification(SequenceTask):
         super().restore(state)
         self._index = {label: i for i, label in enumerate(self.labels)}
         self._weights = None
+        known = self.state.get(CALIBRATED)
+        self._calibrated = Calibrated.from_json(known) if known else None
 
     def check(self, rows: Sequence[Row]) -> None:
         """All labels must be known."""
@@ -137,6 +156,47 @@ class TextClassification(SequenceTask):
         scores = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
         return {"label": self.labels[best], "score": float(probabilities[best]), "scores": scores}
 
+    def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
+        """The answer to the mean of a row's windows; where it was calibrated, with what it is worth."""
+        known, labels = self._calibrated, self.labels
+        if known is None:
+            return super().decode(outputs, features)
+        return [
+            known.answer(logits, [window["input_ids"] for window in windows], labels)
+            for logits, windows in self.merged(outputs, features)
+        ]
+
+    def calibrate(
+        self,
+        rows: Sequence[Row],
+        outputs: Sequence[np.ndarray],
+        features: Sequence[Feature],
+        trained: Sequence[Feature],
+        wanted: Wanted,
+    ) -> Calibrated:
+        """Learn on validation rows what answers are worth; it is kept in the state.
+
+        Args:
+            rows: with labels.
+            outputs: of their features.
+            features: theirs, in order.
+            trained: features of training rows, for what usual texts are made of.
+            wanted: what is asked of answers.
+        """
+        found = list(self.merged(outputs, features))
+        by_row = [[f["input_ids"] for f in some] for _, some in groupby(trained, key=lambda f: f["row"])]
+        learned = calibrate(
+            np.stack([logits for logits, _ in found]),
+            np.array(self.targets(rows), dtype=np.int64),
+            [[window["input_ids"] for window in windows] for _, windows in found],
+            by_row,
+            wanted,
+        )
+        self.state[CALIBRATED] = learned.to_json()
+        # As a bundle will read it: what is kept is rounded, and answers must be the same before and after.
+        self._calibrated = Calibrated.from_json(self.state[CALIBRATED])
+        return self._calibrated
+
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``label``, ``predicted``: int [rows]; ``probabilities``: [rows, classes]."""
         return {
@@ -146,8 +206,8 @@ class TextClassification(SequenceTask):
         }
 
     def response_model(self) -> type[BaseModel]:
-        """Label, score, scores."""
-        return ClassPrediction
+        """Label, score, scores; where it was calibrated, what they are worth."""
+        return CalibratedPrediction if self._calibrated else ClassPrediction
 
 
 def _order(label: str) -> tuple[int, float, str]:

@@ -20,7 +20,7 @@ from tunesmith.testing.tiny import (
     tiny_roberta,
     tiny_t5,
 )
-from tunesmith.testing.toy import toy_rows
+from tunesmith.testing.toy import toy_documents, toy_rows
 
 __all__ = [
     "picture_url",
@@ -32,6 +32,7 @@ __all__ = [
     "tiny_llama",
     "tiny_roberta",
     "tiny_t5",
+    "toy_documents",
     "tiny_whisper",
     "tone_url",
     "toy_rows",

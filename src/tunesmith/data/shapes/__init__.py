@@ -27,6 +27,7 @@ SHAPES = Registry(
         "image-token-classification": f"{_HERE}.image_tokens:ImageTokenShape",
         "token-classification": f"{_HERE}.token_classification:TokenShape",
         "text-embedding": f"{_HERE}.text_embedding:TextEmbeddingShape",
+        "recommendation": f"{_HERE}.recommendation:RecommendationShape",
     },
 )
 """A new one: a file here, a line in this table."""
@@ -37,6 +38,7 @@ NESTED = (
     "messages", "history",
     "tests", "references",
     "numeric", "categorical",
+    "candidates",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 

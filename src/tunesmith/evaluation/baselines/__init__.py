@@ -20,6 +20,9 @@ BASELINES = Registry(
         "copy": f"{_HERE}.nearest_target:Copy",
         "nearest-target": f"{_HERE}.nearest_target:NearestTarget",
         "seen-relations": f"{_HERE}.seen_relations:SeenRelations",
+        "popularity": f"{_HERE}.recommending:Popular",
+        "item-knn": f"{_HERE}.recommending:ItemKnn",
+        "bm25": f"{_HERE}.recommending:Bm25",
     },
 )
 
@@ -41,5 +44,6 @@ FOR: dict[str, tuple[str, ...]] = {
     "audio-classification": ("majority",),
     "multimodal-classification": ("majority",),
     "multimodal-regression": ("majority",),
+    "recommendation": ("popularity", "item-knn", "bm25"),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""

@@ -1,0 +1,73 @@
+"""A running service, asked over HTTP: what drifts, and which version answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from typing import Any
+
+from tunesmith.core.errors import TunesmithError
+
+SECONDS = 120.0
+"""That the service may take: to load a bundle takes time."""
+_DRIFTING = re.compile(r'^tunesmith_drifting\{product="([^"]+)",version="([^"]+)"\} 1(?:\.0)?$', re.M)
+
+
+class Admin:
+    """The admin API of a service.
+
+    Args:
+        url: its address.
+        key: the admin key; empty where it asks for none.
+    """
+
+    def __init__(self, url: str, key: str = "") -> None:
+        self._url, self._key = url.rstrip("/"), key
+
+    def drifting(self, product: str) -> list[str]:
+        """Versions of a product whose last rows differ from those that they were proven on."""
+        return [version for name, version in _DRIFTING.findall(self._text("GET", "/metrics")) if name == product]
+
+    def product(self, name: str) -> dict[str, Any]:
+        """Its route and its versions."""
+        found = self._json("GET", "/admin/products")["products"]
+        for one in found:
+            if one["product"] == name:
+                return dict(one)
+        raise TunesmithError(f"{self._url} serves no {name}.", f"It serves: {', '.join(o['product'] for o in found)}")
+
+    def load(self, product: str, version: str, bundle: str) -> None:
+        """Load a bundle that lies on the service's disk."""
+        self._json("PUT", f"/admin/products/{product}/versions/{version}", {"bundle": bundle})
+
+    def route(self, product: str, stable: str, canary: tuple[str, float] | None = None) -> None:
+        """Say which version answers, and which gets a share."""
+        share = None if canary is None else {"version": canary[0], "share": canary[1]}
+        self._json("PUT", f"/admin/products/{product}", {"stable": stable, "canary": share})
+
+    def rollback(self, product: str) -> None:
+        """The route before the last change."""
+        self._json("POST", f"/admin/products/{product}/rollback")
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
+        return json.loads(self._text(method, path, body))
+
+    def _text(self, method: str, path: str, body: Any = None) -> str:
+        headers = {"content-type": "application/json"}
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        request = urllib.request.Request(self._url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return str(answer.read().decode("utf-8"))
+        except urllib.error.HTTPError as error:
+            said = error.read().decode("utf-8", "replace")[:500]
+            raise TunesmithError(
+                f"{method} {self._url}{path} was refused ({error.code}): {said}",
+                "Give the admin key in TUNESMITH_ADMIN_KEY, and look at GET /admin/products.",
+            ) from error
+        except OSError as error:
+            raise TunesmithError(f"{self._url} does not answer: {error}.", "Is the service running?") from error

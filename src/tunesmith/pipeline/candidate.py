@@ -1,0 +1,83 @@
+"""May a new bundle take an old one's place? Both answer the same held-out rows, and rows that must not be forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.rows import inputs_only
+from tunesmith.core.contracts import Evidence, Row
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.recipe import DataBlock
+from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known
+from tunesmith.evaluation.words import number, signed
+from tunesmith.pipeline.learn import padded
+from tunesmith.pipeline.measure import labelled_rows
+
+
+def candidate(
+    old: str | Path, new: str | Path, held: str, protected: str | None = None, *,
+    most_lost: float = 0.02, least_gained: float = 0.0,
+) -> dict[str, Any]:  # fmt: skip
+    """Compare a candidate with the bundle that serves.
+
+    Args:
+        held: labelled rows of what is asked today, which the candidate did not learn from.
+        protected: labelled rows of what was asked before.
+        most_lost: of the primary metric on protected rows, at most.
+        least_gained: of it on held rows, at least.
+
+    Returns:
+        ``accepted``, ``reasons`` (why not), ``words``, and the figures under ``held`` and ``protected``.
+
+    Raises:
+        TunesmithError: the bundles are of different tasks, or a file does not fit.
+    """
+    was, now = read_bundle(old), read_bundle(new)
+    if was.manifest.task.name != now.manifest.task.name:
+        raise RecipeError(
+            f"{now.path} is a bundle of {now.manifest.task.name}, and {was.path} one of {was.manifest.task.name}.",
+            "Compare bundles of one task.",
+        )
+    sides = {"held": _compared(was, now, held)}
+    metric = sides["held"]["metric"]
+    if protected is not None:
+        sides["protected"] = _compared(was, now, protected, over_old=True)
+    lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
+    reasons = []
+    if -lost["held"]["value"] < least_gained or sides["held"]["compared"][metric]["verdict"] == "worse":
+        reasons.append(
+            f"on held-out rows {metric} changes by {signed(-lost['held']['value'])}, {least_gained:g} wanted"
+        )
+    if "protected" in lost and lost["protected"]["value"] > most_lost:
+        reasons.append(
+            f"on protected rows {metric} falls by {number(lost['protected']['value'])}, {most_lost:g} allowed"
+        )
+    told = "; ".join(
+        f"{name}: {metric} {number(found['compared'][found['metric']]['second_value'])} -> "
+        f"{number(found['compared'][found['metric']]['first_value'])} on {found['rows']:,} rows"
+        for name, found in sides.items()
+    )
+    words = f"{'Refused: ' + '; '.join(reasons) if reasons else 'Accepted'}. {told}."
+    return {"accepted": not reasons, "reasons": reasons, "words": words, "metric": metric, "lost": lost, **sides}
+
+
+def _compared(old: Bundle, new: Bundle, file: str, *, over_old: bool = False) -> dict[str, Any]:
+    """Both on a file's rows.
+
+    Args:
+        over_old: count over the classes that the old bundle knows, as rows of old domains have no others.
+    """
+    rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
+    sides = [_evidence(bundle, new, rows) for bundle in (old, new)]
+    if over_old:
+        sides = [over_known(side, len(getattr(old.task, "labels", []))) for side in sides]
+    found = before_and_after(sides[0], sides[1], new.task.metrics)
+    metric = new.task.metrics[0]
+    return {**found, "metric": metric if metric in found["compared"] else next(iter(found["compared"]))}
+
+
+def _evidence(bundle: Bundle, new: Bundle, rows: list[Row]) -> Evidence:
+    answers = bundle.predict(inputs_only(new.task, rows))
+    return new.task.evidence(rows, [padded(answer, new.task) for answer in answers])

@@ -1,0 +1,1 @@
+"""What puts a bundle onto other machines: images, compose, Kubernetes, Helm; and what watches it there."""

@@ -1,0 +1,66 @@
+"""A Helm chart of the same manifests: what differs between installations is in ``values.yaml``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tunesmith.service.deploy.kubernetes import Deployed, manifests
+
+HOLES = {
+    "TS-NAME": "{{ .Release.Name }}",
+    "TS-IMAGE": "{{ .Values.image }}",
+    "TS-MEMORY": "{{ .Values.memory }}",
+    "TS-CPU": "{{ .Values.cpu | quote }}",
+}
+"""Words in the manifests -> what Helm puts there; each is YAML on both sides."""
+NUMBERS = {"701": "{{ .Values.replicas.least }}", "702": "{{ .Values.replicas.most }}"}
+QUEUE = 703_703
+
+
+def chart(name: str, image: str, version: str) -> dict[str, str]:
+    """File -> text."""
+    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU")
+    files = {f"templates/{one['kind'].lower()}.yaml": _template(one) for one in manifests(holes)}
+    about = {
+        "apiVersion": "v2", "name": name, "type": "application", "version": "0.1.0", "appVersion": version,
+        "description": f"{name}, served by Tunesmith",
+    }  # fmt: skip
+    plain = Deployed(name, image)
+    values: dict[str, Any] = {
+        "image": image,
+        "memory": plain.memory,
+        "cpu": plain.cpu,
+        "queue": plain.queue,
+        "replicas": {"least": plain.replicas[0], "most": plain.replicas[1]},
+    }
+    return {**files, "Chart.yaml": _yaml(about), "values.yaml": _yaml(values)}
+
+
+def filled(template: str, name: str, values: dict[str, Any]) -> str:
+    """A template as Helm would render it: only what these templates use."""
+    found = {
+        "{{ .Release.Name }}": name,
+        "{{ .Values.image }}": values["image"],
+        "{{ .Values.memory }}": values["memory"],
+        "{{ .Values.cpu | quote }}": f'"{values["cpu"]}"',
+        "{{ .Values.queue }}": values["queue"],
+        "{{ .Values.replicas.least }}": values["replicas"]["least"],
+        "{{ .Values.replicas.most }}": values["replicas"]["most"],
+    }
+    for hole, value in found.items():
+        template = template.replace(hole, str(value))
+    return template
+
+
+def _template(manifest: dict[str, Any]) -> str:
+    text = _yaml(manifest)
+    for word, hole in {**HOLES, **NUMBERS, str(QUEUE): "{{ .Values.queue }}"}.items():
+        text = text.replace(word, hole)
+    return text
+
+
+def _yaml(values: Any) -> str:
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    return text

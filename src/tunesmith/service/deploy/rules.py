@@ -1,0 +1,60 @@
+"""Alert rules for Prometheus, over the metrics of ``service/monitoring.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SUMMARIES = "{{ $labels.product }} {{ $labels.version }}"
+
+
+def rules() -> dict[str, Any]:
+    """The file that ``rule_files`` names; YAML once it is dumped."""
+    rate, by = "rate(tunesmith_{}_total[5m])", "sum by (product, version)"
+    errors = f'{by} (rate(tunesmith_errors_total{{code=~"internal_error|overloaded|too_late"}}[5m]))'
+    answered = f"{by} ({rate.format('requests')})"
+    abstained, rows = f"{by} ({rate.format('abstained')})", f"{by} ({rate.format('rows')})"
+    slow = (
+        "histogram_quantile(0.99, sum by (product, version, le) "
+        '(rate(tunesmith_seconds_bucket{stage="total"}[5m]))) > 1'
+    )
+    return {
+        "groups": [
+            {
+                "name": "tunesmith",
+                "rules": [
+                    _rule("TunesmithDown", 'up{job="tunesmith"} == 0', "1m", "critical", "A service does not answer."),
+                    _rule(
+                        "TunesmithErrors", f"{errors} / ({answered} + {errors}) > 0.05", "2m", "critical",
+                        f"{SUMMARIES} does not answer more than 5% of its requests.",
+                    ),
+                    _rule("TunesmithSlow", slow, "5m", "warning", f"{SUMMARIES}: 1 of 100 requests takes over 1 s."),
+                    _rule(
+                        "TunesmithQueue", f"{by} (tunesmith_waiting_tokens) > 100000", "1m", "warning",
+                        f"{SUMMARIES} has a long queue.",
+                    ),
+                    _rule(
+                        "TunesmithDrift", "max by (product, version) (tunesmith_drifting) > 0", "5m", "warning",
+                        f"{SUMMARIES} is asked about other things than it was proven on.",
+                    ),
+                    _rule(
+                        "TunesmithAbstains", f"{abstained} / {rows} > 0.3", "15m", "warning",
+                        f"{SUMMARIES} abstains from more than 30% of its answers.",
+                    ),
+                ],
+            }
+        ]
+    }  # fmt: skip
+
+
+def _rule(name: str, expression: str, wait: str, severity: str, words: str) -> dict[str, Any]:
+    labels = {"severity": severity}
+    return {"alert": name, "expr": expression, "for": wait, "labels": labels, "annotations": {"summary": words}}
+
+
+def scraping(target: str = "tunesmith:8000") -> dict[str, Any]:
+    """``prometheus.yml``."""
+    return {
+        "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
+        "rule_files": ["tunesmith.rules.yml"],
+        "scrape_configs": [{"job_name": "tunesmith", "static_configs": [{"targets": [target]}]}],
+    }

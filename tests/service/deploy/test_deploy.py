@@ -1,0 +1,180 @@
+"""What is written is valid: against published schemas and models where these are installed, and against itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tunesmith.service.deploy.dashboard import dashboard
+from tunesmith.service.deploy.helm import filled
+from tunesmith.service.deploy.kubernetes import Deployed, manifests
+from tunesmith.service.deploy.rules import rules, scraping
+from tunesmith.service.deploy.write import constraints, files, write
+from tunesmith.service.monitoring import Counts
+from tunesmith.service.settings import checked
+
+METRIC = re.compile(r"\btunesmith_[a-z_]+")
+MODELS = {
+    "ServiceAccount": "V1ServiceAccount",
+    "Deployment": "V1Deployment",
+    "Service": "V1Service",
+    "HorizontalPodAutoscaler": "V2HorizontalPodAutoscaler",
+    "PodDisruptionBudget": "V1PodDisruptionBudget",
+    "NetworkPolicy": "V1NetworkPolicy",
+}
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, dict[str, str]]:
+    return {
+        kind: files(kind, "shop.v2", "registry.example/shop:1", "onnx") for kind in ("docker", "compose", "kubernetes")
+    }
+
+
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """Every name that the service gives to Prometheus."""
+    counts = Counts()
+    counts.answered("p", "1", 1, 1, 1, {"total": 0.1})
+    counts.computed("p", "1", 1, [{"abstain": True, "human": "unsure"}])
+    counts.failed("p", "1", "x", 500)
+    counts.drifted("p", "1", {"length": 0.1}, True)
+    return set(METRIC.findall(counts.page([])[0].decode()))
+
+
+def of_models(manifest: dict[str, Any]) -> Any:
+    """The manifest as Kubernetes' own client reads it and writes it again: what it does not know is lost."""
+    client = pytest.importorskip("kubernetes.client", reason="NOT TESTED HERE: pip install kubernetes")
+    api = client.ApiClient()
+    read = api.deserialize(json.dumps(manifest), MODELS[manifest["kind"]], "application/json")
+    return api.sanitize_for_serialization(read)
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_manifests_are_what_kubernetes_reads(gpus: int) -> None:
+    for manifest in manifests(Deployed("shop", "shop:1", gpus=gpus)):
+        assert of_models(manifest) == manifest, manifest["kind"]
+
+
+def test_a_key_that_kubernetes_does_not_know_would_be_seen() -> None:
+    manifest = manifests(Deployed("shop", "shop:1"))[1]
+    manifest["spec"]["template"]["spec"]["securtyContext"] = {}
+    assert of_models(manifest) != manifest
+
+
+def test_manifests_fit_each_other() -> None:
+    made = {m["kind"]: m for m in manifests(Deployed("shop", "shop:1"))}
+    deployment, pod = made["Deployment"]["spec"], made["Deployment"]["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    for selector in (
+        deployment["selector"]["matchLabels"], made["Service"]["spec"]["selector"],
+        made["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        made["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+    ):  # fmt: skip
+        assert selector.items() <= labels.items()
+    box = pod["spec"]["containers"][0]
+    assert made["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == made["Deployment"]["metadata"]["name"]
+    assert {one["name"] for one in box["volumeMounts"]} == {one["name"] for one in pod["spec"]["volumes"]}
+    assert pod["spec"]["securityContext"]["runAsNonRoot"] and box["securityContext"]["readOnlyRootFilesystem"]
+    assert made["Service"]["spec"]["ports"][0]["targetPort"] == box["ports"][0]["name"]
+    assert "replicas" not in deployment
+
+
+def test_the_chart_gives_the_same_manifests(written: dict[str, dict[str, str]]) -> None:
+    made = written["kubernetes"]
+    values = yaml.safe_load(made["chart/values.yaml"])
+    about = yaml.safe_load(made["chart/Chart.yaml"])
+    assert (
+        about["apiVersion"] == "v2" and about["name"] == "shop-v2" and re.fullmatch(r"\d+\.\d+\.\d+", about["version"])
+    )
+    templates = {name: text for name, text in made.items() if name.startswith("chart/templates/")}
+    plain = [yaml.safe_load(text) for name, text in made.items() if name.startswith("manifests/")]
+    found = [yaml.safe_load(filled(text, "shop-v2", values)) for text in templates.values()]
+    assert len(found) == len(plain) == 6
+    assert {one["kind"]: one for one in found} == {one["kind"]: one for one in plain}
+    other = filled(templates["chart/templates/deployment.yaml"], "b", {**values, "image": "other:2"})
+    assert "other:2" in other and "{{" not in other
+
+
+def test_compose_is_what_compose_reads(written: dict[str, dict[str, str]]) -> None:
+    made = yaml.safe_load(written["compose"]["compose.yaml"])
+    for name, service in made["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in made["volumes"] or source.removeprefix("./") in written["compose"], f"{name}: {volume}"
+        assert set(service.get("depends_on", {})) <= made["services"].keys()
+    box = made["services"]["tunesmith"]
+    assert "hunter2" not in str(box) and ":?" in box["environment"]["TUNESMITH_STORE"]
+    assert box["read_only"] and box["cap_drop"] == ["ALL"]
+    pytest.importorskip("check_jsonschema", reason="NOT TESTED HERE: pip install check-jsonschema")
+    jsonschema = pytest.importorskip("jsonschema")
+    place = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    schema = json.loads(place.read_text("utf-8"))
+    jsonschema.validate(made, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**made, "sevices": {}}, schema)
+
+
+def test_images_do_not_run_as_root_and_hold_no_secret(written: dict[str, dict[str, str]]) -> None:
+    for name in ("Dockerfile", "Dockerfile.cuda"):
+        lines = written["docker"][name].splitlines()
+        last = [line for line in lines if line.startswith("USER")][-1]
+        assert last == "USER 10001:10001" and lines.index(last) > max(
+            i for i, line in enumerate(lines) if line.startswith("RUN")
+        )
+        assert lines[-1].startswith("ENTRYPOINT [") and json.loads(lines[-1].removeprefix("ENTRYPOINT "))
+        instructions = {line.split()[0] for line in lines if re.match(r"[A-Z]+ ", line)}
+        assert instructions <= {
+            "FROM", "COPY", "RUN", "ENV", "USER", "WORKDIR", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT",
+        }  # fmt: skip
+        copied = [line.split()[1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+        kept = {line.removeprefix("!") for line in written["docker"][".dockerignore"].splitlines()[1:]}
+        assert set(copied) <= kept
+    assert "[serve,onnx]" in written["docker"]["Dockerfile"]
+
+
+def test_the_catalog_inside_is_read(written: dict[str, dict[str, str]]) -> None:
+    catalog = checked(yaml.safe_load(written["docker"]["catalog.yaml"]), "catalog.yaml")
+    assert list(catalog.products) == ["shop.v2"] and not catalog.server.is_open()
+
+
+def test_rules_and_panels_name_what_is_measured(known: set[str]) -> None:
+    for one in rules()["groups"][0]["rules"]:
+        assert set(METRIC.findall(one["expr"])) <= known, one["alert"]
+        assert one["labels"]["severity"] in ("critical", "warning") and one["annotations"]["summary"].endswith(".")
+        assert re.fullmatch(r"\d+[smh]", one["for"]) and one["expr"].count("(") == one["expr"].count(")")
+    board = dashboard()
+    for panel in board["panels"]:
+        assert set(METRIC.findall(panel["targets"][0]["expr"])) <= known, panel["title"]
+    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in board["panels"]]
+    assert len(set(places)) == len(places) and len({p["id"] for p in board["panels"]}) == len(places)
+    assert scraping()["rule_files"] == ["tunesmith.rules.yml"]
+
+
+def test_expressions_are_promql() -> None:
+    promql = pytest.importorskip("promql_parser", reason="NOT TESTED HERE: pip install promql-parser")
+    for one in rules()["groups"][0]["rules"]:
+        promql.parse(one["expr"])
+    for panel in dashboard()["panels"]:
+        promql.parse(panel["targets"][0]["expr"].replace("$product", ".*"))
+    with pytest.raises(Exception, match=""):
+        promql.parse("sum by (a (b)")
+
+
+def test_files_and_the_bundle_are_written_once(tmp_path: Path) -> None:
+    bundle, place = tmp_path / "b", tmp_path / "deploy"
+    bundle.mkdir()
+    (bundle / "tunesmith.json").write_text("{}", "utf-8")
+    made = write("kubernetes", bundle, place, "shop", "shop:1", "torch")
+    assert (place / "bundle" / "tunesmith.json").is_file() and "manifests/1-deployment.yaml" in made
+    assert "torch==" in (place / "constraints.txt").read_text("utf-8") == constraints()
+    from tunesmith.core.errors import TunesmithError
+
+    with pytest.raises(TunesmithError, match="not empty"):
+        write("docker", bundle, place, "shop", "shop:1", "torch")
