@@ -34,7 +34,8 @@ class MultimodalTask(SequenceTask):
         fusion: "late", "cross-attention" or "early".
         modality_dropout: how often training leaves out a modality, so that a missing one hurts little.
         hidden: width inside fusions that have one.
-        dropout: share of numbers that training leaves out before the last layer.
+        dropout: share of numbers that training leaves out before the last layer; None: 0.5 of vectors as encoders
+            give them (late), 0.2 of those that are learned.
         augment: how files of training rows are changed where encoders are trained, by names of
             ``data/media/vary``; "auto": crop, flip, colour, shift, noise, spec; "none".
     """
@@ -54,13 +55,14 @@ class MultimodalTask(SequenceTask):
         fusion: Literal["late", "cross-attention", "early"] = "late",
         modality_dropout: Rate = 0.3,
         hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 256,
-        dropout: Rate = 0.2,
+        dropout: Rate | None = None,
         augment: Literal["auto", "none"] | list[str] = "auto",
     ) -> None:
         super().__init__()
         self.vary = Vary.of(AUTO if augment == "auto" else () if augment == "none" else augment)
         self.encoders = {"image": image, "audio": audio}
-        self.fusion, self.modality_dropout, self.hidden, self.dropout = fusion, modality_dropout, hidden, dropout
+        self.fusion, self.modality_dropout, self.hidden = fusion, modality_dropout, hidden
+        self.dropout = (0.5 if fusion == "late" else 0.2) if dropout is None else dropout
         self._takes: dict[str, MediaInput] = {}
 
     @property

@@ -26,7 +26,8 @@ class MultimodalClassification(MultimodalTask, TextClassification):
         fusion: "late", "cross-attention" or "early".
         modality_dropout: how often training leaves out a modality, so that a missing one hurts little.
         hidden: width inside fusions that have one.
-        dropout: share of numbers that training leaves out before the last layer.
+        dropout: share of numbers that training leaves out before the last layer; None: 0.5 of vectors as encoders
+            give them (late), 0.2 of those that are learned.
         augment: how files of training rows are changed where encoders are trained, by names of
             ``data/media/vary``; "auto": crop, flip, colour, shift, noise, spec; "none".
         class_weights: "balanced" weighs each class by the inverse root of its share, "auto" does so where the
@@ -53,7 +54,7 @@ class MultimodalClassification(MultimodalTask, TextClassification):
         fusion: Literal["late", "cross-attention", "early"] = "late",
         modality_dropout: Rate = 0.3,
         hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 256,
-        dropout: Rate = 0.2,
+        dropout: Rate | None = None,
         augment: Literal["auto", "none"] | list[str] = "auto",
         class_weights: Literal["auto", "balanced", "none"] = "auto",
         label_smoothing: Rate = 0.0,
@@ -80,7 +81,8 @@ class ImageClassification(MultimodalClassification):
         fusion: how vectors are read: "late" takes the whole picture's, the others those of its parts, too.
         modality_dropout: not read.
         hidden: width inside fusions that have one.
-        dropout: share of numbers that training leaves out before the last layer.
+        dropout: share of numbers that training leaves out before the last layer; None: 0.5 of vectors as encoders
+            give them (late), 0.2 of those that are learned.
         augment: how files of training rows are changed where encoders are trained, by names of
             ``data/media/vary``; "auto": crop, flip, colour, shift, noise, spec; "none".
         class_weights: as of multimodal-classification.
@@ -103,7 +105,8 @@ class AudioClassification(MultimodalClassification):
         fusion: how vectors are read: "late" takes the whole sound's, the others those of its parts, too.
         modality_dropout: not read.
         hidden: width inside fusions that have one.
-        dropout: share of numbers that training leaves out before the last layer.
+        dropout: share of numbers that training leaves out before the last layer; None: 0.5 of vectors as encoders
+            give them (late), 0.2 of those that are learned.
         augment: how files of training rows are changed where encoders are trained, by names of
             ``data/media/vary``; "auto": crop, flip, colour, shift, noise, spec; "none".
         class_weights: as of multimodal-classification.
