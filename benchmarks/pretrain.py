@@ -26,6 +26,8 @@ from typing import Any
 
 import harness
 
+CHARACTERS, POOL = 700, 1500
+"""Of a row's text, so that it is one window; and rows that labels are drawn from."""
 WORK = Path("/var/tmp/tunesmith-pretrain")
 
 
@@ -79,11 +81,20 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     from tunesmith.pipeline.downstream import measured_from
 
     with tempfile.TemporaryDirectory() as folder:
-        test = harness.subset(Path(job["source"], "test.csv"), Path(folder, "test.csv"), job["test_rows"])
         text, label = job["columns"]
+        files = {
+            name: harness.write_rows(
+                Path(folder, f"{name}.csv"),
+                [
+                    {text: row[text][:CHARACTERS], label: row[label]}
+                    for row in harness.rows_of(Path(job["source"], f"{name}.csv"), limit)
+                ],
+            )
+            for name, limit in (("train", POOL), ("test", job["test_rows"]))
+        }
         recipe = Recipe.parse(
-            {"data": {"path": str(Path(job["source"], "train.csv")), "test": str(test), "text": text, "label": label}},
-            ["evaluation.baselines=false", "model.max_length=128", *job["settings"]],
+            {"data": {"path": str(files["train"]), "test": str(files["test"]), "text": text, "label": label}},
+            ["evaluation.baselines=false", "model.max_length=192", *job["settings"]],
         )
         begun = time.perf_counter()
         found = measured_from(recipe, {"value": job["model"]}, job["labels"], job["seed"], Path(folder, "run"))
