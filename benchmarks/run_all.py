@@ -31,7 +31,6 @@ ORDER = (
     "shrink/search",
     "shrink/forms",
     "operate/calibration",
-    "operate/closed_loop",
     "service/throughput",
     "service/overload",
     "service/kill",
