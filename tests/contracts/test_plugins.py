@@ -15,6 +15,8 @@ from tunesmith.core.registry import FAMILIES, about, family, options_of
 NAMES = [(name, member) for name in FAMILIES for member in sorted(family(name))]
 BASES = {
     "tasks": contracts.Task,
+    "objectives": contracts.Task,
+    "prompts": contracts.Task,
     "methods": contracts.Method,
     "strategies": contracts.Strategy,
     "trackers": contracts.Tracker,

@@ -67,7 +67,10 @@ def test_the_problem_is_one_line_and_numbers_the_mistakes() -> None:
         ({"training": {"strategies": ["fgn"]}}, 'training.strategies[0]: there is no strategy "fgn".'),
         ({"evaluation": {"checks": [{"name": "calibration", "x": 1}]}}, "evaluation.checks[0].x: unknown key."),
         ({"data": {"pth": "a.csv"}}, 'data.pth: unknown key. Did you mean "path"?'),
-        ({"data": {"split": {"by": "lable"}}}, "data.split.by: input should be 'label', 'random', 'group' or 'time'"),
+        (
+            {"data": {"split": {"by": "lable"}}},
+            "data.split.by: input should be 'label', 'random', 'group', 'time' or",
+        ),
         ({"method": {"name": "lora", "rank": 0}}, "method.rank: input should be greater than or equal to 1, got 0"),
     ],
 )

@@ -30,7 +30,7 @@ from tunesmith.testing import tiny_llama, toy_talks
 pytest.importorskip(BUILDER, reason="onnxruntime-genai is not installed: NOTHING of shrinking what writes is tested")
 SETTINGS = (
     "training.batch_size=8", "training.threads=1", "training.trackers=[jsonl]", "evaluation.resamples=100",
-    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=16", "model.max_length=128",
+    "data.split.near_duplicates=false", "data.clean.duplicates=false", "training.epochs=10", "model.max_length=128",
     "training.precision=fp32", "method=full", "training.learning_rate=5e-3",
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ def parent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def asked(parent: Bundle, n: int = 16) -> list[dict[str, Any]]:
     language = str(parent.manifest.data["language"])
-    return [{"messages": row["messages"][:1]} for row in toy_talks(language, 120)[90 : 90 + n]]
+    return [{"messages": row["messages"][:-1]} for row in toy_talks(language, 120)[90 : 90 + n]]
 
 
 def shrunk(parent: Bundle, place: Path, **options: Any) -> Bundle:
@@ -139,8 +139,9 @@ def test_the_verb(parent: Bundle, tmp_path: Path, capsys: Any) -> None:
     said = " ".join(capsys.readouterr().out.split())
     assert "<- picked" in said and "next tokens are the same" in said and "8 texts, ms" in said
     question = asked(parent, 1)[0]["messages"][0]["content"]
+    row = {"messages": [{"role": "user", "content": question}]}
     assert main(["predict", str(tmp_path / "v"), question, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["predictions"] == parent.predict(asked(parent, 1))
+    assert json.loads(capsys.readouterr().out)["predictions"] == parent.predict([row])
     assert main(["shrink", str(tmp_path / "v"), f"bundle={tmp_path / 'w'}"]) == 2, "it is shrunk already"
 
 

@@ -92,7 +92,12 @@ def headline(answer: Prediction) -> str:
         return f"{value:.4g}"
     if isinstance(value, list) and value and all(isinstance(number, float) for number in value):
         return f"{', '.join(f'{number:.3f}' for number in value[:3])} ... ({len(value)} numbers)"
-    return ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
+    return ", ".join(map(_word, value)) or "-" if isinstance(value, list) else str(value)
+
+
+def _word(value: Any) -> str:
+    """A thing that has a text goes by it."""
+    return str(value.get("text") or value.get("item") or value) if isinstance(value, dict) else str(value)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import yaml
 
 from tunesmith.bundle.layout import RECIPE, REPORT_PAGE, ROUTES, WEIGHTS
 from tunesmith.bundle.markdown import block, code, escaped, items, table
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 
 HUB_METRICS = {"macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1", "mcc": "matthews_correlation"}
 """Our metric -> the hub's type; others have the same name."""
@@ -124,10 +124,14 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
     theirs = f"from transformers import pipeline\n\npipeline({task.pipeline_tag!r}, model={path})(['...'])"
     if task.pipeline_tag not in PIPELINES:
         auto = _as_tuned(manifest).auto_model
+        if ":" in auto:  # a model of our own, which transformers alone does not know
+            return _ours(path, task)
         theirs = f"from transformers import {auto}, AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained({path})"
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
+    if ":" in _as_tuned(manifest).auto_model:
+        lines = ["transformers has no class for this model; Tunesmith puts its parts together.", ""]
     files, graph = manifest.get("files", {}), (manifest.get("runtime") or {}).get("file")
     if graph and WEIGHTS not in files:
         lines = [
@@ -153,6 +157,12 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
     if adapter is not None:
         lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest, adapter), "python")]
     return lines
+
+
+def _ours(path: str, task: Any) -> list[str]:
+    """Of a model that only Tunesmith loads."""
+    asked = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
+    return ["With Tunesmith, which checks every file:", "", *block(asked, "python")]
 
 
 def _peft(path: str, manifest: Values, made_with: Values) -> str:
@@ -221,7 +231,7 @@ def _data_name(manifest: Values) -> str:
 
 
 def _task(manifest: Values) -> Any:
-    return family("tasks").make(manifest["task"]["name"], manifest["task"].get("options") or {})
+    return tasks_with(manifest["task"]["name"]).make(manifest["task"]["name"], manifest["task"].get("options") or {})
 
 
 def _as_tuned(manifest: Values) -> Any:
@@ -238,8 +248,11 @@ def _plain(manifest: Values) -> bool:
 
 
 def _example(task: Any) -> str:
-    """A row to be asked, as Python: a text, or the roles that are needed."""
+    """A row to be asked, as Python: a text, or the roles that are needed, or where none is, all of them."""
     needed = [column for column in task.columns if column.required and not column.target]
+    if not needed:
+        first = [column.role for column in task.columns if not column.target][:2]
+        return "{" + ", ".join(f"{role!r}: '...'" for role in first) + "}"
     if len(needed) < 2:
         return "'...'"
     cells = {c.role: "'...'" if c.kind == "text" else "['...', '...']" for c in needed}

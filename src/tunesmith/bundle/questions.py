@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.rows import as_row, input_columns, rows_in_shape
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.errors import DataError
-from tunesmith.data.shapes.settle import cells_of, shape_of
+from tunesmith.data.shapes.settle import cells_of, media_folder, shape_of
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
@@ -68,8 +69,9 @@ def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
 
     shaped = shape_of(task.name) is not None
     cells = (cells_of(given, columns) for given in rows) if shaped else roles(rows, columns)
+    folder = media_folder(rows)
     for given, row in zip(rows, cells, strict=True):
-        yield from _asked(task, given, row)
+        yield from _asked(task, given, row, folder)
 
 
 def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[str]]:
@@ -81,7 +83,7 @@ def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[
     from tunesmith.data.schema import guess
 
     if (shape := shape_of(task.name)) is not None:
-        given = {role: column for one in reversed(known) for role, column in one.items() if _is_there(column, rows)}
+        given = {role: column for one in reversed(known) for role, column in one.items() if is_there(column, rows)}
         return {
             role: c for role, c in guess(rows, task=task.name, columns=given).columns.items() if role in shape.roles
         }
@@ -89,7 +91,7 @@ def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[
     names = [*known, {c.role: c.role for c in inputs}]
     found: dict[str, str | list[str]] = {}
     for column in inputs:
-        able = [c[column.role] for c in names if column.role in c and _is_there(c[column.role], rows)]
+        able = [c[column.role] for c in names if column.role in c and is_there(c[column.role], rows)]
         found |= {column.role: able[0]} if able else {}
     missing = [c.role for c in inputs if c.required and c.role not in found]
     if not missing:
@@ -128,10 +130,10 @@ def _question(task: Task, given: Row, row: Row) -> Question:
     return Question(given, row)
 
 
-def _asked(task: Task, given: Row, cells: Row) -> Iterator[Question]:
+def _asked(task: Task, given: Row, cells: Row, folder: Path | None = None) -> Iterator[Question]:
     """A question for each of the task's rows that a row holds; what is no row, or lacks a text, says so."""
     try:
-        found = rows_in_shape(task, cells)
+        found = rows_in_shape(task, cells, folder=folder)
     except DataError as error:
         yield Question(given, None, error.problem.removeprefix("Row 1: "))
         return
@@ -159,5 +161,6 @@ def _object(line: str) -> Any:
         return None
 
 
-def _is_there(column: str | list[str], rows: Rows) -> bool:
+def is_there(column: str | list[str], rows: Rows) -> bool:
+    """Whether a file has a role's column, or all of its columns."""
     return set([column] if isinstance(column, str) else column) <= set(rows.columns)

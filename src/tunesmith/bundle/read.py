@@ -15,8 +15,9 @@ from tunesmith.bundle.rows import as_rows
 from tunesmith.core.contracts import Prediction, Task
 from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 from tunesmith.models.load import quiet, take_whole_texts
+from tunesmith.models.no_texts import NoTexts
 from tunesmith.models.tokenizer_files import light_tokenizer
 
 TORCH = "torch"
@@ -39,7 +40,8 @@ class Bundle:
     @cached_property
     def task(self) -> Task:
         """The task, with what its training rows taught it."""
-        record, tasks = self.manifest.task, family("tasks")
+        record = self.manifest.task
+        tasks = tasks_with(record.name)
         consents = tasks.load(record.name).consents
         kept = {name: value for name, value in record.options.items() if name not in consents}
         task: Task = tasks.make(record.name, {**kept, **self._options})
@@ -57,12 +59,14 @@ class Bundle:
     @cached_property
     def tokenizer(self) -> Any:
         """What cuts texts to answer them: without transformers where the tokenizer's files tell all."""
-        found = light_tokenizer(self.path)
+        found = light_tokenizer(self.path) if self.task.tokenizes else NoTexts()
         return self.processor if found is None else found
 
     @cached_property
     def processor(self) -> Any:
         """The tokenizer as transformers has it, which can train, change and save."""
+        if not self.task.tokenizes:
+            return NoTexts()
         from transformers import AutoTokenizer
 
         with quiet():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tunesmith.core.contracts import Column, Row, Task
@@ -52,8 +53,11 @@ def in_shape(task: Task, row: Row, number: int = 1) -> Row:
     return found[0]
 
 
-def rows_in_shape(task: Task, row: Row, number: int = 1) -> list[Row]:
+def rows_in_shape(task: Task, row: Row, number: int = 1, folder: Path | None = None) -> list[Row]:
     """The task's rows that a row holds: itself, or what its shape reads in it.
+
+    Args:
+        folder: of the file that the row is of, in which files must lie that it names; None: it is of none.
 
     Raises:
         DataError: the row is broken.
@@ -62,7 +66,9 @@ def rows_in_shape(task: Task, row: Row, number: int = 1) -> list[Row]:
     if shape is None:
         return [row]
     try:
-        return list(shape.read({role: value for role, value in row.items() if role in shape.roles}, target=False))
+        return list(
+            shape.beside(folder).read({role: value for role, value in row.items() if role in shape.roles}, target=False)
+        )
     except RowProblem as problem:
         raise DataError(
             f"Row {number}: {problem}.", f"See docs/tasks/{task.name}.md for how rows are spelled."

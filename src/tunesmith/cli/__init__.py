@@ -35,6 +35,26 @@ VERBS: dict[str, Verb] = {
         ),
         RESUMES,
     ),
+    "pretrain": Verb(
+        "tunesmith.cli.pretrain:pretrain",
+        "learn from text alone: a domain's corpus, or a model from scratch",
+        (
+            "tunesmith pretrain corpus.jsonl model=minilm bundle=out/domain",
+            "tunesmith pretrain laws.txt.gz objective=masked-lm objective.unit=span vocabulary.add=500",
+            "tunesmith pretrain corpus.jsonl scratch=small training.epochs=3",
+            "tunesmith pretrain corpus.jsonl downstream=reviews.csv downstream.labels=[100,1000]",
+        ),
+        RESUMES,
+    ),
+    "prompt": Verb(
+        "tunesmith.cli.prompt:prompt",
+        "the best prompt for labelled rows, without training; saved as a bundle",
+        (
+            "tunesmith prompt reviews.csv bundle=out/prompted",
+            "tunesmith prompt reviews.csv model=smollm2 --way likelihood --shots 0,4,8 --rows 60",
+            "tunesmith prompt reviews.csv --templates mine.yaml --test-all --json",
+        ),
+    ),
     "search": Verb(
         "tunesmith.cli.search:search",
         "try settings on the validation rows, then tune with the best",
@@ -109,6 +129,11 @@ VERBS: dict[str, Verb] = {
         ),
         "What was asked before has been answered.",
     ),
+    "add": Verb(
+        "tunesmith.cli.add:add",
+        "let a recommender know new items or interactions, without tuning",
+        ("tunesmith add out/films new_films.csv", "tunesmith add out/films --log since.csv --to out/films-2 --json"),
+    ),
     "query": Verb(
         "tunesmith.cli.query:query",
         "which rows of an unlabelled file to label next",
@@ -122,6 +147,14 @@ VERBS: dict[str, Verb] = {
             "tunesmith predict out/names --file new.csv --output answers.jsonl",
             "tunesmith convert answers.jsonl tasks.json --to label-studio",
             "tunesmith convert export.json train.conll --to conll scheme=BIOES",
+        ),
+    ),
+    "transcribe": Verb(
+        "tunesmith.cli.transcribe:transcribe",
+        "what is said in a file's sounds, as a column of texts",
+        (
+            "tunesmith transcribe calls.csv --column recording --output calls.jsonl",
+            "tunesmith tune calls.csv data.transcribe=recording data.label=topic",
         ),
     ),
     "reproduce": Verb(

@@ -12,6 +12,7 @@ from tunesmith.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
+    from tunesmith.data.schema import Guess
 
 File = Annotated[str, typer.Argument(help="File, glob, folder or hub id.")]
 Test = Annotated[str | None, typer.Option("--test", help="Test file: its overlap with FILE is measured.")]
@@ -48,14 +49,18 @@ def checked(recipe: Recipe) -> dict[str, Any]:
 
     data = recipe.data
     rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
+    rows.origin.media = data.media
     found = guess(rows, task=recipe.task.name, columns=data.columns)
     notes = list(rows.origin.notes)
     in_file = rows.columns
     rows, columns = as_read(rows, found.task, found.columns, notes)
+    if found.task == "recommendation":
+        return _of_log(recipe, rows, found, notes, in_file)
     labels = targets(rows, columns)
     refuse_one_label(rows, columns, labels)
     held = read(data.test, encoding=data.encoding, delimiter=data.delimiter) if data.test else None
     if held is not None:
+        held.origin.media = data.media
         held, _ = as_read(held, found.task, found.columns, notes, labels.names)
     tokenizer, limit = _tokenizer(recipe, found.task, rows, columns, notes)
     made = profile(rows, columns, task=found.task, test=held, tokenizer=tokenizer, max_length=limit)
@@ -71,6 +76,30 @@ def checked(recipe: Recipe) -> dict[str, Any]:
         "warnings": made.warnings,
         "notes": notes,
     }
+
+
+def _of_log(recipe: Recipe, rows: Rows, found: Guess, notes: list[str], in_file: list[str]) -> dict[str, Any]:
+    """The report of a log of users and items, and of the tables beside it."""
+    import yaml
+
+    from tunesmith.data.log_profile import log_profile
+    from tunesmith.data.side_tables import SideTable, item_table, user_table
+
+    tables: dict[str, SideTable] = {}
+    for word, path, read_table, role in (
+        ("items", recipe.data.items, item_table, "item"),
+        ("users", recipe.data.users, user_table, "user"),
+    ):
+        if path:
+            tables[word] = read_table(path, list(dict.fromkeys(rows.column(role).to_pylist())))
+            found.why.extend(tables[word].why)
+            notes += tables[word].notes
+    made = log_profile(rows, found.columns, tables, notes)
+    ready = _ready(recipe, found.task, found.columns)
+    return {
+        "rows": len(rows), "columns": in_file, "origin": rows.origin, "guess": found, "profile": made,
+        "recipe": yaml.safe_load(ready.to_yaml()), "warnings": made.warnings, "notes": notes,
+    }  # fmt: skip
 
 
 def _tokenizer(
@@ -89,6 +118,8 @@ def _tokenizer(
         some = rows.select(range(min(len(rows), 1000)))
         texts = [str(t) for name in text_columns(columns) for t in some.column(name).to_pylist() if t]
         block = recipe.model
+        if not texts:
+            return None, block.max_length
         auto_model = family("tasks").load(task).auto_model
         reference = resolve(block.name, revision=block.revision, language=language_of(texts), auto_model=auto_model)
         return load_processor(reference), block.max_length or reference.max_length

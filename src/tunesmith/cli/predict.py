@@ -33,6 +33,9 @@ def predict(
     ] = None,
     file: Annotated[str | None, typer.Option("--file", help="A data file: CSV, JSONL, Parquet, Excel ...")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="Write here: .jsonl, .json, .csv or .tsv.")] = None,
+    media: Annotated[
+        str | None, typer.Option("--media", help="Folder of the file's pictures and sounds; absent: the file's.")
+    ] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help="ROLE=COLUMN of the file: text=review")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts computed together, at most.")] = 64,
     runtime: Annotated[
@@ -51,7 +54,7 @@ def predict(
     if output is not None:
         check_suffix(output)
     opened = read_bundle(bundle)
-    questions = _questions(opened, texts or [], file, columns_by_role(column or []))
+    questions = _questions(opened, texts or [], file, columns_by_role(column or []), media)
     predictor = opened.predictor(runtime, batch_size=batch_size)
     answered = answers(predictor, questions)
     if output is None and json:
@@ -67,7 +70,9 @@ def predict(
             emit(done, json, lambda told: f"{told['rows']:,} answers in {told['output']}")
 
 
-def _questions(bundle: Bundle, texts: list[str], file: str | None, columns: dict[str, str]) -> Iterable[Question]:
+def _questions(
+    bundle: Bundle, texts: list[str], file: str | None, columns: dict[str, str], media: str | None
+) -> Iterable[Question]:
     from tunesmith.bundle.questions import columns_of, from_lines, from_rows, from_texts
     from tunesmith.data.read import read
 
@@ -81,6 +86,7 @@ def _questions(bundle: Bundle, texts: list[str], file: str | None, columns: dict
             raise RecipeError("There is nothing to predict.", "Give texts, --file FILE, or lines on standard input.")
         return from_lines(bundle.task, sys.stdin, {**trained, **columns})
     rows = read(file)
+    rows.origin.media = media
     if rows.broken:
         first = rows.broken[0]
         told = (

@@ -18,7 +18,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.core.extras import need
 
 OPSET = 20
-TOKENS = ("input_ids", "attention_mask", "token_type_ids")
+TOKENS = ("input_ids", "attention_mask", "token_type_ids", "ages", "ratings")
 """Inputs whose every axis is free."""
 
 

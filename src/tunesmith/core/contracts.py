@@ -161,11 +161,22 @@ class Task(ABC):
     training: ClassVar[Mapping[str, Any]] = {}
     """What we tuned for this task, over a method's defaults: names of MethodDefaults, for any method; or a
     method's name with such a mapping, for that method. A recipe's own value always wins."""
+    trained_by: ClassVar[tuple[str, ...]] = ()
+    """Names of the methods that can tune it; empty: any that fits."""
     consents: ClassVar[frozenset[str]] = frozenset()
     """Options by which a user lets something happen on this machine, or names something on it. A bundle does not bring
     them: they are said anew for each run."""
     state: dict[str, Any]
     """What ``learn`` returned or ``restore`` took; the bundle keeps it."""
+
+    @property
+    def tokenizes(self) -> bool:
+        """Whether it reads texts. Where not, no tokenizer is loaded or kept."""
+        return True
+
+    def starts_from(self) -> str | None:
+        """The model that is tuned where the recipe names none; None: by the texts' language."""
+        return None
 
     @property
     def asks(self) -> Mapping[str, str]:
@@ -175,6 +186,9 @@ class Task(ABC):
     def hand(self, word: str, predictor: Any) -> None:
         """What ``asks`` names by ``word``: it has ``task`` and ``predict(rows)``. Before ``learn``."""
         raise NotImplementedError(f"{self.name} asks nobody")
+
+    def furnish(self, tables: Mapping[str, Any]) -> None:  # noqa: B027 - most tasks read rows alone
+        """Tables that stand beside the rows, by their word (``items``, ``users``). Before ``learn``."""
 
     @property
     def notes(self) -> list[str]:
@@ -290,6 +304,10 @@ class Task(ABC):
         """
         predictions = predictor.predict(rows) if progress is None else predictor.predict(rows, progress)
         return predictions, self.evidence(rows, predictions)
+
+    def left_out(self, rows: Sequence[Row]) -> Mapping[str, Mapping[str, Sequence[Row]]]:
+        """The same rows with parts left out, for the report: ``{"without": {part: rows}, "alone": {part: rows}}``."""
+        return {}
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
         """One array a feature. A generative task overrides this with ``runtime.generate``."""

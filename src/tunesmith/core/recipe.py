@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -16,7 +16,8 @@ ROLES = (
     "text", "text_pair", "label", "labels", "tokens", "tags", "words", "spans", "predicate", "roles", "head", "tail",
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
-    "messages", "prompt", "completion", "image", "audio", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
+    "messages", "prompt", "completion", "image", "audio", "user", "item", "time", "rating", "candidates", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""
@@ -28,11 +29,17 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
 
+Written = TypeVar("Written", bound=Block)
+"""A kind of recipe."""
+
+
 class SplitBlock(Block):
     """How rows are divided when the test or validation rows are not files of their own."""
 
-    by: Literal["label", "random", "group", "time"] = Field(
-        "label", description="stratified by label, at random, whole groups together, or the newest rows as test"
+    by: Literal["label", "random", "group", "time", "user"] = Field(
+        "label",
+        description="stratified by label, at random, whole groups together, or the newest rows as test; of a log of "
+        "users: each one's newest (user), or all that is newer than one moment (time)",
     )
     test: float = Field(0.15, ge=0, lt=1, description="share of rows")
     validation: float = Field(0.1, ge=0, lt=1, description="share of rows that are left for training")
@@ -77,6 +84,18 @@ Plugin = Annotated[PluginBlock, BeforeValidator(_named)]
 Decided = Annotated[PluginBlock, BeforeValidator(_named_or_auto)]
 
 
+class TranscribeBlock(Block):
+    """Which sounds become texts, and by what: ``transcribe: clip``, or ``{column: clip, language: zh}``."""
+
+    column: str = Field(description="column of paths of sounds")
+    model: str = Field("whisper-base", description="a Whisper: packaged name, hub id or folder")
+    language: str | None = Field(None, description="ISO 639 code; absent: heard from each sound")
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
 class DataBlock(Block):
     """Where rows come from and which column is what."""
 
@@ -84,8 +103,14 @@ class DataBlock(Block):
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="role -> column; absent: guessed")
     test: str | None = Field(None, description="file of rows that nothing is chosen on")
     validation: str | None = None
+    items: str | None = Field(None, description="recommendation: a table of the items: id, text, further columns")
+    users: str | None = Field(None, description="recommendation: a table of the users: id, further columns")
     split: SplitBlock = Field(default_factory=SplitBlock)
     clean: CleanBlock = Field(default_factory=CleanBlock)
+    media: str | None = Field(None, description="folder of pictures and sounds; absent: that of the data file")
+    transcribe: Annotated[TranscribeBlock, BeforeValidator(_column)] | None = Field(
+        None, description="column of sounds whose words are the text"
+    )
     encoding: str | None = Field(None, description="absent: detected")
     delimiter: str | None = Field(None, description="absent: detected")
     limit: int | None = Field(None, ge=1, description="use at most this many rows, drawn by the seed")
@@ -216,17 +241,7 @@ class Recipe(Block):
         Raises:
             RecipeError: with every mistake, its key and what is allowed there.
         """
-        mistakes: list[str] = []
-        merged = _merge(values, overrides, mistakes)
-        recipe: Recipe | None = None
-        try:
-            recipe = cls.model_validate(merged)
-        except ValidationError as error:
-            mistakes += [_in_words(cls, dict(e)) for e in error.errors()]
-        mistakes += _plugin_mistakes(merged)
-        if mistakes or recipe is None:
-            raise _mistaken(mistakes)
-        return recipe
+        return checked(cls, values, overrides)
 
     @classmethod
     def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -240,6 +255,31 @@ class Recipe(Block):
             values["training"]["patience"] = None
         text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
         return text
+
+
+def checked(kind: type[Written], values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Written:
+    """A recipe of a kind, with overrides; see ``Recipe.parse``.
+
+    Raises:
+        RecipeError: with every mistake, its key and what is allowed there.
+    """
+    mistakes: list[str] = []
+    merged = _merge(values, overrides, mistakes)
+    recipe: Written | None = None
+    try:
+        recipe = kind.model_validate(merged)
+    except ValidationError as error:
+        mistakes += [_in_words(kind, dict(e)) for e in error.errors()]
+    mistakes += _plugin_mistakes(merged)
+    if mistakes or recipe is None:
+        raise _mistaken(mistakes)
+    return recipe
+
+
+def to_yaml(recipe: Block) -> str:
+    """A recipe as YAML, without keys that are None or empty."""
+    text: str = yaml.safe_dump(_bare(recipe.model_dump()), sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -344,7 +384,10 @@ def _plugin_mistakes(merged: Mapping[str, Any]) -> list[str]:
         found = block.get(key) if isinstance(block, Mapping) else None
         return found if isinstance(found, list) else []
 
-    look("task", "tasks", merged.get("task"))
+    asked = _named(merged.get("task"))
+    prompted = isinstance(asked, Mapping) and asked.get("name") in family("prompts")
+    look("task", "prompts" if prompted else "tasks", asked)
+    look("objective", "objectives", merged.get("objective"))
     data = merged.get("data")
     parts = data.get("parts") if isinstance(data, Mapping) else None
     for name, part in parts.items() if isinstance(parts, Mapping) else ():

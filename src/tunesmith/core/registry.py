@@ -20,6 +20,8 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 
 FAMILIES: dict[str, str] = {
     "tasks": "tunesmith.tasks:TASKS",
+    "objectives": "tunesmith.objectives:OBJECTIVES",
+    "prompts": "tunesmith.tasks.prompted:PROMPTS",
     "methods": "tunesmith.methods:METHODS",
     "strategies": "tunesmith.training.strategies:STRATEGIES",
     "rewards": "tunesmith.training.rewards:REWARDS",
@@ -95,6 +97,11 @@ def family(name: str) -> Registry:
         raise RecipeError(f'There is no family of plug-ins "{name}".', did_you_mean(name, FAMILIES))
     registry: Registry = load_object(FAMILIES[name])
     return registry
+
+
+def tasks_with(name: str) -> Registry:
+    """The family that holds a task's name: objectives are tasks without labels, prompts tasks without training."""
+    return next((found for found in map(family, ("tasks", "objectives", "prompts")) if name in found), family("tasks"))
 
 
 def load_object(path: str) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tunesmith.core.contracts import Feature
+
 
 def length_buckets(
     lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, window: int = 50
@@ -49,3 +51,15 @@ class LengthBatches:
     def __iter__(self) -> Iterator[list[int]]:
         skip, self.skip = self.skip, 0
         yield from length_buckets(self.lengths, self.batch_size, seed=self.seed, epoch=self.epoch)[skip:]
+
+
+class Drawn(Sequence[Feature]):
+    """Features that are made when they are asked for, and drawn anew in each epoch: masks, noise, pairs.
+
+    What a feature is must follow from ``epoch`` and its index alone, so that a resumed run sees the same ones.
+    """
+
+    epoch: int = 0
+    """The loop's; it sets it."""
+    lengths: Sequence[int] = ()
+    """Of each feature: what batches of like lengths are made by."""

@@ -25,7 +25,9 @@ from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
 
 EXAMPLES = 5
-INPUTS = ("words", "choices", "predicate", "head", "tail", "negatives")
+INPUTS = ("words", "choices", "predicate", "head", "tail", "negatives", "image", "audio", "numeric", "categorical")
+BESIDE_TEXT = ("image", "audio", "numeric", "categorical")
+"""Roles beside which a text may be missing."""
 OPTIONAL = ("context",)
 """Roles of texts that a row may lack; where a task cannot do without, its shape says so."""
 TARGET_ROLES = ("labels", "spans", "roles", "relations", "answers", "answer", "score")
@@ -134,6 +136,8 @@ def other_inputs(columns: Mapping[str, str | list[str]]) -> list[str]:
 
 def _needed(columns: Mapping[str, str | list[str]]) -> list[str]:
     """Columns of texts that no row may lack."""
+    if set(columns) & set(BESIDE_TEXT):
+        return []
     return [c for role, c in columns.items() if role in TEXTS and role not in OPTIONAL and isinstance(c, str)]
 
 

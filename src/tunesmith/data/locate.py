@@ -15,6 +15,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.registry import load_object
 from tunesmith.data.bytestream import open_bytes
 from tunesmith.data.sources import SOURCES
+from tunesmith.data.sources.media_folder import holds_media
 from tunesmith.data.sources.parallel import sides_of
 
 TEST_NAMES = re.compile(r"(^|[_\-. ])(test|dev|valid|validation|val|eval|heldout)([_\-. ]|$)", re.I)
@@ -64,6 +65,8 @@ def _folder(place: str, split: str | None) -> Located:
         str(f) for f in sorted(Path(place).rglob("*"))
         if f.is_file() and suffix_of(f.name) in known_suffixes() and not f.name.startswith(".")
     ]  # fmt: skip
+    if not files and holds_media(place):
+        return Located("media-folder", [place], split)
     if not files:
         allowed = ", ".join(sorted(known_suffixes()))
         raise DataError(f"The folder {place} holds no data file.", f"Files ending in {allowed} (also .gz) are read.")

@@ -41,6 +41,7 @@ def prepare_parts(block: DataBlock) -> Prepared:
         fingerprints={split: _fingerprint(split, parts) for split in SPLITS},
         source=next(iter(parts.values())).source,
         parts=parts,
+        tables={},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.recipe import DataBlock
-from tunesmith.data.clean import clean
+from tunesmith.data.clean import BESIDE_TEXT, clean
 from tunesmith.data.language import language_of
 from tunesmith.data.read import read
 from tunesmith.data.roles import TEXTS, table_of_roles
@@ -39,6 +39,8 @@ class Prepared:
     """As read, broken rows included."""
     parts: dict[str, Prepared] = field(default_factory=dict)
     """Of several tasks at once: each one's own."""
+    tables: dict[str, Any] = field(default_factory=dict)
+    """Tables beside the rows, by their word: ``items``, ``users`` (``side_tables.SideTable``)."""
 
 
 def prepare(block: DataBlock, task: str = "auto") -> Prepared:
@@ -53,6 +55,11 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     """
     source = _read(block, block.path, limit=block.limit)
     guessed = guess(source, task=task, columns=block.columns)
+    if guessed.task == "recommendation":
+        from tunesmith.data.prepare_log import prepare_log
+
+        return prepare_log(block, source, guessed, lambda path: _read(block, path))
+    _refuse_tables(block, guessed.task)
     notes: list[str] = []
     shaped, columns = as_read(source, guessed.task, guessed.columns, notes)
     options = cleaning(block, guessed.task)
@@ -63,7 +70,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
-    wanted = [role for role in columns if role in ("text", "label", "labels")]
+    needed = ("label", "labels") if set(columns) & set(BESIDE_TEXT) else ("text", "label", "labels")
+    wanted = [role for role in columns if role in needed]
     own = {name: columns if found is None else {**found[1], **columns} for name, found in held.items()}
     tables: dict[str, list[Row]] = {
         name: list(table_of_roles(getattr(parts, name), own.get(name, columns), wanted))
@@ -81,6 +89,15 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
         guessed.task, guessed.columns, tables["train"], tables["validation"], tables["test"],
         language=language, why=guessed.why, notes=notes, fingerprints=fingerprints, source=shaped,
     )  # fmt: skip
+
+
+def _refuse_tables(block: DataBlock, task: str) -> None:
+    """Settings that only a log of users has."""
+    wrong = [f"data.{name}" for name in ("items", "users") if getattr(block, name)]
+    if block.split.by == "user":
+        wrong.append("data.split.by=user")
+    if wrong:
+        raise RecipeError(f"{wrong[0]} is for task=recommendation; this is {task}.", "Leave it out.")
 
 
 def cleaning(block: DataBlock, task: str) -> dict[str, Any]:
@@ -119,4 +136,6 @@ def _held(
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:
-    return read(path, encoding=block.encoding, delimiter=block.delimiter, limit=limit, seed=block.split.seed)
+    rows = read(path, encoding=block.encoding, delimiter=block.delimiter, limit=limit, seed=block.split.seed)
+    rows.origin.media = block.media
+    return rows

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunesmith.data.clean import conflicting, label_keys, other_inputs, text_columns, text_keys
+from tunesmith.data.clean import BESIDE_TEXT, conflicting, label_keys, other_inputs, text_columns, text_keys
 from tunesmith.data.codes import texts_of
 from tunesmith.data.concerns import concerns
 from tunesmith.data.duplicates import exact_groups, joined_texts, near_groups
@@ -109,12 +109,18 @@ def profile(
 
     Time and memory are linear in rows.
     """
-    names = text_columns(columns)
+    beside = bool(set(columns) & set(BESIDE_TEXT))
+    texts = text_columns(columns)
+    names = texts or other_inputs(columns)[:1]
     column = joined_texts(rows, names)
     found = targets(rows, columns)
-    keys = text_keys(rows, names + other_inputs(columns))
+    keys = text_keys(rows, texts + other_inputs(columns))
     filled = np.asarray(pc.binary_length(pc.utf8_trim_whitespace(texts_of(rows.column(names[0]))))) > 0
-    near, overlap = _near(column, keys, rows, test, names)
+    if beside:  # a row may lack its text; and what is the same in all that it holds is a duplicate, near or not
+        filled = np.ones(len(rows), bool)
+        near, overlap = _exact(keys, test, texts + other_inputs(columns))
+    else:
+        near, overlap = _near(column, keys, rows, test, names)
     clash = (
         conflicting(keys, label_keys(rows, columns), filled & (found.codes >= 0)) if found.counts else ~filled & False
     )
@@ -125,7 +131,7 @@ def profile(
         rows=len(rows),
         columns=dict(columns),
         task=task,
-        language=language_of(sample),
+        language=language_of(sample if texts else []),
         characters=Lengths.of(np.asarray(pc.utf8_length(column))),
         tokens=None if tokens is None else Lengths.of(tokens),
         max_length=limit,
@@ -144,6 +150,15 @@ def profile(
     )
     made.warnings = concerns(made)
     return made
+
+
+def _exact(keys: np.ndarray, test: Rows | None, names: list[str]) -> tuple[int, dict[str, Any] | None]:
+    """Rows that stood above, and the overlap with the test's, by everything that they hold."""
+    within = int((exact_groups(keys) != np.arange(len(keys))).sum())
+    if test is None:
+        return within, None
+    same = int(np.isin(text_keys(test, names), keys).sum())
+    return within, {"test_rows": len(test), "exact": same, "near": same, "examples": []}
 
 
 def _near(

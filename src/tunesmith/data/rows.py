@@ -39,6 +39,8 @@ class Origin:
     delimiter: str | None = None
     notes: list[str] = field(default_factory=list)
     """What was found or decided while reading, in words."""
+    media: str | None = None
+    """The folder that pictures and sounds lie in; None: that of the files."""
 
 
 class Rows(Sequence[dict[str, Any]]):

@@ -9,6 +9,8 @@ from typing import Any
 from tunesmith.core.errors import DataError
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.shapes import NESTED, SHAPES
+from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
+from tunesmith.data.shapes.media_columns import seen
 from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
@@ -57,7 +59,7 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
         for name in [value] if isinstance(value, str) else value:
             if name not in rows.columns:
                 raise missing_column(name, rows)
-    shaped = _of_a_shape(rows, task, given)
+    shaped = _of_media(rows, task, given) or _of_a_shape(rows, task, given)
     if shaped is not None:
         return shaped
     if task not in ("auto", *TARGETS):
@@ -73,6 +75,19 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
     return Guess(task, {**texts, **target, **beside}, why)
 
 
+def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
+    """What rows with pictures or sounds are for; None where there is none, and no task of such rows is asked for."""
+    if task not in ("auto", *MEDIA_TASKS):
+        return None
+    found = {n: t for n, t in traits(rows).items() if n not in _used(given)}
+    why = [f'{role}: "{column}", as given' for role, column in given.items()]
+    named, columns = seen(found, {name: _sample(rows, name) for name in found}, given, task, why)
+    if named and isinstance(label := given.get("label"), str) and task == "auto":
+        look = traits(Rows(rows.table.select([label])))[label]
+        named = "multimodal-regression" if look.measure else named
+    return Guess(named, columns, why) if named else None
+
+
 def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     """What the first shape finds that knows these columns, or whose target or name-giving role is given (unless it is
     a mere label); the task's own shape where the task is given.
@@ -82,7 +97,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     look = traits(rows)
     found = {n: t for n, t in look.items() if n not in _used(given)}
     samples = {name: _sample(rows, name) for name in found}
-    for name in SHAPES if task == "auto" else (task,):
+    for name in [n for n in SHAPES if n not in MEDIA_TASKS] if task == "auto" else (task,):
         shape = SHAPES.make(name)
         why: list[str] = []
         if task == "auto" and not (set(given) <= set(shape.roles) and (not shape.named_by or shape.named_by in given)):

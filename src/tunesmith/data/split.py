@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.clean import text_columns
+from tunesmith.data.clean import BESIDE_TEXT, text_columns
 from tunesmith.data.draw import draw, newest
 from tunesmith.data.links import grouped, linked, needed
 from tunesmith.data.rows import Rows
@@ -68,8 +68,10 @@ def split(
         for given in (given_test, given_validation)
     )
     parts = {name: part for name, part in (("test", given_test), ("validation", given_validation)) if part is not None}
-    names = text_columns(columns)
-    links, of_given = linked(rows, parts, names, near=near_duplicates, known=groups)
+    beside = bool(set(columns) & set(BESIDE_TEXT))
+    # The same words beside another picture are another row: there, the files tell rows apart.
+    names = [str(columns[r]) for r in ("image", "audio") if r in columns] if beside else text_columns(columns)
+    links, of_given = linked(rows, parts, names, near=near_duplicates and not beside, known=groups)
     pool = np.arange(len(rows))
     for name in parts:
         pool = _without(pool, links, of_given[name], f"are in the {name} file, too{_nearly(near_duplicates)}", notes)

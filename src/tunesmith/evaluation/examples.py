@@ -74,7 +74,8 @@ def confidence(evidence: Evidence) -> Array:
 
 def example(evidence: Evidence, rows: Sequence[Row], class_names: Sequence[str], i: int) -> dict[str, Any]:
     """A row as a person reads it: ``row`` (from 0), texts, ``true``, ``predicted``, ``confidence`` or ``residual``."""
-    texts = {role: rows[i][role] for role in ("text", "text_pair", "question", "context") if rows[i].get(role)}
+    shown = ("text", "text_pair", "question", "context", "image", "audio")
+    texts = {role: rows[i][role] for role in shown if rows[i].get(role)}
     first = next(iter(texts), "text")
     found: dict[str, Any] = {"row": int(i), "text": _clip(texts.pop(first, None))}
     return {**found, **{role: _clip(text) for role, text in texts.items()}, **answer(evidence, class_names, i)}

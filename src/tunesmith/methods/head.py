@@ -20,9 +20,10 @@ class Head(Method):
     frozen_backbone: ClassVar[bool] = True
 
     def apply(self, model: PreTrainedModel, task: Task) -> torch.nn.Module:
-        """Freeze all but the layer that gives the logits."""
+        """Freeze all but the layer that gives the logits, or what the model calls its head."""
         from tunesmith.models.heads import output_layer
 
         model.requires_grad_(False)
-        output_layer(model).requires_grad_(True)
+        head: torch.nn.Module = getattr(model, "own_head", None) or output_layer(model)
+        head.requires_grad_(True)
         return model

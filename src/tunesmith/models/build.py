@@ -47,7 +47,7 @@ def build(
             f'The model "{reference.name}" has no head for {task.name}: {str(error).splitlines()[0][:200]}',
             "Take another model, for example model=minilm.",
         ) from error
-    _refuse_random(model, reference, found)
+    _refuse_random(model, reference, found, may_lack_output=task.auto_model == "AutoModelForMaskedLM")
     if task.pooled:
         _pool(model, reference, pooling)
     else:
@@ -59,11 +59,18 @@ def build(
     return built
 
 
-def _refuse_random(model: Any, reference: ModelReference, found: Mapping[str, Any]) -> None:
-    """Weights that the folder lacks are made at random: right for a head, and for nothing else."""
+def _refuse_random(model: Any, reference: ModelReference, found: Mapping[str, Any], *, may_lack_output: bool) -> None:
+    """Weights that the folder lacks are made at random: right for a head, and for nothing else.
+
+    Args:
+        may_lack_output: whether the output layer counts as a head; its table is the one of the embeddings.
+    """
     from tunesmith.models.heads import head_names
 
     heads = {name.split(".")[0] for name in head_names(model)}
+    if may_lack_output:
+        output = model.get_output_embeddings()
+        heads |= {name for name, module in model.named_children() if module is output}
     names = [*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])]
     odd = sorted(name for name in names if not heads & set(name.split(".")))
     if odd:

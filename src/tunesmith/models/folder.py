@@ -105,10 +105,14 @@ def files_of(folder: Path) -> list[str]:
 
 
 def complete(folder: Path) -> bool:
-    """Whether configuration, every weight shard and a tokenizer are there (a broken download has not all)."""
+    """Whether configuration, every weight shard and a tokenizer are there (a broken download has not all).
+
+    What reads pictures or sounds has a preprocessor's settings in a tokenizer's place.
+    """
     names = files_of(folder)
     shards = set(read_json(folder / "model.safetensors.index.json").get("weight_map", {}).values())
-    tokenizer = any(name in TOKENIZER_FILES or name.endswith((".model", ".spm", ".tiktoken")) for name in names)
+    known = (*TOKENIZER_FILES, "preprocessor_config.json")
+    tokenizer = any(name in known or name.endswith((".model", ".spm", ".tiktoken")) for name in names)
     return "config.json" in names and bool(weight_files(names)) and shards <= set(names) and tokenizer
 
 

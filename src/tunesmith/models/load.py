@@ -80,6 +80,9 @@ def load_config(reference: ModelReference, **changes: Any) -> PretrainedConfig:
     """
     from transformers import AutoConfig
 
+    from tunesmith.models.media_kinds import register
+
+    register()
     try:
         with quiet():
             config: PretrainedConfig = AutoConfig.from_pretrained(

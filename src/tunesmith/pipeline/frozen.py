@@ -10,6 +10,7 @@ from tunesmith.models.cache import cache_folder
 from tunesmith.models.features import vectors
 from tunesmith.models.heads import mean
 from tunesmith.models.heads.vectors import head_on_vectors
+from tunesmith.pipeline.frozen_media import on_frozen_encoders
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ def on_frozen_backbone(plan: Plan, model: Any, processor: Any, progress: Progres
 
     Vectors are computed in fp32, as the bundle will: they serve training, proof and every later run on these texts.
     """
+    if hasattr(model, "joined"):
+        return on_frozen_encoders(plan, model, processor, progress)
     head = head_on_vectors(model)
     if head is None:
         return plan.task, model

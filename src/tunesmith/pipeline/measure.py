@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.questions import is_there
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
@@ -62,7 +63,8 @@ def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     """
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
-    same = {role: c for role, c in trained.items() if c in source.columns} if not block.columns else {}
+    source.origin.media = block.media
+    same = {r: c for r, c in trained.items() if is_there(c, source)} if not block.columns else {}
     table = labelled(
         bundle.task,
         source,

@@ -11,7 +11,7 @@ from tunesmith.bundle.write import check_target
 from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
@@ -23,6 +23,7 @@ from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.pipeline.calibrated import refuse_calibration
+from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -111,16 +112,19 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     if data is None:
-        data = prepare_parts(recipe.data) if recipe.data.parts else prepare(recipe.data, recipe.task.name)
+        block = transcribed(recipe.data)
+        data = prepare_parts(block) if block.parts else prepare(block, recipe.task.name)
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
-    task: Task = hand_over(_made("tasks", task_block))
+    made_task: Task = tasks_with(task_block.name).make(task_block.name, task_block.options)
+    task: Task = hand_over(made_task)
     method_block = recipe.method
     if method_block.name == "auto":
         method_block = PluginBlock(name=task.method, **recipe.method.options)
         Recipe.parse({"method": method_block.model_dump()})  # options beside "auto" could not be checked before
     method: Method = _made("methods", method_block)
+    task.furnish(data.tables)
     task.learn(data.train)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
@@ -129,7 +133,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     training = decided(recipe.training, method, task, strategies)
     model = recipe.model
     reference = resolve_model(
-        model.name,
+        (task.starts_from() or model.name) if model.name == "auto" else model.name,
         revision=model.revision,
         language=data.language,
         auto_model=task.auto_model,
@@ -191,6 +195,10 @@ def free_name(data: str) -> Path:
 
 
 def _fits(method: Method, task: Task) -> None:
+    if task.trained_by and method.name not in task.trained_by:
+        raise RecipeError(
+            f"method={method.name} cannot tune {task.name}.", f"Use method={' or '.join(task.trained_by)}."
+        )
     if method.frozen_backbone and not task.pooled:
         raise RecipeError(
             f"method={method.name} needs a task whose head reads one vector of a text; {task.name} reads tokens.",

@@ -28,6 +28,7 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
 from tunesmith.pipeline.augmented import training_rows
 from tunesmith.pipeline.calibrated import calibrated
+from tunesmith.pipeline.left_out import left_out
 from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
@@ -141,6 +142,7 @@ class Run:
 
         from tunesmith.models.build import build
         from tunesmith.models.load import load_processor
+        from tunesmith.models.no_texts import NoTexts
 
         torch.set_num_threads(plan.machine.threads)
         self.plan, self.folder, self.addition = plan, folder, addition
@@ -149,7 +151,8 @@ class Run:
         self.answers: Sequence[Prediction] = ()
         """To the test rows, when they were last measured."""
         seed_everything(plan.recipe.training.seed)
-        self.processor = plan.task.adapt(load_processor(plan.reference))
+        processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
+        self.processor = plan.task.adapt(processor)
         _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)
@@ -175,9 +178,12 @@ class Run:
         self._calibrate()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
-        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self._checked(), self.titles)
+        report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self.checked(), self.titles)
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
+        options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
+        if parts := left_out(self._predictor("fp32"), plan.data.test, **options):
+            report["modalities"] = parts
         with mean.shortened(self.model):
             self.addition.proven(self._predictor("fp32"), report, self.folder)
         self._hold(report)
@@ -342,7 +348,8 @@ class Run:
 
         return measure
 
-    def _checked(self) -> list[Any]:
+    def checked(self) -> list[Any]:
+        """What the recipe's checks say of the model as it is, on the test rows."""
         predictor = self._predictor("fp32")
         return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
 

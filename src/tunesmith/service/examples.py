@@ -39,6 +39,10 @@ BY_TASK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"text": "Ann moved from Lyon to Berlin."},
         {"text": "小安从里昂搬到了柏林。"},
     ),
+    "image-token-classification": (
+        {"text": "Ann moved from Lyon to Berlin."},
+        {"text": "小安从里昂搬到了柏林。"},
+    ),
     "code-generation": (
         {"text": "Write a function double(n) that gives twice a number."},
         {"text": "写一个函数 double(n)，返回一个数的两倍。"},

@@ -20,6 +20,13 @@ TASKS = Registry(
         "dialogue": "tunesmith.tasks.dialogue:Dialogue",
         "controlled-generation": "tunesmith.tasks.controlled_generation:ControlledGeneration",
         "code-generation": "tunesmith.tasks.code_generation:CodeGeneration",
+        "recommendation": "tunesmith.tasks.recommendation:Recommendation",
         "relation-extraction": "tunesmith.tasks.relation_extraction:RelationExtraction",
+        "image-classification": "tunesmith.tasks.multimodal_classification:ImageClassification",
+        "audio-classification": "tunesmith.tasks.multimodal_classification:AudioClassification",
+        "multimodal-classification": "tunesmith.tasks.multimodal_classification:MultimodalClassification",
+        "image-token-classification": "tunesmith.tasks.image_token_classification:ImageTokenClassification",
+        "image-text-alignment": "tunesmith.tasks.image_text_alignment:ImageTextAlignment",
+        "multimodal-regression": "tunesmith.tasks.multimodal_regression:MultimodalRegression",
     },
 )

@@ -83,7 +83,7 @@ class TextRegression(SequenceTask):
             layer.weight.mul_(deviation)
             if layer.bias is not None:
                 layer.bias.mul_(deviation).add_(mean)
-        self.restore({"mean": mean if layer.bias is None else 0.0, "deviation": 1.0})
+        self.restore({**self.state, "mean": mean if layer.bias is None else 0.0, "deviation": 1.0})
 
     def answer(self, logits: np.ndarray) -> Prediction:
         """The number in the data's unit."""

@@ -10,6 +10,7 @@ Every model is a plain Hugging Face folder with random weights from a seed and a
 the given texts. It goes where a model's name goes: ``model: path/to/folder``. This module is public and kept stable.
 """
 
+from tunesmith.testing.media import picture_url, tiny_audio, tiny_image, tiny_whisper, tone_url
 from tunesmith.testing.talks import toy_talks
 from tunesmith.testing.tiny import (
     tiny_bert,
@@ -19,15 +20,21 @@ from tunesmith.testing.tiny import (
     tiny_roberta,
     tiny_t5,
 )
-from tunesmith.testing.toy import toy_rows
+from tunesmith.testing.toy import toy_documents, toy_rows
 
 __all__ = [
+    "picture_url",
+    "tiny_audio",
     "tiny_bert",
     "tiny_distilbert",
     "tiny_gpt2",
+    "tiny_image",
     "tiny_llama",
     "tiny_roberta",
     "tiny_t5",
+    "toy_documents",
+    "tiny_whisper",
+    "tone_url",
     "toy_rows",
     "toy_talks",
 ]

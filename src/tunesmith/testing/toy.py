@@ -84,3 +84,20 @@ def _sentence(language: str, side: int, draw: random.Random) -> str:
     template = draw.choice(_TEMPLATES[language])
     word, subject = draw.choice(_WORDS[language][side]), draw.choice(_SUBJECTS[language])
     return template.format(subject=subject, word=word, n=draw.randint(2, 9999))
+
+
+def toy_documents(language: str, count: int, *, seed: int = 13, sentences: int = 3) -> list[str]:
+    """Documents of toy sentences: what pretraining reads.
+
+    Args:
+        language: "en" or "zh".
+        count: documents.
+        seed: of the sentences.
+        sentences: of a document.
+    """
+    texts = [row["text"].rstrip(".。") for row in toy_rows(language, count * sentences, seed=seed)]
+    stop, space = (".", " ") if language == "en" else ("。", "")
+    return [
+        space.join(text + stop for text in texts[start : start + sentences])
+        for start in range(0, len(texts), sentences)
+    ]

@@ -30,7 +30,7 @@ import numpy as np
 from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
 from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
-from tunesmith.data.batches import LengthBatches, length_buckets
+from tunesmith.data.batches import Drawn, LengthBatches, length_buckets
 from tunesmith.models.tensors import tensors
 from tunesmith.training import checkpoint
 from tunesmith.training.divergence import Watch
@@ -82,7 +82,7 @@ def train(
     """Train ``model`` in place.
 
     Args:
-        features: the training features, targets included.
+        features: the training features, targets included; a ``Drawn`` makes them when they are asked for.
         folder: the run's own; checkpoints live here, and a run that finds one goes on from it.
         evaluate: figures on validation rows, ``settings.best`` among them; None: the last weights are kept.
         encode: rows -> features, for strategies that bring rows of their own; None: with targets, cut at the longest
@@ -97,7 +97,8 @@ def train(
     encode = encode or _encode(task, processor, features)
     run = RunState(model, task, None, lambda loss: None, processor=processor, encode=encode, rows=rows)
     run.validation = validation
-    return _Loop(run, list(features), settings, machine, folder, evaluate, strategies, trackers).run()
+    features = features if isinstance(features, Drawn) else list(features)
+    return _Loop(run, features, settings, machine, folder, evaluate, strategies, trackers).run()
 
 
 def _encode(task: Task, processor: Any, features: Sequence[Feature]) -> Encode:
@@ -105,11 +106,17 @@ def _encode(task: Task, processor: Any, features: Sequence[Feature]) -> Encode:
     return lambda rows: task.encode(rows, processor, max_length=longest, targets=True)
 
 
+def _lengths(features: Sequence[Feature]) -> Sequence[int]:
+    if isinstance(features, Drawn):
+        return features.lengths
+    return [feature.get("size", len(feature["input_ids"])) for feature in features]
+
+
 class _Loop:
     def __init__(
         self,
         run_state: RunState,
-        features: list[Feature],
+        features: Sequence[Feature],
         settings: LoopSettings,
         machine: Machine,
         folder: Path,
@@ -130,9 +137,9 @@ class _Loop:
         run_state.autocast = self.accelerator.autocast
         for strategy in strategies:
             strategy.prepare(run_state)
-            features = strategy.data(features)
+            features = features if isinstance(features, Drawn) else strategy.data(list(features))
         self.features = run_state.features = features
-        lengths = [feature.get("size", len(feature["input_ids"])) for feature in features]
+        lengths = _lengths(features)
         self.order = LengthBatches(lengths, settings.batch_size, settings.seed)
         loader: Any = DataLoader(
             features,  # type: ignore[arg-type]
@@ -192,6 +199,8 @@ class _Loop:
         progress, settings = self.progress, self.settings
         self.order.epoch, self.order.skip = progress.epoch, progress.batch
         self.run_state.epoch = progress.epoch
+        if isinstance(self.features, Drawn):
+            self.features.epoch = progress.epoch
         self.model.train()
         batches, indices = len(self.loader), self._indices()
         stepped = time.monotonic()

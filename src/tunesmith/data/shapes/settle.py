@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.shapes import NAMES, NESTED, SHAPES
+from tunesmith.data.shapes import KEYED, NAMES, NESTED, SHAPES
 from tunesmith.data.shapes.shape import RowProblem, Shape
 
 if TYPE_CHECKING:  # a service reads no files, and does without Arrow
@@ -43,6 +45,7 @@ def in_shape(
     """
     from tunesmith.data.rows import Rows
 
+    shape = shape.beside(media_folder(rows))
     known = shape.spelled({role: column for role, column in columns.items() if role in shape.roles}, rows.columns)
     kept: list[int] = []
     made: list[dict[str, Any]] = []
@@ -72,8 +75,29 @@ def in_shape(
 
 
 def cells_of(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """Role -> cell, or the list of cells where a role has several columns."""
-    return {role: row.get(c) if isinstance(c, str) else [row.get(name) for name in c] for role, c in columns.items()}
+    """Role -> cell, or the list of cells where a role has several columns; of some roles, column -> cell."""
+    return {role: _of_role(row, role, column) for role, column in columns.items()}
+
+
+def media_folder(rows: Rows) -> Path | None:
+    """The folder that the paths in the rows are relative to: that of their files; None where they came from none.
+
+    Raises:
+        DataError: it was named, and is none.
+    """
+    if rows.origin.media is not None:
+        if not os.path.isdir(rows.origin.media):
+            raise DataError(f"data.media is {rows.origin.media}, and there is no such folder.", "Check the path.")
+        return Path(os.path.abspath(rows.origin.media))
+    files = [os.path.abspath(file) for file in rows.origin.files if os.path.exists(file)]
+    folders = {file if os.path.isdir(file) else os.path.dirname(file) for file in files}
+    return Path(os.path.commonpath(folders)) if folders else None
+
+
+def _of_role(row: Mapping[str, Any], role: str, column: str | list[str]) -> Any:
+    if role in KEYED and column != role:
+        return {name: row.get(name) for name in ([column] if isinstance(column, str) else column)}
+    return row.get(column) if isinstance(column, str) else [row.get(name) for name in column]
 
 
 def from_json(value: Any) -> Any:

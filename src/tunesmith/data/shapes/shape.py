@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from tunesmith.data.traits import Traits
 
@@ -65,6 +66,10 @@ class Shape(ABC):
             there: the columns of this file.
         """
         return columns
+
+    def beside(self, folder: Path | None) -> Self:
+        """The shape for rows of a file in that folder, where rows name further files."""
+        return self
 
     def names(self, value: Any) -> list[str]:
         """The labels that a target value holds, for counts and for dividing alike; none by default."""

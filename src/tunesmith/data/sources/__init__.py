@@ -14,6 +14,7 @@ SOURCES = Registry(
         "parquet": "tunesmith.data.sources.parquet:Parquet",
         "excel": "tunesmith.data.sources.excel:Excel",
         "dataset": "tunesmith.data.sources.dataset:DatasetFolder",
+        "media-folder": "tunesmith.data.sources.media_folder:MediaFolder",
         "conll": "tunesmith.data.sources.conll:Conll",
         "conllu": "tunesmith.data.sources.conllu:ConllU",
         "squad": "tunesmith.data.sources.squad:Squad",

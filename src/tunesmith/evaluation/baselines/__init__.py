@@ -20,6 +20,9 @@ BASELINES = Registry(
         "copy": f"{_HERE}.nearest_target:Copy",
         "nearest-target": f"{_HERE}.nearest_target:NearestTarget",
         "seen-relations": f"{_HERE}.seen_relations:SeenRelations",
+        "popularity": f"{_HERE}.recommending:Popular",
+        "item-knn": f"{_HERE}.recommending:ItemKnn",
+        "bm25": f"{_HERE}.recommending:Bm25",
     },
 )
 
@@ -36,5 +39,11 @@ FOR: dict[str, tuple[str, ...]] = {
     "summarization": ("first-sentence", "lead-3"),
     "translation": ("copy", "nearest-target"),
     "entities-and-relations": ("seen-relations",),
+    "image-token-classification": ("dictionary",),
+    "image-classification": ("majority",),
+    "audio-classification": ("majority",),
+    "multimodal-classification": ("majority",),
+    "multimodal-regression": ("majority",),
+    "recommendation": ("popularity", "item-knn", "bm25"),
 }
 """Task -> the baselines that it is shown beside, the cheapest first."""

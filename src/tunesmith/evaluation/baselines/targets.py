@@ -18,6 +18,10 @@ TASKS: dict[str, TargetKind] = {
     "text-classification": "label",
     "multi-label-classification": "labels",
     "text-regression": "number",
+    "image-classification": "label",
+    "audio-classification": "label",
+    "multimodal-classification": "label",
+    "multimodal-regression": "number",
 }
 """The tasks that have baselines, and what their targets are."""
 

@@ -6,6 +6,7 @@ CHECKS = Registry(
     "check",
     {
         "calibration": "tunesmith.evaluation.checks.calibration:Calibration",
+        "context": "tunesmith.evaluation.checks.context:Context",
         "judge": "tunesmith.evaluation.checks.judge:Judge",
     },
 )

@@ -10,5 +10,8 @@ PACKAGED_MODELS = Registry(
         "distilbert-cased": "tunesmith.models.packaged.distilbert_cased:DISTILBERT_CASED",
         "smollm2": "tunesmith.models.packaged.smollm2:SMOLLM2",
         "flan-t5-small": "tunesmith.models.packaged.flan_t5_small:FLAN_T5_SMALL",
+        "efficientnet-lite0": "tunesmith.models.packaged.efficientnet_lite0:EFFICIENTNET_LITE0",
+        "whisper-base": "tunesmith.models.packaged.whisper_base:WHISPER_BASE",
+        "ge2e": "tunesmith.models.packaged.ge2e:GE2E",
     },
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tunesmith.core.contracts import Method, Task
+from tunesmith.data.shapes.media_columns import PAIRS
+from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.training.strategies.decisions import decides
 
 
@@ -34,7 +36,12 @@ def one_class(task: Task) -> str | None:
 
 def text_vector(task: Task) -> str | None:
     """One answer a text or pair, read from one vector."""
-    if task.name in ("text-classification", "multi-label-classification", "text-regression"):
+    if task.name in (
+        "text-classification",
+        "multi-label-classification",
+        "text-regression",
+        *(name for name in MEDIA_TASKS if name != PAIRS),
+    ):
         return None
     return f"it works on the one vector that a text's answer is read from; {task.name} has none, or several."
 

@@ -1,0 +1,117 @@
+"""A corpus as tokens on disk: read once, cut once, and never held in memory.
+
+Three files: ``ids`` (uint16 or uint32), ``marks`` (uint8, see ``marks``) and ``ends`` (int64, where documents end).
+``facts.json`` is written last: a shelf without it was not finished, and is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.errors import DataError
+from tunesmith.objectives.marks import token_marks
+
+FACTS = "facts.json"
+TOGETHER = 256
+"""Documents that are cut together: bounds memory."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Documents as tokens, one after the other.
+
+    Args:
+        ids: [tokens], without the tokens that a model puts around a text.
+        marks: uint8 [tokens].
+        ends: int64 [documents]: where each ends in ``ids``.
+        used: the different ids, ascending.
+    """
+
+    ids: np.ndarray
+    marks: np.ndarray
+    ends: np.ndarray
+    used: np.ndarray
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self.ends)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each document starts."""
+        return np.concatenate([[0], self.ends[:-1]]).astype(np.int64)
+
+
+def cut(texts: Iterable[str], processor: Any, known: frozenset[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ids and marks of each document that has any token."""
+    waiting = iter(texts)
+    while some := list(islice(waiting, TOGETHER)):
+        found = processor(some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+        for text, ids, offsets in zip(some, found["input_ids"], found["offset_mapping"], strict=True):
+            if ids:
+                yield np.asarray(ids, dtype=np.int64), token_marks(text, offsets, known)
+
+
+def in_memory(texts: Iterable[str], processor: Any, known: frozenset[str] = frozenset()) -> Shelf:
+    """A shelf of a few documents; of a document without tokens, an empty one."""
+    parts, ends, size = [], [], 0
+    for text in texts:
+        part = next(cut([text], processor, known), (np.zeros(0, np.int64), np.zeros(0, np.uint8)))
+        parts.append(part)
+        size += len(part[0])
+        ends.append(size)
+    ids = np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)])
+    marks = np.concatenate([np.zeros(0, np.uint8), *(part[1] for part in parts)])
+    return Shelf(ids, marks, np.asarray(ends, dtype=np.int64), np.unique(ids))
+
+
+def write_shelf(
+    folder: Path, texts: Iterable[str], processor: Any, known: frozenset[str] = frozenset(), *, limit: int | None = None
+) -> Shelf:
+    """Cut a corpus into a folder, in one pass; a finished shelf that is there is taken as it is.
+
+    Args:
+        limit: tokens at most; the rest is not read.
+
+    Raises:
+        DataError: there is no text.
+    """
+    if (folder / FACTS).is_file():
+        return open_shelf(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = np.uint16 if len(processor) < 2**16 else np.uint32
+    seen = np.zeros(len(processor), dtype=bool)
+    ends, size = [], 0
+    with (folder / "ids").open("wb") as of_ids, (folder / "marks").open("wb") as of_marks:
+        for ids, marks in cut(texts, processor, known):
+            of_ids.write(ids.astype(kind).tobytes())
+            of_marks.write(marks.tobytes())
+            seen[ids] = True
+            size += len(ids)
+            ends.append(size)
+            if limit is not None and size >= limit:
+                break
+    if not size:
+        raise DataError("The corpus has no text to learn from.", "Give documents: text, JSON lines, CSV, also gzipped.")
+    np.save(folder / "ends.npy", np.asarray(ends, dtype=np.int64), allow_pickle=False)
+    np.save(folder / "used.npy", np.flatnonzero(seen), allow_pickle=False)
+    (folder / FACTS).write_text(json.dumps({"kind": np.dtype(kind).name, "tokens": size}), "utf-8")
+    return open_shelf(folder)
+
+
+def open_shelf(folder: Path) -> Shelf:
+    """A finished shelf; its tokens stay on disk."""
+    facts = json.loads((folder / FACTS).read_text("utf-8"))
+    return Shelf(
+        np.memmap(folder / "ids", dtype=facts["kind"], mode="r"),
+        np.memmap(folder / "marks", dtype=np.uint8, mode="r"),
+        np.load(folder / "ends.npy", allow_pickle=False),
+        np.load(folder / "used.npy", allow_pickle=False),
+    )

@@ -1,0 +1,280 @@
+"""Learn from text alone: a corpus becomes tokens on disk, a model learns an objective, and its gain is measured."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace as with_fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.bundle.read import Bundle
+from tunesmith.core.contracts import Evidence
+from tunesmith.core.recipe import to_yaml
+from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
+from tunesmith.data.batches import Drawn
+from tunesmith.data.han_words import found_words
+from tunesmith.evaluation.metrics import METRICS
+from tunesmith.models.reference import ModelReference
+from tunesmith.models.reference import resolve as resolve_model
+from tunesmith.objectives.measured import measured
+from tunesmith.objectives.objective import PROBED
+from tunesmith.objectives.shelf import Shelf, write_shelf
+from tunesmith.pipeline.downstream import gain
+from tunesmith.pipeline.pretrain_plan import PretrainPlan
+from tunesmith.pipeline.pretrain_save import pretrain_report, save_pretrained
+from tunesmith.pipeline.run import Stages
+from tunesmith.training.loop import Trained, train
+from tunesmith.training.optim import OptimizerSettings
+from tunesmith.training.run_folder import opened, run_folder
+from tunesmith.training.settings import LoopSettings
+
+HEAD_RATE = 1e-3
+"""Learning rate of a fresh head alone."""
+HEAD_SHARE = 0.1
+"""Steps of a fresh head alone, where the recipe does not say: a share of all."""
+BEST = "perplexity"
+UNSPACED = ("zh", "ja", "th")
+"""Languages whose words are found in the corpus."""
+
+
+def pretrain(plan: PretrainPlan, *, replace: bool = False, fresh: bool = False) -> Bundle:
+    """Pretrain as planned; a run that died goes on where it was, and ends as if it had not died.
+
+    Args:
+        replace: write over a bundle of the same name.
+        fresh: forget what an unfinished run of this plan left.
+
+    Raises:
+        TunesmithError: what failed; the run's folder stays.
+    """
+    with opened(run_folder(plan.bundle, plan.identity), fresh=fresh) as folder:
+        (folder / "recipe.yaml").write_text(to_yaml(plan.recipe), "utf-8")
+        for tracker in plan.trackers:
+            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": 0})
+        try:
+            return Pretraining(plan, folder).go(replace)
+        finally:
+            for tracker in plan.trackers:
+                tracker.finish()
+
+
+@contextmanager
+def without_dropout(model: Any) -> Iterator[None]:
+    """The model without dropout for the time of the block: a corpus seen a few times is not learned by heart."""
+    import torch
+
+    rates = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    for module in rates:
+        module.p = 0.0
+    try:
+        yield
+    finally:
+        for module, rate in rates.items():
+            module.p = rate
+
+
+class Pretraining:
+    """One run; what its stages share."""
+
+    def __init__(self, plan: PretrainPlan, folder: Path) -> None:
+        import torch
+
+        torch.set_num_threads(plan.machine.threads)
+        self.plan, self.folder, self.objective = plan, folder, plan.objective
+        self.stage = Stages(plan.trackers)
+        self.notes: list[str] = []
+        seed_everything(plan.recipe.training.seed)
+        words = found_words(plan.learned.learned()) if plan.language in UNSPACED else frozenset()
+        self.objective.restore({"words": sorted(words)} if words else {})
+        self.words = words
+        self.reference, self.processor = self.stage("model", self._start)
+        self.max_length = min(plan.recipe.model.max_length or 256, self.reference.max_length)
+        self.shelf, self.held_shelf = self.stage("read", self._read)
+        self.objective.prepare(self.shelf, self.processor)
+        self.model: Any = self._built()
+        self.features = self._drawn(self.shelf, plan.recipe.training.seed)
+        self.held = self._drawn(self.held_shelf, PROBED)
+
+    def go(self, replace: bool) -> Bundle:
+        """All stages, from the corpus to the bundle."""
+        plan, begun = self.plan, time.monotonic()
+        with ExitStack() as stack:
+            if plan.recipe.scratch is not None:
+                stack.enter_context(without_dropout(self.model))
+            self._make_fast(stack)
+            if self._fresh_head():
+                self.stage("head", self._head)
+            evidences: dict[str, Evidence] = {"before": self.stage("before", lambda: self._measured(self.model))}
+            trained = self.stage("train", self._train)
+            evidences["after"] = self.stage("evaluate", lambda: self._measured(self.model))
+        self.objective.finish(self.model)
+        self.model.eval()
+        report = pretrain_report(self, evidences, trained)
+        if plan.downstream is not None:
+            report["downstream"] = self.stage("downstream", lambda: gain(self))
+        report["context"]["seconds"] = dict(self.stage.seconds) | {"all": round(time.monotonic() - begun, 3)}
+        return self.stage("save", lambda: save_pretrained(self, report, replace=replace))
+
+    def _start(self) -> tuple[ModelReference, Any]:
+        """The model to start from and its tokenizer: one that there is, or one that is made of the corpus."""
+        from tunesmith.models.load import load_processor
+
+        plan, model = self.plan, self.plan.recipe.model
+        name = model.name
+        if plan.recipe.scratch is not None:
+            from tunesmith.models.scratch import made_anew
+
+            name = str(
+                made_anew(
+                    self.folder / "scratch", plan.learned.learned(), plan.recipe.scratch.model_dump(),
+                    kind=self.objective.writes, max_length=max(model.max_length or 0, 512),
+                    seed=plan.recipe.training.seed,
+                )
+            )  # fmt: skip
+        found = resolve_model(
+            name,
+            revision=model.revision,
+            language=plan.language,
+            auto_model=self.objective.auto_model,
+            trust_remote_code=model.trust_remote_code,
+        )
+        return found, self.objective.adapt(self._extended(load_processor(found)))
+
+    def _extended(self, processor: Any) -> Any:
+        """The tokenizer with the corpus's own words, where that is asked for."""
+        from tunesmith.models.more_words import added_words
+
+        wanted = self.plan.recipe.vocabulary
+        self.added: dict[str, list[int]] = {}
+        if wanted.add:
+            self.added = added_words(
+                processor, islice(self.plan.learned.learned(), 50_000), self.words, most=wanted.add, least=wanted.least
+            )
+            self.notes.append(f"{len(self.added)} words of the corpus were added to the tokenizer.")
+        return processor
+
+    def _read(self) -> tuple[Shelf, Shelf]:
+        plan, data = self.plan, self.plan.recipe.data
+        shelf = write_shelf(
+            self.folder / "corpus", plan.learned.learned(), self.processor, self.words, limit=data.tokens
+        )
+        held = write_shelf(
+            self.folder / "held",
+            plan.held.held() if plan.held.hold else plan.held.learned(),
+            self.processor,
+            self.words,
+            limit=data.held_tokens,
+        )
+        broken = len(plan.learned.reading.broken)
+        self.notes += [f"{broken} broken lines of the corpus were left out."] if broken else []
+        return shelf, held
+
+    def _drawn(self, shelf: Shelf, seed: int) -> Drawn:
+        return self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)
+
+    def _built(self) -> Any:
+        from tunesmith.models.build import build
+        from tunesmith.models.more_words import with_rows
+
+        seed_everything(self.plan.recipe.training.seed)
+        built: Any = build(self.reference, self.objective, pooling=self.plan.recipe.model.pooling)
+        if self.added:
+            with_rows(built, len(self.processor), self.added)
+        return built.to(self.plan.machine.device)
+
+    def _make_fast(self, stack: ExitStack) -> None:
+        """The fast parts, for the time of learning and measuring."""
+        import torch
+
+        from tunesmith.training.kernels import fast_training
+        from tunesmith.training.kernels.tied import compact_table
+
+        if self.objective.tied:
+            special = [i for i in self.processor.all_special_ids if i is not None]
+            used = torch.from_numpy(np.union1d(self.shelf.used, special).astype(np.int64))
+            held = torch.from_numpy(self.held_shelf.used.astype(np.int64))
+            if stack.enter_context(compact_table(self.model, torch.cat([used, held]).to(self.plan.machine.device))):
+                self.notes.append(
+                    f"Softmax runs over the {len(used):,} pieces of the corpus, not over all {len(self.processor):,}."
+                )
+        stack.enter_context(fast_training(self.model, None, self.plan.machine.device))
+
+    def _fresh_head(self) -> bool:
+        from tunesmith.models.load import load_config
+
+        made = (getattr(load_config(self.reference), "architectures", None) or [""])[0]
+        bare = not made.endswith(("MaskedLM", "PreTraining", "CausalLM", "ConditionalGeneration", "LMHeadModel"))
+        wants = self.objective.auto_model in ("AutoModelForMaskedLM",)
+        return wants and bare and self.plan.recipe.scratch is None and self.plan.recipe.head_steps != 0
+
+    def _head(self) -> Trained:
+        """A fresh head alone, so that its first gradients do not run through the whole model."""
+        settings = self._settings()
+        steps = self.plan.recipe.head_steps or max(1, round(HEAD_SHARE * self._steps(settings)))
+        alone = with_fields(
+            settings, max_steps=steps, optimizer=OptimizerSettings(HEAD_RATE), schedule="constant", patience=None
+        )
+        frozen = [p for p in self.model.base_model.parameters() if p.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        try:
+            return self._looped(alone, self.folder / "head", measure=False)
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+
+    def _train(self) -> Trained:
+        return self._looped(self._settings(), self.folder, measure=True)
+
+    def _settings(self) -> LoopSettings:
+        return LoopSettings.of(self.plan.recipe.training, BEST, METRICS.load(BEST).higher_is_better)
+
+    def _steps(self, settings: LoopSettings) -> int:
+        batches = -(-len(self.features) // settings.batch_size)
+        steps = int(settings.epochs * -(-batches // settings.accumulate))
+        return min(steps, settings.max_steps or steps)
+
+    def _looped(self, settings: LoopSettings, folder: Path, *, measure: bool) -> Trained:
+        folder.mkdir(exist_ok=True)
+
+        def evaluate() -> Mapping[str, float]:
+            evidence = self._measured(self.model)
+            return {name: float(METRICS.make(name)(evidence)) for name in self.objective.metrics}
+
+        # A fresh output layer alone has nothing to learn from objectives that do not read it.
+        task = self.objective if measure else self.objective.lead
+        features = (
+            self.features
+            if task is self.objective
+            else task.drawn(self.shelf, self.processor, max_length=self.max_length, seed=settings.seed)
+        )
+        return train(
+            self.model, task, self.processor, features, settings, self.plan.machine, folder,
+            evaluate=evaluate if measure else None, trackers=self.plan.trackers,
+            encode=lambda rows: self.objective.encode(rows, self.processor, max_length=self.max_length, targets=True),
+        )  # fmt: skip
+
+    def _measured(self, model: Any) -> Evidence:
+        state = random_state()
+        found = measured(
+            model, self.objective, self.held, self.processor, precision=self.plan.machine.precision,
+            progress=None,
+        )  # fmt: skip
+        restore_random_state(state)
+        return found
+
+    def fingerprints(self) -> dict[str, Any]:
+        """What was read, as tokens: sha256 and sizes."""
+        told = {}
+        for name, shelf in (("train", self.shelf), ("test", self.held_shelf)):
+            digest = hashlib.sha256()
+            for start in range(0, len(shelf.ids), 1 << 20):
+                digest.update(np.ascontiguousarray(shelf.ids[start : start + (1 << 20)]).tobytes())
+            told[name] = {"sha256": digest.hexdigest(), "rows": len(shelf), "tokens": len(shelf.ids)}
+        return told

@@ -1,0 +1,134 @@
+"""Decide everything that a recipe of pretraining leaves open; the corpus is looked at, no weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bundle.write import check_target
+from tunesmith.core.contracts import Tracker
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.pretrain_recipe import PretrainRecipe
+from tunesmith.core.recipe import Recipe, checked, read_yaml
+from tunesmith.core.registry import family
+from tunesmith.core.runtime import Machine, resolve
+from tunesmith.data.corpus import Corpus
+from tunesmith.data.language import language_of
+from tunesmith.data.locate import locate
+from tunesmith.objectives.objective import Objective
+from tunesmith.pipeline.plan import free_name
+
+PEEKED = 500
+"""Documents that the language is told by."""
+CONTINUED, ANEW = {"epochs": 1.0, "warmup": 0.06, "weight_decay": 0.01}, {"epochs": 3.0, "learning_rate": 1e-3}
+
+
+@dataclass
+class PretrainPlan:
+    """A run, decided."""
+
+    recipe: PretrainRecipe
+    learned: Corpus
+    held: Corpus
+    language: str
+    objective: Objective
+    machine: Machine
+    trackers: list[Tracker]
+    bundle: Path
+    files: list[list[Any]]
+    downstream: Recipe | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the run this one: with the same, an unfinished run goes on."""
+        recipe = self.recipe.model_dump(
+            exclude={"bundle": True, "training": {"trackers", "threads"}, "downstream": True}
+        )
+        return {"pretrain": recipe, "files": self.files}
+
+
+def as_pretrain_recipe(corpus: str, overrides: list[str]) -> PretrainRecipe:
+    """A checked recipe from a corpus, or from a recipe's file.
+
+    Raises:
+        RecipeError: with all mistakes.
+    """
+    values = read_yaml(corpus) if corpus.endswith((".yaml", ".yml")) else {"data": {"path": corpus}}
+    recipe = checked(PretrainRecipe, values, overrides)
+    checked(PretrainRecipe, {"objective": recipe.objective.model_dump()})  # options beside no name were not checked yet
+    return recipe
+
+
+def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> PretrainPlan:
+    """Look at the corpus, choose the model's kind and defaults.
+
+    Raises:
+        TunesmithError: what does not fit, before anything heavy is done.
+    """
+    if not recipe.data.path:
+        raise RecipeError("data.path is missing: there is no corpus.", "Run: tunesmith pretrain CORPUS")
+    if recipe.scratch is not None and recipe.model.name != "auto":
+        raise RecipeError(
+            f"scratch makes a model anew, and model={recipe.model.name} names one.", "Leave one of them out."
+        )
+    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path)
+    check_target(target, replace=replace)
+    objective: Objective = family("objectives").make(recipe.objective.name, recipe.objective.options)
+    learned, held = _corpora(recipe)
+    some = list(islice(learned.learned(), PEEKED))
+    if len(some) < 2:
+        raise DataError(f"{recipe.data.path} has no documents to learn from.", "Give documents: a line each, or JSON.")
+    if next(held.held() if held.hold else held.learned(), None) is None:
+        raise DataError(
+            f"None of the documents of {held.path} is held out to measure on.", "Give a file of some: data.test=FILE"
+        )
+    training = recipe.training
+    machine = resolve(training.device, training.precision, training.threads)
+    usual: Mapping[str, Any] = {
+        **CONTINUED,
+        "batch_size": objective.batch_size,
+        "learning_rate": objective.learning_rate,
+        **(ANEW if recipe.scratch else {}),
+        "head_learning_rate": None,
+        "layer_decay": 1.0,
+    }
+    fill = {key: value for key, value in usual.items() if getattr(training, key) is None}
+    if "evaluations" not in training.model_fields_set:
+        fill["evaluations"] = 4.0 / (training.epochs or usual["epochs"])
+    found = locate(recipe.data.path)
+    files = [Path(file) for file in found.files if Path(file).is_file()]
+    stamps = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    full = recipe.model_copy(
+        update={
+            "training": training.model_copy(update=fill),
+            "bundle": str(target),
+            "model": recipe.model.model_copy(update={"max_length": recipe.model.max_length or objective.window}),
+        }
+    )
+    return PretrainPlan(
+        full, learned, held, language_of(some), objective, machine,
+        [family("trackers").make(block.name, block.options) for block in training.trackers],
+        target, stamps, downstream=_downstream(recipe),
+    )  # fmt: skip
+
+
+def _corpora(recipe: PretrainRecipe) -> tuple[Corpus, Corpus]:
+    data = recipe.data
+    hold = 0 if data.test else max(2, round(1 / data.hold))
+    learned = Corpus(data.path, data.text, data.encoding, hold)
+    return learned, (Corpus(data.test, data.text, data.encoding) if data.test else learned)
+
+
+def _downstream(recipe: PretrainRecipe) -> Recipe | None:
+    """The task's recipe, checked before anything is learned."""
+    if recipe.downstream is None:
+        return None
+    made = Recipe.parse(recipe.downstream.recipe)
+    if made.model.name != "auto":
+        raise RecipeError("downstream.model names a model; it is measured from both.", "Leave it out.")
+    if not made.data.path:
+        raise RecipeError("downstream names no rows.", "Write downstream=FILE, with labels.")
+    return made

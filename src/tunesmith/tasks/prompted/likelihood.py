@@ -1,0 +1,107 @@
+"""The label whose word a causal model would sooner write after the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from tunesmith.core.contracts import Batch, Feature, Runtime
+from tunesmith.data.words_in_text import is_unspaced_letter
+from tunesmith.tasks.prompted.prompted import Prompted, cut_to
+from tunesmith.tasks.sequence import padding_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+FAR = -30000.0
+IGNORED = -100
+
+
+class PromptedLikelihood(Prompted):
+    """The log-likelihood of each label's word behind the prompt (Brown et al. 2020), all labels in one pass.
+
+    The words stand beside each other behind one prompt; each sees the prompt and itself.
+
+    Args:
+        template: Jinja, see ``templates.yaml``; None: the plainest that comes along in the texts' language.
+        words: label -> the word by which the model is asked for it; None: the label's name, or a known word.
+        shots: labelled examples in each prompt.
+        order: of the examples.
+        seed: of draws of examples.
+    """
+
+    name: ClassVar[str] = "prompted-likelihood"
+    summary: ClassVar[str] = "one label a text: the word that a causal model would sooner write"
+    way: ClassVar[str] = "likelihood"
+    auto_model: ClassVar[str] = "AutoModelForCausalLM"
+    window: ClassVar[int] = 1024
+    together: ClassVar[int | None] = 2048
+    takes_shots: ClassVar[bool] = True
+
+    def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
+        """The prompt's ids, and those of each label's word. A text that is too long is cut, as are its examples."""
+        options = [self._ids(self._behind(word), processor) for word in self.label_words]
+        room = max_length - sum(len(option) + 1 for option in options)
+        shown = self.examples_of(text)
+        while True:
+            ids = self._prompt(text, shown, processor)
+            if len(ids) <= room:
+                break
+            if shown:
+                shown = shown[1:]
+                continue
+            frame = len(self._prompt("", [], processor))
+            ids = self._prompt(cut_to(text, processor, room - frame - 2), [], processor)[-room:]
+            break
+        return [{"input_ids": np.asarray(ids, dtype=np.int32), "options": options}]
+
+    def _prompt(self, text: str, examples: Sequence[tuple[str, str]], processor: Any) -> list[int]:
+        parts = [self.asked(one) + self._behind(self.state["words"][label]) for one, label in examples]
+        return list(processor("\n\n".join([*parts, self.asked(text)]))["input_ids"])
+
+    def _behind(self, word: str) -> str:
+        """A word as it stands behind a prompt: after a space, where its language has spaces."""
+        return word if is_unspaced_letter(word[0]) else f" {word}"
+
+    def _ids(self, text: str, processor: Any) -> np.ndarray:
+        return np.asarray(processor(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+
+    def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
+        """``input_ids``, ``position_ids``, ``labels`` [features, longest], an additive mask [.., 1, longest, longest].
+
+        A row is the prompt without its last token, and for each word that last token and the word.
+        """
+        sizes = [len(f["input_ids"]) - 1 + sum(len(o) + 1 for o in f["options"]) for f in features]
+        width = max(sizes)
+        ids = np.full((len(features), width), padding_id(processor), dtype=np.int64)
+        labels = np.full_like(ids, IGNORED)
+        positions = np.zeros_like(ids)
+        owner = np.full_like(ids, -2)
+        for i, feature in enumerate(features):
+            prompt = feature["input_ids"].astype(np.int64)
+            place = len(prompt) - 1
+            ids[i, :place], positions[i, :place], owner[i, :place] = prompt[:-1], np.arange(place), -1
+            for number, option in enumerate(feature["options"]):
+                end = place + 1 + len(option)
+                ids[i, place:end] = np.concatenate([prompt[-1:], option])
+                labels[i, place + 1 : end] = option
+                positions[i, place:end] = np.arange(len(prompt) - 1, len(prompt) + len(option))
+                owner[i, place:end] = number
+                place = end
+        sees = (owner[:, :, None] == owner[:, None, :]) | ((owner[:, None, :] == -1) & (owner[:, :, None] >= 0))
+        mask = np.where(sees & np.tril(np.ones((width, width), dtype=bool)), 0.0, FAR).astype(np.float32)
+        return {"input_ids": ids, "position_ids": positions, "attention_mask": mask[:, None], "labels": labels}
+
+    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
+        """[labels] a feature: the log-likelihood of each word."""
+        found = runtime.score({key: np.asarray(value) for key, value in batch.items()})
+        return [_by_run(scores, labels) for scores, labels in zip(found, np.asarray(batch["labels"]), strict=True)]
+
+
+def _by_run(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The sum of each run of labels that are none of -100."""
+    places = np.flatnonzero(labels != IGNORED)
+    first = np.flatnonzero(np.diff(places, prepend=-9) > 1)
+    return np.add.reduceat(scores.astype(np.float64), first)

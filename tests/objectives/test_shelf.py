@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith import testing
+from tunesmith.core.errors import DataError
+from tunesmith.data.corpus import Corpus
+from tunesmith.data.han_words import found_words
+from tunesmith.objectives.marks import CLAUSE, SENTENCE, WORD, char_marks, token_marks
+from tunesmith.objectives.packing import APART, Around, apart, packed
+from tunesmith.objectives.shelf import in_memory, write_shelf
+from tunesmith.objectives.token_rows import TokenRows
+
+CORPUS = {language: testing.toy_documents(language, 40) for language in ("en", "zh")}
+
+
+def marked(text: str, bit: int, known: frozenset[str] = frozenset()) -> list[int]:
+    return np.flatnonzero(char_marks(text, known) & bit).tolist()
+
+
+def test_words_sentences_and_clauses_start_where_a_reader_sees_them() -> None:
+    english = "Don't go. She said, yes!"
+    assert marked(english, WORD) == [0, 6, 8, 10, 14, 18, 20, 23]
+    assert marked(english, SENTENCE) == [10] and marked(english, CLAUSE) == [10, 20]
+    chinese = "我喜欢北京。他来了，走吧"
+    assert marked(chinese, WORD, frozenset({"喜欢", "北京"})) == [0, 1, 3, 5, 6, 7, 8, 9, 10, 11]
+    assert marked(chinese, SENTENCE) == [6] and marked(chinese, CLAUSE) == [6, 10]
+
+
+def test_tokens_that_hold_a_space_are_marked_by_their_letter() -> None:
+    marks = token_marks("good film. bad", [(0, 4), (4, 9), (9, 10), (10, 12), (12, 14)], frozenset())
+    assert (marks & WORD).astype(bool).tolist() == [True, True, True, True, False]
+    assert (marks & SENTENCE).astype(bool).tolist() == [True, False, False, True, False]
+
+
+def test_words_of_a_chinese_corpus_are_found_in_it() -> None:
+    words = found_words(CORPUS["zh"] * 3, cohesion=3)
+    assert words and all(2 <= len(word) <= 4 for word in words)
+    counts = "".join(CORPUS["zh"] * 3)
+    assert all(counts.count(word) >= 8 for word in words)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_corpus_on_disk_is_the_one_in_memory(language: str, processor: Callable[[str], Any], tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(CORPUS[language]))
+    corpus = Corpus(str(path), hold=5)
+    learned, held = list(corpus.learned()), list(corpus.held())
+    assert (
+        learned == [t for i, t in enumerate(CORPUS[language]) if i % 5 != 4] and len(held) == len(CORPUS[language]) // 5
+    )
+    shelf = write_shelf(tmp_path / "shelf", corpus.learned(), processor("bert"))
+    same = in_memory(learned, processor("bert"))
+    for name in ("ids", "marks", "ends", "used"):
+        assert np.array_equal(getattr(shelf, name), getattr(same, name)), name
+    assert isinstance(shelf.ids, np.memmap)
+    again = write_shelf(tmp_path / "shelf", iter(()), processor("bert"))
+    assert np.array_equal(again.ids, shelf.ids), "a finished shelf is not made again"
+    some = write_shelf(tmp_path / "some", corpus.learned(), processor("bert"), limit=50)
+    assert 50 <= len(some.ids) < len(shelf.ids)
+    with pytest.raises(DataError, match="no text"):
+        write_shelf(tmp_path / "none", iter([" "]), processor("bert"))
+
+
+def test_rows_are_full_and_lose_nothing() -> None:
+    sizes = np.random.default_rng(3).integers(1, 200, size=80)
+    ends = np.cumsum(sizes)
+    pieces, bounds = packed(np.concatenate([[0], ends[:-1]]), ends, room=64, around=2)
+    rows = [pieces[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    lengths = np.array([sum(end - start + 2 for start, end in row) for row in rows])
+    assert lengths.max() <= 64 and lengths[:-1].mean() > 0.95 * 64
+    seen = np.zeros(ends[-1], dtype=int)
+    for start, end in pieces:
+        seen[start:end] += 1
+    assert seen.max() == 1 and seen.mean() > 0.97
+
+
+def test_no_document_sees_another() -> None:
+    found = apart([[3, 2], [4]], width=5, first_position=2)
+    mask = found["attention_mask"]
+    assert found["position_ids"].tolist() == [[2, 3, 4, 2, 3], [2, 3, 4, 5, 1]]
+    assert (mask[0, 0, :3, 3:] == APART).all() and (mask[0, 0, :3, :3] == 0).all() and mask[1, 0, 0, 4] == APART
+
+
+def test_a_row_follows_from_its_epoch_and_place(processor: Callable[[str], Any]) -> None:
+    shelf = in_memory(CORPUS["en"], processor("bert"))
+    rows = TokenRows(shelf, Around.of(processor("bert")), max_length=48, seed=3)
+    assert [len(rows[i]["input_ids"]) for i in range(len(rows))] == list(rows.lengths)
+    first = rows[2]
+    rows.epoch = 1
+    assert rows[2]["draw"] != first["draw"] and np.array_equal(rows[2]["input_ids"], first["input_ids"])

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import testing
+from tunesmith.bundle.parity import compare
+from tunesmith.bundle.read import read_bundle
+from tunesmith.core.errors import RecipeError
+from tunesmith.pipeline.plan import as_recipe, plan
+from tunesmith.pipeline.pretrain import pretrain
+from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
+from tunesmith.pipeline.run import run
+from tunesmith.training.resume import Resumable
+
+QUICK = ["training.precision=fp32", "training.threads=1", "training.trackers=[]", "training.learning_rate=3e-3"]
+QUICK += ["model.max_length=32", "evaluation.resamples=100"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrain")
+    texts = []
+    for language in ("en", "zh"):
+        own = testing.toy_documents(language, 60)
+        texts += own
+        with gzip.open(folder / f"{language}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.writelines(
+                json.dumps({"id": i, "text": text}, ensure_ascii=False) + "\n" for i, text in enumerate(own)
+            )
+        with (folder / f"{language}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["text", "label"])
+            writer.writeheader()
+            writer.writerows(testing.toy_rows(language, 40))
+    (folder / "lines.txt").write_text("\n".join(texts[:60]), "utf-8")
+    testing.tiny_bert(folder / "bert", texts=texts)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def proof(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh process takes seconds: one test waits for it, and for all others it would say the same."""
+    if "tuned_from[en]" not in request.node.name:
+        for module in ("pretrain_save", "save"):
+            monkeypatch.setattr(
+                f"tunesmith.pipeline.{module}.prove_reload", lambda *_, **__: compare("reload", [], [], [], [])
+            )
+
+
+def made(place: Path, corpus: str, name: str, *settings: str, fresh: bool = False) -> Any:
+    recipe = as_pretrain_recipe(str(place / corpus), [f"bundle={place / 'out' / name}", *settings, *QUICK])
+    return pretrain(plan_pretraining(recipe), fresh=fresh)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_corpus_becomes_a_model_that_is_tuned_from(language: str, place: Path) -> None:
+    from transformers import AutoModel, AutoModelForMaskedLM
+
+    bundle = made(place, f"{language}.jsonl.gz", language, f"model={place / 'bert'}", "training.epochs=4",
+                  "vocabulary.add=5", "vocabulary.least=5")  # fmt: skip
+    report = bundle.report
+    after, before = (side["perplexity"]["value"] for side in (report["metrics"], report["before"]["metrics"]))
+    assert after < 0.9 * before
+    assert report["parity"][0]["passed"] and report["context"]["tokens"]["train"] > 1000
+    masked = AutoModelForMaskedLM.from_pretrained(bundle.path)
+    assert masked.get_input_embeddings().weight is masked.get_output_embeddings().weight
+    _, found = AutoModel.from_pretrained(bundle.path, output_loading_info=True)
+    assert not found["missing_keys"], "a pooler that was there is there"
+    tuned = run(
+        plan(
+            as_recipe(
+                str(place / f"{language}.csv"),
+                [f"model={bundle.path}", f"bundle={place / 'out' / ('tuned-' + language)}", "training.max_steps=2",
+                 "training.threads=1", "training.trackers=[]"],
+            )
+        )
+    )  # fmt: skip
+    assert tuned.manifest.lineage.base_model == str(bundle.path)
+
+
+def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
+    bundle = made(
+        place, "en.jsonl.gz", "gain", f"model={place / 'bert'}", "training.max_steps=2",
+        f"downstream={place / 'en.csv'}",
+        "downstream.labels=[8,16]", "downstream.seeds=2", "downstream.training.max_steps=2",
+        "downstream.training.threads=1",
+    )  # fmt: skip
+    found = bundle.report["downstream"]
+    assert [one["labels"] for one in found["gains"]] == [8, 16] and len(found["runs"]) == 4
+    assert all(one["seeds"] == 2 and one["metric"] == "macro_f1" for one in found["gains"])
+    one = found["gains"][0]
+    assert one["gain"] == pytest.approx(one["after"] - one["before"])
+
+
+def test_a_killed_run_has_the_same_curve(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [
+        f"model={place / 'bert'}",
+        "training.epochs=2",
+        "training.checkpoint_seconds=0",
+        "training.batch_size=4",
+    ]
+    whole = made(place, "lines.txt", "whole", *settings)
+
+    class Killed(BaseException):
+        pass
+
+    write = Resumable.write
+
+    def dies(self: Resumable, progress: Any, *rest: Any) -> None:
+        write(self, progress, *rest)
+        if self.folder.name != "head" and progress.step == 7:
+            raise Killed
+
+    monkeypatch.setattr(Resumable, "write", dies)
+    with pytest.raises(Killed):
+        made(place, "lines.txt", "killed", *settings)
+    monkeypatch.setattr(Resumable, "write", write)
+    again = made(place, "lines.txt", "killed", *settings)
+    assert again.report["context"]["training"]["resumed_at"] == 7
+    assert again.report["history"] == whole.report["history"]
+    assert again.report["metrics"] == whole.report["metrics"]
+
+
+@pytest.mark.parametrize("objective", ["masked-lm", "causal-lm", "denoising"])
+def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models import scratch
+
+    monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
+    bundle = made(
+        place, "zh.jsonl.gz", f"anew-{objective}", f"objective={objective}", "scratch=tiny", "scratch.vocabulary=300",
+        "training.max_steps=30",
+    )  # fmt: skip
+    report = bundle.report
+    assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
+    assert read_bundle(bundle.path).predict(["房间很干净"])[0]["tokens"] > 0
+
+
+def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:
+    def refused(*settings: str) -> str:
+        with pytest.raises(RecipeError) as caught:
+            plan_pretraining(as_pretrain_recipe(str(place / "en.jsonl.gz"), list(settings)))
+        return str(caught.value)
+
+    assert "ratio" in refused("objective.name=masked-lm", "objective.ratio=2")
+    assert "units" in refused("objective.units=word")
+    assert "masked-lm" in refused("objective=mask-lm")
+    assert "data.holds" in refused("data.holds=2") or "holds" in refused("data.holds=2")
+    assert "scratch" in refused("scratch=small", "model=minilm")
+    assert "downstream" in refused("downstream.data=a.csv", "downstream.model=minilm")
+    assert "mixes" in refused("objective={name: mixed, parts: {masked-lm: 1, causal-lm: 1}}")

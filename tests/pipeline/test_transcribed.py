@@ -1,0 +1,82 @@
+"""Sounds become texts once, and feed a task of texts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith import testing
+from tunesmith.cli import main
+from tunesmith.core.errors import DataError, ModelError
+from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.models.speech import STRETCH, Speech, stretches
+from tunesmith.pipeline.plan import plan
+from tunesmith.pipeline.transcribed import transcribed
+
+soundfile = pytest.importorskip("soundfile")
+
+
+class Hears:
+    """Says how loud a sound is."""
+
+    asked: int = 0
+
+    def __init__(self, name: str, language: str | None) -> None:
+        self.name = name
+
+    def texts(self, waves: list[np.ndarray]) -> list[str]:
+        Hears.asked += len(waves)
+        return [f"很响 loud {wave.max():.2f}" if wave.max() > 0.5 else f"soft {wave.max():.2f}" for wave in waves]
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("tunesmith.models.speech.Speech", Hears)
+    Hears.asked = 0
+    rows = []
+    for i in range(30):
+        soundfile.write(tmp_path / f"{i}.wav", np.full(400, (0.2 + 0.6 * (i % 2)) * (1 + i / 200)), 8000)
+        rows.append([f"{i}.wav", ("quiet", "noisy")[i % 2]])
+    with (tmp_path / "calls.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["clip", "label"], *rows, ["none.wav", "quiet"]])
+    return tmp_path
+
+
+def test_a_text_task_learns_from_sounds(calls: Path) -> None:
+    model = testing.tiny_bert(calls / "bert", texts=["loud soft 很响 0.25"])
+    values = {"data": {"path": str(calls / "calls.csv"), "transcribe": "clip"}, "model": str(model)}
+    decided = plan(Recipe.parse({**values, "bundle": str(calls / "b")}))
+    assert decided.task.name == "text-classification" and decided.data.columns["text"] == "transcript"
+    assert any(row["text"].startswith("很响 loud") for row in decided.data.train)
+    assert Hears.asked == 30
+    transcribed(Recipe.parse(values).data)
+    assert Hears.asked == 30, "each sound is heard once"
+
+
+def test_the_verb_writes_a_file_and_tells_what_is_left_out(calls: Path, capsys: Any) -> None:
+    out = calls / "texts.jsonl"
+    assert main(["transcribe", str(calls / "calls.csv"), "--column", "clip", "-o", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == 30 and told["broken"][0]["row"] == 31
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert rows[1]["transcript"].startswith("很响") and rows[1]["label"] == "noisy"
+    with pytest.raises(DataError, match='no column "sound"'):
+        transcribed(DataBlock.model_validate({"path": str(calls / "calls.csv"), "transcribe": "sound"}))
+
+
+def test_long_sounds_are_cut_where_they_are_quiet() -> None:
+    wave = np.ones(2 * STRETCH, np.float32)
+    wave[STRETCH - 20_000 : STRETCH - 16_000] = 0
+    pieces = list(stretches(wave))
+    assert sum(map(len, pieces)) == len(wave) and max(map(len, pieces)) <= STRETCH
+    assert STRETCH - 20_000 <= len(pieces[0]) <= STRETCH - 16_000
+
+
+def test_what_is_no_whisper_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no Whisper"):
+        Speech(str(testing.tiny_image(tmp_path / "e")))

@@ -1,0 +1,22 @@
+"""Files in requests: no filter reads them as words, and the schema shows how they are sent."""
+
+from __future__ import annotations
+
+from tunesmith.core.registry import family
+from tunesmith.service.examples import row_of
+from tunesmith.service.safety.texts import replaced, strings
+from tunesmith.tasks.media_requests import request_of
+
+
+def test_files_are_no_words() -> None:
+    row = {"text": "my name", "image": "data:image/png;base64,AAAA", "numeric": {"a": 1}}
+    assert list(strings(row)) == ["my name"]
+    assert replaced(row, str.upper) == {**row, "text": "MY NAME"}
+
+
+def test_a_schema_has_an_example_that_it_takes() -> None:
+    model = request_of(["text", "image", "audio"], {"价格": [3.0, 1.0]}, {"shop": ["north"]})
+    row = row_of(family("tasks").make("multimodal-classification"), model)
+    assert set(row) == {"text", "image", "audio", "numeric", "categorical"}
+    taken = model.model_validate(row)
+    assert taken.model_dump()["image"].startswith("data:image/*;base64,")
