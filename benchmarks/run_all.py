@@ -34,7 +34,6 @@ ORDER = (
     "shrink/search",
     "shrink/forms",
     "operate/calibration",
-    "operate/closed_loop",
     "service/throughput",
     "service/overload",
     "service/kill",
