@@ -70,6 +70,20 @@ def texts(n: int = 300, seed: int = 0) -> dict[str, np.ndarray]:
         "preference_margin": draw.normal(size=n),
         "reward_margin": draw.normal(size=n),
         "reward": draw.random(n),
+        "target_hits": draw.integers(0, 2, n),
+    }
+
+
+def lists(n: int = 300, seed: int = 0) -> dict[str, np.ndarray]:
+    """What a recommender gives: places of what was taken, and what the lists are like."""
+    draw = np.random.default_rng(seed)
+    return {
+        "rank": draw.integers(1, 40, n),
+        "cold": draw.integers(0, 2, n).astype(bool),
+        "variety": np.where(draw.random(n) < 0.1, np.nan, draw.random(n)),
+        "lift": draw.normal(size=n),
+        "listed": draw.integers(-1, 50, (n, 10)),
+        "catalogue": np.full(n, 50),
     }
 
 

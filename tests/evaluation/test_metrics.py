@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from tunesmith.core.registry import options_of
 from tunesmith.evaluation.metrics import METRICS
 
-from .conftest import multi_label, regression, single_label, structured, texts
+from .conftest import lists, multi_label, regression, single_label, structured, texts
 
 
 def figure(name: str, evidence: dict[str, np.ndarray]) -> float:
@@ -92,7 +92,7 @@ def test_every_metric_is_whole(name: str) -> None:
     assert metric.name == name and metric.summary
     assert options_of(METRICS.load(name)).model_fields == {}
     assert math.isnan(metric({})), "evidence that does not hold what is read has no figure"
-    kinds = (single_label(), multi_label(), regression(), structured(), texts())
+    kinds = (single_label(), multi_label(), regression(), structured(), texts(), lists())
     fitting = [e for e in kinds if metric.fits(e)]
     assert fitting
     for evidence in fitting:
