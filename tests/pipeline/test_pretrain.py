@@ -133,7 +133,7 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
     bundle = made(
         place, "zh.jsonl.gz", f"anew-{objective}", f"objective={objective}", "scratch=tiny", "scratch.vocabulary=300",
-        "training.max_steps=30",
+        "training.epochs=60", "training.max_steps=90",
     )  # fmt: skip
     report = bundle.report
     assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
