@@ -9,17 +9,15 @@ are drawn from by the seed.
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import harness
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import runs
+from runs import harness
 
 SETS: dict[str, dict[str, Any]] = {
     "commonsenseqa": {
@@ -35,69 +33,33 @@ RUNS: dict[str, dict[str, Any]] = {
     "c3/together": {"length": 256, "rows": 2000, "validation": 500, "settings": []},
 }
 """``rows``: training rows, drawn by the seed; ``length``: tokens in a window."""
-FOLDERS = {"commonsenseqa": "commonsenseqa/{}.jsonl", "c3": "c3/{}.jsonl.gz"}
-
-
-def lines_of(path: Path, limit: int | None) -> list[str]:
-    """Rows of a JSON lines file, packed or not; with ``limit``, so many drawn by the seed, in the file's order."""
-    opened: Any = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    if limit is None or limit >= len(lines):
-        return lines
-    return [lines[i] for i in sorted(random.Random(13).sample(range(len(lines)), limit))]
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: ``tunesmith tune``, and what its report says."""
+    source = Path(job["data"], job["set"])
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for split, limit in (("train", job["rows"]), ("dev", job["validation"]), ("test", job["test_rows"])):
-            files[split] = Path(folder, f"{split}.jsonl")
-            rows = lines_of(Path(job["data"], FOLDERS[job["set"]].format(split)), limit)
-            files[split].write_text("\n".join(rows) + "\n", "utf-8")
+        files = runs.splits(
+            job, Path(folder), "{}.jsonl", lambda split, n: runs.drawn(runs.lines_of(source / f"{split}.jsonl"), n)
+        )
         bundle = Path(folder, "bundle")
-        command = [
-            "tune", files["train"], "task=multiple-choice",
-            f"data.test={files['test']}", f"data.validation={files['dev']}",
-            f"model={job['model']}", f"model.max_length={job['length']}", f"task.reading={job['reading']}",
-            f"bundle={bundle}", *job["settings"],
-        ]  # fmt: skip
-        told = harness.verb(*command)
+        told = harness.verb(
+            "tune", *files, "task=multiple-choice", f"model={job['model']}", f"model.max_length={job['length']}",
+            f"task.reading={job['reading']}", f"bundle={bundle}", *job["settings"],
+        )  # fmt: skip
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-    keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
-    parts = {"before": report["before"]["seconds"], **{k: s["seconds"] for k, s in report["baselines"].items()}}
-    return {**{key: told[key] for key in keys}, "rows": report["context"]["rows"], "parts": parts}
+    return {**runs.found(told, report), "length": job["length"]}
 
 
 def main() -> None:
     """The command line."""
-    given = options()
-    path = given.results / "tasks_choices.json"
-    kept = harness.kept(path, {})
-    run = harness.context()
-    for name in given.only:
+    given = runs.parsed(runs.parser(__doc__, RUNS), rows=40, test_rows=20)
+    every = {}
+    for name, told in RUNS.items():
         data, reading = name.split("/")
-        told = {**SETS[data], **RUNS[name], "set": data, "reading": reading, "test_rows": given.test_rows}
-        if given.rows:
-            told |= {"rows": given.rows, "validation": given.rows}
-        told["settings"] = [*RUNS[name]["settings"], *given.set]
-        made = harness.child(__file__, {**told, "data": str(given.data)})
-        kept[name] = {**made, **run, "settings": told["settings"], "length": told["length"]}
-        harness.write(given.results, "tasks_choices", "Multiple choice", page(kept), kept)
-
-
-def options() -> argparse.Namespace:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
-    parser.add_argument("--rows", type=int, help="training and dev rows (default: as in RUNS)")
-    parser.add_argument("--test-rows", type=int, help="test rows (default: all)")
-    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
-    given = harness.parse(parser)
-    if given.quick:
-        given.rows, given.test_rows = given.rows or 40, given.test_rows or 20
-        given.set = ["training.max_steps=2", *given.set]
-    return given
+        validation = given.rows or told["validation"]
+        every[name] = {**SETS[data], **told, "set": data, "reading": reading, "validation": validation}
+    runs.measure(__file__, "tasks_choices", "Multiple choice", every, given, page)
 
 
 def page(kept: dict[str, Any]) -> list[str]:

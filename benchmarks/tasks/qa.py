@@ -9,7 +9,6 @@ common run of characters, is computed from the bundle's answers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -17,8 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import harness
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import runs
+from runs import harness
 
 SETS: dict[str, dict[str, Any]] = {
     "cmrc2018": {
@@ -69,10 +69,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         told = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
         more = answered(bundle, files["test"])
-    keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training")
-    parts = {"before": report["before"]["seconds"], **{k: s["seconds"] for k, s in report["baselines"].items()}}
-    rows = report["context"]["rows"]
-    return {**{key: told[key] for key in keys}, **more, "rows": rows, "parts": parts}
+    return {**runs.found(told, report), **more, "length": job["length"]}
 
 
 def answered(bundle: Path, test: Path) -> dict[str, float]:
@@ -97,31 +94,12 @@ def answered(bundle: Path, test: Path) -> dict[str, float]:
 
 def main() -> None:
     """The command line."""
-    given = options()
-    path = given.results / "tasks_qa.json"
-    kept = harness.kept(path, {})
-    run = harness.context()
-    for name in given.only:
-        told = SETS[name]
-        job = {**told, "data": str(given.data), "rows": given.rows, "test_rows": given.test_rows}
-        job["settings"] = [*told["settings"], *given.set]
-        job["length"] = given.length or told["length"]
-        kept[name] = {**harness.child(__file__, job), **run, "settings": job["settings"], "length": job["length"]}
-        harness.write(given.results, "tasks_qa", "Extractive question answering", page(kept), kept)
-
-
-def options() -> argparse.Namespace:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--rows", type=int, help="training paragraphs (default: all)")
-    parser.add_argument("--test-rows", type=int, help="test and dev paragraphs (default: all)")
+    parser = runs.parser(__doc__, SETS, "paragraphs")
     parser.add_argument("--length", type=int, help="tokens in a window (default: as in SETS)")
-    parser.add_argument("--set", nargs="*", default=[], help="overrides for every set, training.epochs=2 ...")
-    given = harness.parse(parser)
-    if given.quick:
-        given.rows, given.test_rows, given.length = given.rows or 20, given.test_rows or 10, given.length or 128
-        given.set = ["training.max_steps=2", *given.set]
-    return given
+    given = runs.parsed(parser, rows=20, test_rows=10)
+    length = given.length or (128 if given.quick else None)
+    every = {name: {**one, "length": length or one["length"]} for name, one in SETS.items()}
+    runs.measure(__file__, "tasks_qa", "Extractive question answering", every, given, page)
 
 
 def page(kept: dict[str, Any]) -> list[str]:

@@ -9,17 +9,15 @@ references). What the model's vocabulary does to a language is told by the run's
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import harness
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import runs
+from runs import harness
 
 RUNS: dict[str, dict[str, Any]] = {
     "dialogsum": {
@@ -36,70 +34,25 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 SIDES = {"first-sentence": "first sentence or turn", "lead-3": "first three", "before": "untuned"}
 
 
-def lines_of(path: Path, limit: int | None) -> list[str]:
-    """Rows of a JSON lines file, packed or not; with ``limit``, so many drawn by the seed, in the file's order."""
-    found = path if path.is_file() else path.with_name(path.name + ".gz")
-    opened: Any = gzip.open if found.suffix == ".gz" else open
-    with opened(found, "rt", encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    if limit is None or limit >= len(lines):
-        return lines
-    return [lines[i] for i in sorted(random.Random(13).sample(range(len(lines)), limit))]
-
-
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: ``tunesmith tune``, and what its report says."""
+    source = Path(job["data"], job["folder"])
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for split, limit in (("train", job["rows"]), ("dev", job["validation"]), ("test", job["test_rows"])):
-            files[split] = Path(folder, f"{split}.jsonl")
-            lines = lines_of(Path(job["data"], job["folder"], f"{split}.jsonl"), limit)
-            files[split].write_text("\n".join(lines) + "\n", "utf-8")
+        files = runs.splits(
+            job, Path(folder), "{}.jsonl", lambda split, n: runs.drawn(runs.lines_of(source / f"{split}.jsonl"), n)
+        )
         bundle = Path(job["keep"] or Path(folder, "bundle"))
-        told = harness.verb(
-            "tune", files["train"], f"data.test={files['test']}", f"data.validation={files['dev']}",
-            f"model={job['model']}", f"bundle={bundle}", *job["settings"], "--replace",
-        )  # fmt: skip
+        told = harness.verb("tune", *files, f"model={job['model']}", f"bundle={bundle}", *job["settings"], "--replace")
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-    keys = ("model", "task", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training", "notes")
-    sides = {"before": report["before"], **report["baselines"]}
-    return {
-        **{key: told[key] for key in keys},
-        "rows": report["context"]["rows"],
-        "stages": report["context"]["seconds"],
-        "parts": {name: side["seconds"] for name, side in sides.items()},
-        "samples": report["written"]["spread"][:3],
-    }
+    return {**runs.found(told, report), "samples": report["written"]["spread"][:3]}
 
 
 def main() -> None:
     """The command line."""
-    given = options()
-    path = given.results / "tasks_summarization.json"
-    kept = harness.kept(path, {})
-    run = harness.context()
-    for name in given.only:
-        told = {**RUNS[name], "test_rows": given.test_rows, "keep": given.keep}
-        if given.rows:
-            told |= {"rows": given.rows}
-        told["settings"] = [*RUNS[name]["settings"], *given.set]
-        made = harness.child(__file__, {**told, "data": str(given.data)})
-        kept[name] = {**made, **run, "settings": told["settings"]}
-        harness.write(given.results, "tasks_summarization", "Summarising", page(kept), kept)
-
-
-def options() -> argparse.Namespace:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
-    parser.add_argument("--rows", type=int, help="training rows (default: as in RUNS)")
-    parser.add_argument("--test-rows", type=int, help="test rows (default: all)")
+    parser = runs.parser(__doc__, RUNS)
     parser.add_argument("--keep", type=Path, help="where the bundle stays")
-    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
-    given = harness.parse(parser)
-    if given.quick:
-        given.rows, given.test_rows = given.rows or 64, given.test_rows or 16
-        given.set = ["training.max_steps=2", *given.set]
-    return given
+    given = runs.parsed(parser, rows=64, test_rows=16)
+    runs.measure(__file__, "tasks_summarization", "Summarising", RUNS, given, page, keep=given.keep)
 
 
 def page(kept: dict[str, Any]) -> list[str]:

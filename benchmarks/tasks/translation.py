@@ -9,17 +9,15 @@ answers.
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import harness
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import runs
+from runs import harness
 
 RUNS: dict[str, dict[str, Any]] = {
     "multi30k": {
@@ -38,46 +36,30 @@ SIDES = {"copy": "the English itself", "nearest-target": "nearest neighbour (TF-
 
 
 def rows_of(path: Path, sides: tuple[str, str], limit: int | None) -> list[str]:
-    """Lines of a table without quotes, packed or not: a header, and two columns; ``limit`` of them, by the seed."""
-    found = path if path.is_file() else path.with_name(path.name + ".gz")
-    opened: Any = gzip.open if found.suffix == ".gz" else open
-    with opened(found, "rt", encoding="utf-8") as file:
-        header, *lines = file.read().splitlines()
+    """Lines of a table without quotes: a header, and two columns; ``limit`` of them, by the seed."""
+    header, *lines = runs.lines_of(path)
     places = [header.split("\t").index(side) for side in sides]
     rows = ["\t".join(line.split("\t")[i] for i in places) for line in lines]
-    if limit is not None and limit < len(rows):
-        rows = [rows[i] for i in sorted(random.Random(13).sample(range(len(rows)), limit))]
-    return ["\t".join(sides), *rows]
+    return ["\t".join(sides), *runs.drawn(rows, limit)]
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """In the child: ``tunesmith tune``, and what its report says."""
+    place, (source, target) = Path(job["data"], job["folder"]), job["sides"]
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for split, limit in (("train", job["rows"]), ("dev", job["validation"]), ("test", job["test_rows"])):
-            files[split] = Path(folder, f"{split}.tsv")
-            lines = rows_of(Path(job["data"], job["folder"], f"{split}.tsv"), tuple(job["sides"]), limit)
-            files[split].write_text("\n".join(lines) + "\n", "utf-8")
+        files = runs.splits(
+            job, Path(folder), "{}.tsv", lambda split, n: rows_of(place / f"{split}.tsv", (source, target), n)
+        )
         bundle = Path(job["keep"] or Path(folder, "bundle"))
-        source, target = job["sides"]
-        command = [
-            "tune", files["train"], "task=translation", f"data.text={source}", f"data.target={target}",
-            f"task.source_language={source}", f"task.target_language={target}", f"data.test={files['test']}",
-            f"data.validation={files['dev']}", f"model={job['model']}", f"bundle={bundle}", *job["settings"],
-            "--replace",
-        ]  # fmt: skip
-        told = harness.verb(*command)
+        told = harness.verb(
+            "tune", *files, "task=translation", f"data.text={source}", f"data.target={target}",
+            f"task.source_language={source}", f"task.target_language={target}", f"model={job['model']}",
+            f"bundle={bundle}", *job["settings"], "--replace",
+        )  # fmt: skip
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-        samples = harness.verb("predict", bundle, *job["samples"])["predictions"] if job["samples"] else []
-    keys = ("model", "seconds", "metrics", "before", "baselines", "verdict", "parity", "training", "notes")
-    sides = {"before": report["before"], **report["baselines"]}
-    return {
-        **{key: told[key] for key in keys},
-        "rows": report["context"]["rows"],
-        "stages": report["context"]["seconds"],
-        "parts": {name: side["seconds"] for name, side in sides.items()},
-        "samples": [[asked, one["text"]] for asked, one in zip(job["samples"], samples, strict=True)],
-    }
+        samples = harness.verb("predict", bundle, *SAMPLES)["predictions"]
+    samples = [[asked, one["text"]] for asked, one in zip(SAMPLES, samples, strict=True)]
+    return {**runs.found(told, report), "samples": samples}
 
 
 SAMPLES = ["A dog is running on the beach.", "Two children are eating ice cream.", "I don't know where he lives."]
@@ -85,32 +67,10 @@ SAMPLES = ["A dog is running on the beach.", "Two children are eating ice cream.
 
 def main() -> None:
     """The command line."""
-    given = options()
-    path = given.results / "tasks_translation.json"
-    kept = harness.kept(path, {})
-    run = harness.context()
-    for name in given.only:
-        told = {**RUNS[name], "test_rows": given.test_rows, "keep": given.keep, "samples": SAMPLES}
-        if given.rows:
-            told |= {"rows": given.rows}
-        told["settings"] = [*RUNS[name]["settings"], *given.set]
-        made = harness.child(__file__, {**told, "data": str(given.data)})
-        kept[name] = {**made, **run, "settings": told["settings"]}
-        harness.write(given.results, "tasks_translation", "Translation", page(kept), kept)
-
-
-def options() -> argparse.Namespace:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
-    parser.add_argument("--rows", type=int, help="training rows (default: as in RUNS)")
-    parser.add_argument("--test-rows", type=int, help="test rows (default: all)")
+    parser = runs.parser(__doc__, RUNS)
     parser.add_argument("--keep", type=Path, help="where the bundle stays")
-    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
-    given = harness.parse(parser)
-    if given.quick:
-        given.rows, given.test_rows = given.rows or 64, given.test_rows or 16
-        given.set = ["training.max_steps=2", *given.set]
-    return given
+    given = runs.parsed(parser, rows=64, test_rows=16)
+    runs.measure(__file__, "tasks_translation", "Translation", RUNS, given, page, keep=given.keep)
 
 
 def page(kept: dict[str, Any]) -> list[str]:
