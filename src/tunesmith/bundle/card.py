@@ -122,15 +122,14 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
     task = _task(manifest)
     path = repr(name)
     theirs = f"from transformers import pipeline\n\npipeline({task.pipeline_tag!r}, model={path})(['...'])"
+    auto = _as_tuned(manifest).auto_model
+    own = ":" in auto  # a model of ours
     if task.pipeline_tag not in PIPELINES:
-        auto = _as_tuned(manifest).auto_model
-        if ":" in auto:  # a model of our own, which transformers alone does not know
-            return _ours(path, task)
         theirs = f"from transformers import {auto}, AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained({path})"
         theirs += f"\nmodel = {auto}.from_pretrained({path})"
     ours = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
     lines = ["With transformers alone:", "", *block(theirs, "python")]
-    if ":" in _as_tuned(manifest).auto_model:
+    if own:
         lines = ["transformers has no class for this model; Tunesmith puts its parts together.", ""]
     files, graph = manifest.get("files", {}), (manifest.get("runtime") or {}).get("file")
     if graph and WEIGHTS not in files:
@@ -153,16 +152,11 @@ def _usage(name: str, manifest: Values, adapter: Values | None) -> list[str]:
             "together.",
             "",
         ]
-    lines += ["With Tunesmith, which checks every file and reads long texts in windows:", "", *block(ours, "python")]
+    more = "" if own else " and reads long texts in windows"
+    lines += [f"With Tunesmith, which checks every file{more}:", "", *block(ours, "python")]
     if adapter is not None:
         lines += ["With peft, the adapter on the base model:", "", *block(_peft(path, manifest, adapter), "python")]
     return lines
-
-
-def _ours(path: str, task: Any) -> list[str]:
-    """Of a model that only Tunesmith loads."""
-    asked = f"from tunesmith.bundle.read import read_bundle\n\nread_bundle({path}).predict([{_example(task)}])"
-    return ["With Tunesmith, which checks every file:", "", *block(asked, "python")]
 
 
 def _peft(path: str, manifest: Values, made_with: Values) -> str:

@@ -421,6 +421,10 @@ class Augmentation(ABC):
             RecipeError: what it was given does not fit.
         """
 
+    def try_out(self, draw: random.Random) -> None:
+        """Raise before anything is loaded what would be raised later: one text is written otherwise."""
+        self.rewrite("a good test 很好的测试", draw)
+
     @abstractmethod
     def rewrite(self, text: str, draw: random.Random) -> str:
         """The text, changed by what ``draw`` draws; as it was where nothing in it can be changed."""

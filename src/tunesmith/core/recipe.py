@@ -16,8 +16,8 @@ ROLES = (
     "text", "text_pair", "label", "labels", "tokens", "tags", "words", "spans", "predicate", "roles", "head", "tail",
     "relations", "question", "context", "answers", "answer", "choices", "score", "negatives",
     "source", "target", "references", "tests", "entry_point", "test_setup", "control", "beginning", "length",
-    "messages", "prompt", "completion", "image", "audio", "numeric", "categorical", "user", "item", "group",
-    "messages", "prompt", "completion", "image", "audio", "user", "item", "time", "rating", "candidates", "group",
+    "messages", "prompt", "completion", "image", "audio", "numeric", "categorical",
+    "user", "item", "time", "rating", "candidates", "group",
     "system", "instruction", "input", "output", "history", "chosen", "rejected", "desirable",
 )  # fmt: skip
 """Roles that may stand directly in a recipe's data block, as in ``data: {path: a.csv, text: review}``."""

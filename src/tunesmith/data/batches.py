@@ -53,6 +53,17 @@ class LengthBatches:
         yield from length_buckets(self.lengths, self.batch_size, seed=self.seed, epoch=self.epoch)[skip:]
 
 
+class Listed(list[Feature]):
+    """Features that are there, the same in each epoch."""
+
+    epoch: int = 0
+
+    @property
+    def lengths(self) -> list[int]:
+        """What each costs to train on."""
+        return [feature.get("size", len(feature["input_ids"])) for feature in self]
+
+
 class Drawn(Sequence[Feature]):
     """Features that are made when they are asked for, and drawn anew in each epoch: masks, noise, pairs.
 

@@ -13,7 +13,6 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock, PluginBlock
 from tunesmith.core.registry import family
 from tunesmith.data.augment.apply import augmented
-from tunesmith.data.augment.back_translation import BackTranslation
 from tunesmith.data.prepare import Prepared
 from tunesmith.data.shapes.settle import shape_of
 from tunesmith.pipeline.translators import BundleTranslator
@@ -41,8 +40,7 @@ def check_augmentations(block: DataBlock, data: Prepared) -> None:
                 f'data.augment: "{augmentation.name}" would change texts of {data.task}, in which positions matter.',
                 "Leave data.augment out: it is for classes, numbers and vectors of a text.",
             )
-        if not isinstance(augmentation, BackTranslation):  # its bundles load with the first text
-            augmentation.rewrite("a good test 很好的测试", _draw())
+        augmentation.try_out(_draw())
 
 
 def training_rows(plan: Plan) -> list[Row]:

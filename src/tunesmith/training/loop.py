@@ -30,7 +30,7 @@ import numpy as np
 from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
 from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
-from tunesmith.data.batches import Drawn, LengthBatches, length_buckets
+from tunesmith.data.batches import Drawn, LengthBatches, Listed, length_buckets
 from tunesmith.models.tensors import tensors
 from tunesmith.training import checkpoint
 from tunesmith.training.divergence import Watch
@@ -97,7 +97,7 @@ def train(
     encode = encode or _encode(task, processor, features)
     run = RunState(model, task, None, lambda loss: None, processor=processor, encode=encode, rows=rows)
     run.validation = validation
-    features = features if isinstance(features, Drawn) else list(features)
+    features = features if isinstance(features, Drawn) else Listed(features)
     return _Loop(run, features, settings, machine, folder, evaluate, strategies, trackers).run()
 
 
@@ -106,17 +106,11 @@ def _encode(task: Task, processor: Any, features: Sequence[Feature]) -> Encode:
     return lambda rows: task.encode(rows, processor, max_length=longest, targets=True)
 
 
-def _lengths(features: Sequence[Feature]) -> Sequence[int]:
-    if isinstance(features, Drawn):
-        return features.lengths
-    return [feature.get("size", len(feature["input_ids"])) for feature in features]
-
-
 class _Loop:
     def __init__(
         self,
         run_state: RunState,
-        features: Sequence[Feature],
+        features: Listed | Drawn,
         settings: LoopSettings,
         machine: Machine,
         folder: Path,
@@ -137,10 +131,9 @@ class _Loop:
         run_state.autocast = self.accelerator.autocast
         for strategy in strategies:
             strategy.prepare(run_state)
-            features = features if isinstance(features, Drawn) else strategy.data(list(features))
+            features = Listed(strategy.data(list(features)))
         self.features = run_state.features = features
-        lengths = _lengths(features)
-        self.order = LengthBatches(lengths, settings.batch_size, settings.seed)
+        self.order = LengthBatches(features.lengths, settings.batch_size, settings.seed)
         loader: Any = DataLoader(
             features,  # type: ignore[arg-type]
             batch_sampler=self.order,
@@ -199,8 +192,7 @@ class _Loop:
         progress, settings = self.progress, self.settings
         self.order.epoch, self.order.skip = progress.epoch, progress.batch
         self.run_state.epoch = progress.epoch
-        if isinstance(self.features, Drawn):
-            self.features.epoch = progress.epoch
+        self.features.epoch = progress.epoch
         self.model.train()
         batches, indices = len(self.loader), self._indices()
         stepped = time.monotonic()

@@ -35,7 +35,6 @@ class BackTranslation(Augmentation):
         back: the bundle that translates what it gives back into their language.
         share: rows that are added, as a share of the training rows.
         temperature: 0 writes the likeliest translation; more draws others, which vary more.
-        rate: not used: a translation changes what it will.
     """
 
     name: ClassVar[str] = "back_translation"
@@ -47,9 +46,8 @@ class BackTranslation(Augmentation):
         back: str = "",
         share: Annotated[float, Field(gt=0, le=10)] = 0.5,
         temperature: Annotated[float, Field(ge=0)] = 0.0,
-        rate: Annotated[float, Field(gt=0, le=1)] = 0.1,
     ) -> None:
-        super().__init__(share, rate)
+        super().__init__(share)
         self.there, self.back, self.temperature = there, back, temperature
         self._through: tuple[Translator, Translator] | None = None
 
@@ -73,6 +71,9 @@ class BackTranslation(Augmentation):
                 "Take two bundles of the same two languages, one in each direction.",
             )
         self._through = (there, back)
+
+    def try_out(self, draw: random.Random) -> None:
+        """Nothing: what is bound can, and its weights are much to load for a trial."""
 
     def rewrite(self, text: str, draw: random.Random) -> str:
         """One text, there and back."""

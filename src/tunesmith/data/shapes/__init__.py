@@ -34,11 +34,7 @@ SHAPES = Registry(
 
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
-    "tests", "control",
-    "messages", "history",
-    "tests", "references",
-    "numeric", "categorical",
-    "candidates",
+    "control", "messages", "history", "tests", "references", "numeric", "categorical", "candidates",
 )  # fmt: skip
 """Roles whose values are lists or mappings; a table holds them as JSON text."""
 
