@@ -68,7 +68,8 @@ def test_pair_loss_leads_out_of_a_narrow_cone() -> None:
     assert float(pair_loss(vectors, labels).detach()) < 0.05 < first
 
 
-def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any) -> None:
+@pytest.mark.parametrize("average", ["none", "wise_ft", "ema"])
+def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any, average: str) -> None:
     kept: dict[str, Any] = {}
 
     class Look(Strategy):
@@ -77,7 +78,8 @@ def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any) -> No
         def start(self, run: Any) -> None:
             kept["state"] = run
 
-    run.go(run.settings(epochs=2, batch_size=32), fast=True, strategies=[Contrastive(), Look()])
+    others = [] if average == "none" else [family("strategies").make(average)]
+    run.go(run.settings(epochs=2, batch_size=32), fast=True, strategies=[Contrastive(), Look(), *others])
     fresh = run.weights()
     run.model = run.fresh()
     assert not torch.equal(*(w["bert.encoder.layer.0.output.dense.weight"] for w in (fresh, run.weights()))), (

@@ -13,6 +13,7 @@ import torch
 from tunesmith.core.contracts import Strategy
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
+from tunesmith.models.heads import head_parameters
 from tunesmith.models.tensors import tensors
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
@@ -35,6 +36,7 @@ from tunesmith.training.strategies.pgd import Pgd
 from tunesmith.training.strategies.replay import Replay
 from tunesmith.training.strategies.supcon import SupCon, contrastive
 from tunesmith.training.strategies.swa import Swa
+from tunesmith.training.strategies.wise_ft import WiseFt
 from tunesmith.training.strategies.teachers import answers
 
 
@@ -210,6 +212,17 @@ class TestAverages:
         wanted = run.weights()
         run.go(name="late", strategies=[Swa(begin=0.99, every=1000)])
         assert same(wanted, run.weights())
+
+    def test_wise_ft_is_between_the_start_and_the_end_but_for_the_head(self, run: Any) -> None:
+        seen, model = Seen(), run.fresh()
+        start = {name: p.detach().clone() for name, p in model.named_parameters()}
+        run.go(model=model, strategies=[WiseFt(0.25), seen])
+        last, kept, heads = seen.weights[-1], run.weights(), {id(p) for p in head_parameters(model)}
+        new = {name for name, p in model.named_parameters() if id(p) in heads}
+        assert new < set(last)
+        for name in last:
+            wanted = last[name] if name in new else 0.75 * start[name] + 0.25 * last[name]
+            torch.testing.assert_close(kept[name], wanted, atol=1e-6, rtol=1e-4)
 
 
 class TestHeld:

@@ -78,7 +78,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "text-embedding": [{"text": EN, "text_pair": ZH}, {"text": "The room", "text_pair": "房间"}] * 2,
     "mixture": [*({**row, "part": "mood"} for row in CLASSES), *({**row, "part": "things"} for row in SPANS)],
 }
-AT_FIRST_THE_SAME = ("ema", "swa", "replay", "ewc", "lwf", "l2_sp", "class_weights", "dann", "fair")
+AT_FIRST_THE_SAME = ("ema", "swa", "wise_ft", "replay", "ewc", "lwf", "l2_sp", "class_weights", "dann", "fair")
 """What holds a model where it started, or changes what is measured; weighs classes that are alike often; grows from
 nothing; or compares with rows that were seen before."""
 

@@ -347,7 +347,7 @@ class _Loop:
     @contextmanager
     def _measured(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for strategy in self.strategies:
+            for strategy in reversed(self.strategies):  # outermost first: a head is fitted on averaged weights
                 stack.enter_context(strategy.measured(self.run_state))
             yield
 

@@ -13,6 +13,7 @@ STRATEGIES = Registry(
         "l2_sp": "tunesmith.training.strategies.l2_sp:L2Sp",
         "ema": "tunesmith.training.strategies.ema:Ema",
         "swa": "tunesmith.training.strategies.swa:Swa",
+        "wise_ft": "tunesmith.training.strategies.wise_ft:WiseFt",
         "focal": "tunesmith.training.strategies.focal:Focal",
         "label_smoothing": "tunesmith.training.strategies.label_smoothing:LabelSmoothing",
         "class_weights": "tunesmith.training.strategies.class_weights:ClassWeights",

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
 from tunesmith.training.strategies import needs
+from tunesmith.training.strategies.new_weights import new_weights
 
 if TYPE_CHECKING:
     import torch
@@ -60,12 +61,3 @@ class L2Sp(Strategy):
     def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
         """Add the penalty's gradient."""
         run.backward(penalty(run.trained(), self._start, self.alpha, self.beta))
-
-
-def new_weights(run: Any) -> set[str]:
-    """Names of trained weights that no pretraining made: the head's."""
-    from tunesmith.models.heads import head_parameters
-
-    inner = run.model.get_base_model() if hasattr(run.model, "get_base_model") else run.model
-    heads = {id(p) for p in head_parameters(inner)}
-    return {name for name, p in run.trained().items() if id(p) in heads}

@@ -10,7 +10,7 @@ from tunesmith.core.errors import RecipeError
 
 SHAPES = ("focal", "label_smoothing", "class_weights")
 ADVERSARIES = ("fgm", "pgd", "freelb")
-AVERAGES = ("swa", "ema")
+AVERAGES = ("swa", "ema", "wise_ft")
 DOMAINS = ("coral", "dann")
 PREFERENCES = ("dpo", "orpo", "kto", "grpo")
 OF_ANSWERS = (
@@ -55,7 +55,7 @@ CLASHES: dict[frozenset[str], str] = {
         for name in SHAPES
     },
     **_pairs(ADVERSARIES, "each moves the embeddings against the loss; pgd and freelb go further than fgm."),
-    **_pairs(AVERAGES, "both put an average in the weights' place."),
+    **_pairs(AVERAGES, "each puts a mean in the weights' place."),
     **_pairs(DOMAINS, "both make the target's texts look like the source's."),
     **_pairs(PREFERENCES, "each takes the loss's place."),
     **{

@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     import torch
 
 
+@contextmanager
+def exchanged(weights: Mapping[str, torch.Tensor], others: dict[str, torch.Tensor]) -> Iterator[None]:
+    """``others``, by name, in the places of weights within; what is written there meanwhile stays in ``others``."""
+
+    def exchange() -> None:
+        for name, other in others.items():
+            # Pointers, not values: nothing is copied, and what autograd saved is what it was.
+            others[name], weights[name].data = weights[name].data, other
+
+    exchange()
+    try:
+        yield
+    finally:
+        exchange()
+
+
 class WeightAverage(Strategy):
     """Keeps an average of what is trained; subclasses say when it moves, and how far."""
 
@@ -40,17 +56,8 @@ class WeightAverage(Strategy):
         if not self.count:
             yield
             return
-        self._exchange(run)
-        try:
+        with exchanged(run.trained(), self.average):
             yield
-        finally:
-            self._exchange(run)
-
-    def _exchange(self, run: Any) -> None:
-        weights = run.trained()
-        for name, average in self.average.items():
-            # Pointers, not values: nothing is copied, and what autograd saved is what it was.
-            self.average[name], weights[name].data = weights[name].data, average
 
     def state(self) -> dict[str, Any]:
         """The average, and how many weights are in it."""
