@@ -68,8 +68,8 @@ def test_pair_loss_leads_out_of_a_narrow_cone() -> None:
     assert float(pair_loss(vectors, labels).detach()) < 0.05 < first
 
 
-@pytest.mark.parametrize("average", ["none", "wise_ft", "ema"])
-def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any, average: str) -> None:
+@pytest.mark.parametrize(("share", "average"), [(1.0, "none"), (0.5, "none"), (0.5, "ema")])
+def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any, share: float, average: str) -> None:
     kept: dict[str, Any] = {}
 
     class Look(Strategy):
@@ -79,7 +79,7 @@ def test_contrastive_leaves_the_head_that_belongs_to_the_encoder(run: Any, avera
             kept["state"] = run
 
     others = [] if average == "none" else [family("strategies").make(average)]
-    run.go(run.settings(epochs=2, batch_size=32), fast=True, strategies=[Contrastive(), Look(), *others])
+    run.go(run.settings(epochs=2, batch_size=32), fast=True, strategies=[Contrastive(share=share), Look(), *others])
     fresh = run.weights()
     run.model = run.fresh()
     assert not torch.equal(*(w["bert.encoder.layer.0.output.dense.weight"] for w in (fresh, run.weights()))), (

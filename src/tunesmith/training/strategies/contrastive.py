@@ -15,6 +15,7 @@ from pydantic import Field
 from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
 from tunesmith.models.tensors import tensors
 from tunesmith.training.strategies.head_inputs import head_inputs
+from tunesmith.training.strategies.wise_ft import WiseFt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,12 +49,14 @@ class Contrastive(Strategy):
     """The encoder learns from pairs of texts; the head is a logistic regression on what it then makes of the texts.
 
     The head is fitted before every evaluation, so that the best weights are kept with the head that belongs to them.
-    For a few labels a class; with hundreds, plain training is better.
+    A few texts pull an encoder away from what it knew of all others: what is measured and kept is half-way back to the
+    start (``wise_ft``). For a few labels a class; with hundreds, plain training is better.
 
     Args:
         loss: "cosine", SetFit's; or "supcon" (Khosla et al. 2020), where each row finds those of its class.
         temperature: of "supcon".
         strength: of the head, the inverse of its regularisation.
+        share: of the tuned weights in those that are kept, beside the start's; 1 keeps the tuned ones alone.
     """
 
     name: ClassVar[str] = "contrastive"
@@ -65,10 +68,12 @@ class Contrastive(Strategy):
         loss: Literal["cosine", "supcon"] = "cosine",
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         strength: Annotated[float, Field(gt=0)] = 10.0,
+        share: Annotated[float, Field(gt=0, le=1)] = 0.5,
     ) -> None:
         self.kind = loss
         self.temperature = temperature
         self.strength = strength
+        self._between = WiseFt(share)
 
     def fits(self, task: Task, method: Method) -> str | None:
         """It is for one class a text, and for an encoder that learns."""
@@ -77,6 +82,10 @@ class Contrastive(Strategy):
         if method.frozen_backbone:
             return f"it tunes the encoder, which method={method.name} leaves as it is."
         return None
+
+    def start(self, run: Any) -> None:
+        """Keep the start."""
+        self._between.start(run)
 
     def loss(self, compute: LossFn) -> LossFn:
         """Of the vectors that the output layer reads; the layer itself is left to ``measured``."""
@@ -99,7 +108,12 @@ class Contrastive(Strategy):
 
     @contextmanager
     def measured(self, run: Any) -> Iterator[None]:
-        """Fit the head on the training texts, as the encoder sees them now."""
+        """Go back towards the start, and fit the head on the training texts as the encoder sees them then."""
+        with self._between.measured(run):
+            self._fit(run)
+            yield
+
+    def _fit(self, run: Any) -> None:
         import numpy as np
         import torch
 
@@ -114,7 +128,6 @@ class Contrastive(Strategy):
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        yield
 
 
 def head_dropout(model: Any) -> list[Any]:

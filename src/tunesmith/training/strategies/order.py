@@ -72,6 +72,7 @@ CLASHES: dict[frozenset[str], str] = {
         "end; until then the model has no answers to work on."
         for name in OF_ANSWERS
     },
+    frozenset({"contrastive", "wise_ft"}): "contrastive goes back towards the start by itself: its option share.",
     **{
         frozenset({"multi_task", name}): "the parts' own losses are taken apart, and a shaped one is of all together."
         for name in SHAPES

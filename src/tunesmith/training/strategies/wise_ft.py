@@ -24,13 +24,13 @@ class WiseFt(Strategy):
     a head's, have no start, and stay as they are.
 
     Args:
-        share: alpha, of the tuned weights; the paper's 0.5 is good nearly everywhere.
+        share: alpha, of the tuned weights; the paper's 0.5 is good nearly everywhere; 1 changes nothing.
     """
 
     name: ClassVar[str] = "wise_ft"
     summary: ClassVar[str] = "a mean of the start's and the tuned weights is measured and saved (Wortsman et al. 2022)"
 
-    def __init__(self, share: Annotated[float, Field(gt=0, lt=1)] = 0.5) -> None:
+    def __init__(self, share: Annotated[float, Field(gt=0, le=1)] = 0.5) -> None:
         self.share = share
         self._start: dict[str, torch.Tensor] = {}
 
