@@ -36,8 +36,8 @@ from tunesmith.training.strategies.pgd import Pgd
 from tunesmith.training.strategies.replay import Replay
 from tunesmith.training.strategies.supcon import SupCon, contrastive
 from tunesmith.training.strategies.swa import Swa
-from tunesmith.training.strategies.wise_ft import WiseFt
 from tunesmith.training.strategies.teachers import answers
+from tunesmith.training.strategies.wise_ft import WiseFt
 
 
 def state(run: Any, model: Any) -> RunState:
