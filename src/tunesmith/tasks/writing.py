@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Batch, Decoding, Feature, Prediction, Runtime
+from tunesmith.models.decoder.pieces import HALF
 from tunesmith.tasks.likelihood import Likelihood
 
 LONGEST = 512
@@ -130,6 +131,6 @@ class Reader:
         self.processor = processor
 
     def __call__(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of ids, spaces around it taken off."""
+        """The text of ids; spaces around it are taken off, and half a character where the last token broke it off."""
         text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
-        return text.strip()
+        return text.rstrip(HALF).strip()

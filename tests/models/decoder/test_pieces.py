@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tunesmith.models.decoder.pieces import HALF, Pieces, begun
+from tunesmith.tasks.writing import Reader
 from tunesmith.testing import tiny_llama, tiny_t5
 
 TEXTS = ["The room was great.", "房间很好，我们喜欢。", "a 👩‍👩‍👧 b 🇨🇳", "  spaces\n\n and\ttabs ", "héllo wörld"]
@@ -41,6 +42,7 @@ def test_half_a_character_at_the_end_is_left_out(tmp_path: Path) -> None:
     ids = tokenizer("a👩", add_special_tokens=False)["input_ids"]
     assert "".join(shown(tokenizer, ids[:-1])[0]) == "a"
     assert "".join(shown(tokenizer, ids)[0]) == "a👩"
+    assert Reader(tokenizer)(ids[:-1]) == "a" and Reader(tokenizer)(ids) == "a👩", "and where it is read at once"
 
 
 @pytest.mark.parametrize(
