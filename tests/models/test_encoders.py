@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,25 @@ def test_segments_are_means_of_equal_parts() -> None:
     assert found[0].tolist() == [[3.0, 4.0], [1.0, 2.0], [5.0, 6.0]]
     short = segments(states, torch.tensor([[1, 0, 0, 0, 0, 0]]), 2)
     assert short[0].tolist() == [[0.0, 1.0]] * 3
+
+
+def test_whisper_tells_the_mean_of_all_layers(tmp_path: Path) -> None:
+    from transformers import WhisperConfig, WhisperModel
+
+    shape = json.loads((testing.tiny_whisper(tmp_path / "tiny") / "config.json").read_text("utf-8"))
+    theirs: Any = WhisperModel(WhisperConfig(**{**shape, "encoder_layers": 3})).eval()
+    theirs.save_pretrained(tmp_path / "three")
+    ours = load_encoder(str(tmp_path / "three"), "audio")
+    seen: list[torch.Tensor] = []
+    for layer in theirs.encoder.layers:
+        layer.register_forward_hook(
+            lambda module, given, made: seen.append(made[0] if isinstance(made, tuple) else made)
+        )
+    frames = torch.randn(2, 120, 80)  # a whole window: theirs always reads one
+    with torch.inference_mode():
+        theirs.encoder(frames.transpose(1, 2))
+        wanted = torch.stack([torch.nn.functional.layer_norm(x, (16,)).mean(1) for x in seen]).mean(0)
+        assert len(seen) == 3 and torch.allclose(ours(frames)[:, 0], wanted, atol=1e-5)
 
 
 def test_spectrograms_are_those_of_transformers() -> None:

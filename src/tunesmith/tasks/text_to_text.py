@@ -78,7 +78,7 @@ class TextToText(Writing):
         "weight_decay": 0.0,
         "layer_decay": 1.0,
         "head_learning_rate": None,
-        "full": {"learning_rate": 5e-4, "epochs": 3},
+        "full": {"learning_rate": 1e-3, "epochs": 3},
     }
 
     def __init__(

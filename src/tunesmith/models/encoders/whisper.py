@@ -2,6 +2,10 @@
 
 Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision". The original pads every sound to
 30 s; here frames that are not there are not computed, which for a spoken word is a fiftieth of the work.
+
+The last layer's states are made for a decoder that asks for words. What else is in a sound, and much of the words, is
+plainer in the layers before it (Yang et al. 2021, SUPERB, which weighs all layers): a state here is the mean over all
+of them, each brought to mean 0 and variance 1 first, since later ones are longer.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class WhisperSound(Encoder):
         self.width = int(known.d_model)
         self.takes = AudioInput("whisper", mels=int(known.num_mel_bins))
         self.encoder: Any = WhisperEncoder(known)
+        self.encoder.layer_norm = torch.nn.Identity()  # of the last layer alone: not read
         self.longest = int(known.max_source_positions)
 
     @classmethod
@@ -45,7 +50,8 @@ class WhisperSound(Encoder):
         with safe_open(Path(folder, "model.safetensors"), "pt") as file:
             keys = list(file.keys())
             prefix = next((p for p in _PREFIXES if any(key.startswith(p) for key in keys)), "")
-            wanted = {key.removeprefix(prefix): file.get_tensor(key) for key in keys if key.startswith(prefix)}
+            own = {key.removeprefix(prefix): key for key in keys if key.startswith(prefix)}
+            wanted = {name: file.get_tensor(key) for name, key in own.items() if not name.startswith("layer_norm.")}
         made.encoder.load_state_dict({key: value.float() for key, value in wanted.items()})
         return made
 
@@ -76,8 +82,9 @@ class WhisperSound(Encoder):
         x = x + encoder.embed_positions.weight[: x.shape[1]]
         whole = bool(kept.all())
         bias = None if whole else torch.where(kept > 0, 0.0, torch.finfo(x.dtype).min)[:, None, None, :].to(x.dtype)
+        found = torch.zeros_like(x)
         for layer in encoder.layers:
             made = layer(x, bias)
             x = made[0] if isinstance(made, tuple) else made
-        found: torch.Tensor = encoder.layer_norm(x)
-        return found, kept
+            found = found + functional.layer_norm(x, x.shape[-1:])
+        return found / len(encoder.layers), kept
