@@ -60,6 +60,7 @@ class EntitiesAndRelations(TokenClassification):
         Column("spans", "spans", target=True),
         Column("relations", "any", target=True),
     )
+    same_classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = (
         "relation_micro_f1", "relation_macro_f1", "micro_f1", "precision", "recall", "accuracy",
     )  # fmt: skip

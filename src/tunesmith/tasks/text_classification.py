@@ -61,6 +61,7 @@ class TextClassification(SequenceTask):
         Column("text_pair", required=False),
         Column("label", "label", target=True),
     )
+    one_class: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy", "mcc", "log_loss", "ece")
 
     def __init__(

@@ -34,6 +34,14 @@ class Task(ABC):
     """Names in the metrics family; the first is the primary one, on which the best checkpoint is chosen."""
     pooled: ClassVar[bool] = True
     """Whether the head reads one vector of a text. False: it reads tokens, or is none."""
+    decides: ClassVar[bool] = True
+    """Whether it decides between classes; numbers and vectors are no classes."""
+    same_classes: ClassVar[bool] = True
+    """Whether those classes are the same in every row. False: the places of a text, the choices of a row."""
+    one_class: ClassVar[bool] = False
+    """Whether each row has one class: an int in ``labels``."""
+    one_vector: ClassVar[bool] = False
+    """Whether a row's one answer is read from one vector of it: rows and their answers can be mixed."""
     method: ClassVar[str] = "full"
     """The name of the method that tunes it where the recipe does not say."""
     window: ClassVar[int] = 256
