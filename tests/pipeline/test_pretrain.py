@@ -152,4 +152,12 @@ def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:
     assert "data.holds" in refused("data.holds=2") or "holds" in refused("data.holds=2")
     assert "scratch" in refused("scratch=small", "model=minilm")
     assert "downstream" in refused("downstream.data=a.csv", "downstream.model=minilm")
+    unread = refused(
+        "training.strategies=[fgm]", "training.gradient_checkpointing=true", "evaluation.checks=[calibration]",
+        "evaluation.gate.perplexity=<= 3", "evaluation.calibrate=true", "evaluation.baselines=false",
+    )  # fmt: skip
+    assert "training.strategies, training.gradient_checkpointing, evaluation.baselines, evaluation.checks" in unread
+    assert "evaluation.gate, evaluation.calibrate" in unread and "downstream.training.strategies" in unread
+    usual = ["training.strategies=[]", "evaluation.baselines=true", "evaluation.gate={}"]
+    assert "does not read" not in refused(*usual, "scratch=small", "model=minilm")
     assert "mixes" in refused("objective={name: mixed, parts: {masked-lm: 1, causal-lm: 1}}")

@@ -147,7 +147,9 @@ def test_a_file_is_predicted_with_its_own_columns(case: tuple[str, Bundle], tmp_
 
 
 def test_long_texts_are_cut_and_told(tmp_path: Path) -> None:
-    bundle = tuned("en", tmp_path, "model.max_length=12", "training.max_steps=2", "task.max_target_length=5")
+    with pytest.warns(UserWarning, match="texts are longer than 12 tokens") as told:
+        bundle = tuned("en", tmp_path, "model.max_length=12", "training.max_steps=2", "task.max_target_length=5")
+    assert sum("texts are longer" in str(warning.message) for warning in told) == 1, "test rows are read many times"
     notes = " ".join(bundle.report["data_notes"])
     assert "texts are longer than the model reads; their ends were cut off" in notes
     assert "targets are longer than is learned" in notes

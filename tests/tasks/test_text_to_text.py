@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,10 @@ def test_what_is_cut_is_counted_and_told(tmp_path: Path) -> None:
     assert "3 targets are longer" in short and "task.max_target_length" in short
     with pytest.warns(UserWarning, match=r"2 of 3 texts are longer than 12 tokens|3 of 3 texts"):
         task.encode(PAIRS, processor, max_length=12, targets=False)
+    with warnings.catch_warnings(action="error"):  # said once
+        task.encode(PAIRS[::-1], processor, max_length=12, targets=False)
+    with pytest.warns(UserWarning, match="1 of 1"):
+        task.encode([{"text": "one more " * 20}], processor, max_length=12, targets=False)
 
 
 def test_how_much_is_written_is_learned_from_the_targets(tmp_path: Path) -> None:

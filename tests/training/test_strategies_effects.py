@@ -502,6 +502,8 @@ def test_what_makes_no_sense_is_refused_early(run: Any) -> None:
     asked = family("tasks").make("extractive-qa")
     vectors = family("tasks").make("text-embedding")
     assert "no one class" in str(SupCon().fits(asked, full))
+    numbers, media = (family("tasks").make(f"multimodal-{kind}") for kind in ("regression", "classification"))
+    assert "does not decide" in str(Focal().fits(numbers, full)) and SupCon().fits(media, full) is None
     assert "does not decide between classes" in str(Focal().fits(vectors, full))
     assert Focal().fits(asked, full) is None and "how often" in str(Focal(power=0.5).fits(asked, full))
     assert "parts of a mixture" in str(made_strategies.strategy("multi_task").fits(run.task, full))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from tunesmith.bundle.layout import finite
 from tunesmith.bundle.questions import Question
 from tunesmith.core.contracts import Prediction
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.width import shorten, width_of
 
 Write = Callable[[Question, Prediction], None]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
@@ -80,7 +80,7 @@ def readable(question: Question, answer: Prediction) -> str:
     score = answer.get("score")
     number = f"{score:.3f}" if isinstance(score, float) else ""
     text = " ".join(str(next(iter(question.given.values()), "")).split())
-    return f"{_padded(headline(answer), 16)}  {number:>5}  {_cut(text, 90)}".rstrip()
+    return f"{_padded(headline(answer), 16)}  {number:>5}  {shorten(text, 90)}".rstrip()
 
 
 def headline(answer: Prediction) -> str:
@@ -138,21 +138,5 @@ def _line(value: Any) -> str:
     return json.dumps(finite(value), ensure_ascii=False, default=str)
 
 
-def _width(text: str) -> int:
-    """Columns on a screen: a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
 def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
-def _cut(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    kept = ""
-    for character in text:
-        if _width(kept + character) >= width:
-            break
-        kept += character
-    return kept + "…"
+    return text + " " * (width - width_of(text))

@@ -44,6 +44,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     from tunesmith.data.read import read
     from tunesmith.data.schema import guess
     from tunesmith.data.settle import as_read
+    from tunesmith.data.shapes.settle import is_log
     from tunesmith.data.split import refuse_one_label
     from tunesmith.data.targets import targets
 
@@ -54,7 +55,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     notes = list(rows.origin.notes)
     in_file = rows.columns
     rows, columns = as_read(rows, found.task, found.columns, notes)
-    if found.task == "recommendation":
+    if is_log(found.task):
         return _of_log(recipe, rows, found, notes, in_file)
     labels = targets(rows, columns)
     refuse_one_label(rows, columns, labels)

@@ -82,10 +82,19 @@ def shrink(
 
 def _page(result: dict[str, Any]) -> Any:
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    told = result["shrink"]
+    told, path = result["shrink"], result["bundle"]
+    lines = [f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)"]
+    lines += [f"report  {path}/report.html", f'next    tunesmith predict {path} "..."']
+    closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
+    return Group(_table(told), "", *result["notes"], "", _proof(told), "", *closing)
+
+
+def _table(told: dict[str, Any]) -> Any:
+    """The parent and every candidate: what each loses, and how fast and large it is."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     units = told["units"]
     same = f"same {units['answers']}"
@@ -99,20 +108,20 @@ def _page(result: dict[str, Any]) -> Any:
             one["name"] + mark, f"{one['metric']:.4f}", f"{one['loss']:+.4f}", f"{one['agreement']:.1%}",
             f"{1e3 * one['one']:.2f}", f"{1e3 * one['many']:.1f}", f"{one['bytes'] / 2**20:.1f}",
         )  # fmt: skip
-    parity = told["parity"]
+    return table
+
+
+def _proof(told: dict[str, Any]) -> str:
+    """What the pick lost on the test rows, beside what it might."""
+    units, parity = told["units"], told["parity"]
     if units["relative"]:
         rest = f"{parity['agreement']:.1%} of the next tokens are the same."
     else:
         rest = (
             f"{parity['agreement']:.1%} of the answers are the same ({parity['alone']:.1%} of them asked one by one)."
         )
-    proof = (
+    return (
         f"On {parity['rows']:,} test rows {parity['metric']} {'rises by' if units['relative'] else 'loses'} "
         f"{parity['loss']:+.4f}{' of itself' if units['relative'] else ''} "
         f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), {rest}"
     )
-    path = result["bundle"]
-    lines = [f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)"]
-    lines += [f"report  {path}/report.html", f'next    tunesmith predict {path} "..."']
-    closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
-    return Group(table, "", *result["notes"], "", proof, "", *closing)

@@ -16,7 +16,7 @@ from tunesmith.data.roles import TEXTS, table_of_roles
 from tunesmith.data.rows import Rows
 from tunesmith.data.schema import Columns, Guess, guess
 from tunesmith.data.settle import as_read
-from tunesmith.data.shapes.settle import shape_of
+from tunesmith.data.shapes.settle import is_log, shape_of
 from tunesmith.data.split import split
 
 
@@ -55,7 +55,7 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     """
     source = _read(block, block.path, limit=block.limit)
     guessed = guess(source, task=task, columns=block.columns)
-    if guessed.task == "recommendation":
+    if is_log(guessed.task):
         from tunesmith.data.prepare_log import prepare_log
 
         return prepare_log(block, source, guessed, lambda path: _read(block, path))

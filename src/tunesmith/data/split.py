@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,9 @@ from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
 from tunesmith.data.targets import Targets, targets
 from tunesmith.data.times import times
+
+Hold = Callable[[np.ndarray, float, int], np.ndarray]
+"""(places of rows, share, number of parts held out before) -> places that are held out."""
 
 
 @dataclass
@@ -68,30 +71,14 @@ def split(
         for given in (given_test, given_validation)
     )
     parts = {name: part for name, part in (("test", given_test), ("validation", given_validation)) if part is not None}
-    beside = bool(set(columns) & set(BESIDE_TEXT))
-    # The same words beside another picture are another row: there, the files tell rows apart.
-    names = [str(columns[r]) for r in ("image", "audio") if r in columns] if beside else text_columns(columns)
-    links, of_given = linked(rows, parts, names, near=near_duplicates and not beside, known=groups)
-    pool = np.arange(len(rows))
-    for name in parts:
-        pool = _without(pool, links, of_given[name], f"are in the {name} file, too{_nearly(near_duplicates)}", notes)
-    if not near_duplicates:
-        links = np.arange(len(rows))
+    links, pool = _own_rows(rows, columns, parts, near_duplicates, groups, notes)
     if group is not None or by == "group":
         links = grouped(rows, needed(group, by), links)
-    order = times(rows, needed(time, by)) if by == "time" else None
-    strata = found.codes if by == "label" else np.zeros(len(rows), np.int32)
+    hold = _by_time(rows, needed(time, by)) if by == "time" else _by_lot(rows, found, links, by, group, seed)
     held: dict[str, np.ndarray] = {}
     for name, share in (("test", test), ("validation", validation)):
         wanted = share > 0 and name not in parts
-        if not wanted:
-            held[name] = pool[:0]
-        elif order is not None:
-            held[name] = newest(pool, order, share)
-        else:
-            # Groups that a user names may be large; a large group of near duplicates is one text over and over.
-            largest = 0.2 if group is None else 1.0
-            held[name] = draw(pool, links, strata, share, seed=seed * 2 + len(held), largest=largest)
+        held[name] = hold(pool, share, len(held)) if wanted else pool[:0]
         if wanted and not len(held[name]):
             raise _too_few(rows, share, name)
         pool = np.setdiff1d(pool, held[name], assume_unique=True)
@@ -116,6 +103,39 @@ def refuse_one_label(rows: Rows, columns: Mapping[str, str | list[str]], found: 
         f'{file}: the column "{columns[role]}" holds {only}, in {len(rows)} rows; at least two are needed.',
         f"Add rows of another label, or name another column: data.{role}=COLUMN.",
     )
+
+
+def _own_rows(
+    rows: Rows,
+    columns: Mapping[str, str | list[str]],
+    parts: Mapping[str, Rows],
+    near: bool,
+    known: np.ndarray | None,
+    notes: list[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are one text, as a group's number a row; and the places of rows that no given part has."""
+    beside = bool(set(columns) & set(BESIDE_TEXT))
+    # The same words beside another picture are another row: there, the files tell rows apart.
+    names = [str(columns[r]) for r in ("image", "audio") if r in columns] if beside else text_columns(columns)
+    links, of_given = linked(rows, parts, names, near=near and not beside, known=known)
+    pool = np.arange(len(rows))
+    for name in parts:
+        pool = _without(pool, links, of_given[name], f"are in the {name} file, too{_nearly(near)}", notes)
+    return (links if near else np.arange(len(rows))), pool
+
+
+def _by_time(rows: Rows, column: str) -> Hold:
+    """The newest rows."""
+    order = times(rows, column)
+    return lambda pool, share, number: newest(pool, order, share)
+
+
+def _by_lot(rows: Rows, found: Targets, links: np.ndarray, by: str, group: str | None, seed: int) -> Hold:
+    """Drawn rows, groups whole."""
+    strata = found.codes if by == "label" else np.zeros(len(rows), np.int32)
+    # Groups that a user names may be large; a large group of near duplicates is one text over and over.
+    largest = 0.2 if group is None else 1.0
+    return lambda pool, share, number: draw(pool, links, strata, share, seed=seed * 2 + number, largest=largest)
 
 
 def _without(pool: np.ndarray, links: np.ndarray, held: np.ndarray, what: str, notes: list[str]) -> np.ndarray:

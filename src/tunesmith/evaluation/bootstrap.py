@@ -123,6 +123,19 @@ def around(value: float, drawn: Array, confidence: float) -> Figure:
     return Figure(value, min(low, value), max(high, value))
 
 
+def known_mean(values: Array, resamples: int, confidence: float, seed: int) -> Figure:
+    """The mean of a figure a row, with its interval; rows whose figure is NaN are left out.
+
+    Args:
+        values: [rows].
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Figure(np.nan, np.nan, np.nan)
+    drawn = np.concatenate([counts @ known for counts in draw(len(known), resamples, seed)]) / len(known)
+    return around(float(known.mean()), drawn, confidence)
+
+
 def interval(drawn: Array, confidence: float) -> tuple[float, float]:
     """The middle ``confidence`` of the replicates; NaN where none is defined."""
     defined = drawn[~np.isnan(drawn)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,48 +79,29 @@ def build_report(
         raise RecipeError(f'A report needs the evidence "after"; it has {", ".join(evidences) or "none"}.')
     codes, group_names, group_notes = group_codes(rows)
     evidences = with_margins(with_groups(evidences, codes))
-    after = evidences["after"]
-    grouped = "group" in after
-    metric_names = [*metric_names, *(GAPS if grouped else ()), *figures_of(after)]
     evidences = dict(sorted(evidences.items(), key=lambda item: _order(item[0])))
-    seconds = seconds or {}
-    names = {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})}
-    primary = metric_names[0]
+    after = evidences["after"]
+    metric_names = [*metric_names, *(GAPS if "group" in after else ()), *figures_of(after)]
     boot = {"resamples": resamples, "seed": seed}
-    measured = {key: measure(e, metric_names, resamples=resamples, seed=seed) for key, e in evidences.items()}
-    compared = _compare_all(measured, names, confidence)
-    primaries = {key: found[primary] for key, found in compared.items()}
-    by_class = kind_of(after) in ("single-label", "multi-label") or "class_counts" in after
-    readable = kind_of(after) not in ("text", "other")
-    calibration = _calibration(after, confidence, resamples, seed)
+    sides = _Sides(
+        {key: measure(evidence, metric_names, **boot) for key, evidence in evidences.items()},
+        {**(REGRESSION_NAMES if kind_of(after) == "regression" else NAMES), **(titles or {})},
+        seconds or {},
+        metric_names[0],
+        confidence,
+    )
     values = {
         "format": FORMAT,
         "task": task_name,
-        "primary": primary,
+        "primary": sides.primary,
         "kind": kind_of(after),
         "rows": len(rows),
         "classes": list(class_names),
         "bootstrap": {**boot, "confidence": confidence},
-        "names": {key: names.get(key, key) for key in evidences},
-        "metrics": measured["after"].figures(confidence),
-        "seconds": seconds.get("after", {}),
-        "before": _side("before", measured, seconds, confidence),
-        "baselines": {
-            key: _side(key, measured, seconds, confidence) for key in evidences if key not in ("after", "before")
-        },
-        "comparisons": {key: {m: c.to_json() for m, c in found.items()} for key, found in compared.items()},
-        "per_class": tables.per_class(after, class_names, confidence=confidence, **boot) if by_class else None,
-        **({"groups": per_group(after, group_names, class_names)} if grouped else {}),
-        "confusion": tables.confusion(after, class_names),
-        "calibration": calibration,
-        "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
-        "worst_errors": worst_errors(after, rows, class_names) if readable else [],
-        **({"written": written_samples(evidences, rows)} if kind_of(after) == "text" else {}),
-        "ladder": {
-            "metric": primary,
-            "rows": ladder({k: m.figures(confidence)[primary] for k, m in measured.items()}, seconds, names),
-            "words": ladder_words(primaries, seconds, names),
-        },
+        **sides.figures(),
+        **_tables(after, class_names, group_names, {**boot, "confidence": confidence}),
+        **_examples(evidences, rows, class_names),
+        "ladder": sides.ladder(),
         "history": [dict(entry) for entry in history],
         "data_notes": [*data_notes, *group_notes],
         "checks": list(checks),
@@ -162,34 +144,91 @@ def _order(key: str) -> tuple[int, str]:
     return (list(NAMES).index(key) if key in NAMES else len(NAMES), key)
 
 
-def _compare_all(
-    measured: Mapping[str, Measured], names: Mapping[str, str], confidence: float
-) -> dict[str, dict[str, Comparison]]:
-    """The tuned model against each of the others."""
+@dataclass(frozen=True)
+class _Sides:
+    """The tuned model and those that it is held against, measured on the same rows.
+
+    Args:
+        measured: "after", and by the same words as ``evidences`` the others.
+        names: what sentences call them.
+        seconds: as of ``build_report``.
+        primary: the metric that the ladder is of.
+        confidence: of all intervals.
+    """
+
+    measured: Mapping[str, Measured]
+    names: Mapping[str, str]
+    seconds: Mapping[str, Mapping[str, float]]
+    primary: str
+    confidence: float
+
+    @cached_property
+    def compared(self) -> dict[str, dict[str, Comparison]]:
+        """The tuned model against each of the others."""
+        return {
+            key: compare_measured(
+                self.measured["after"],
+                other,
+                first_name=self.names["after"],
+                second_name=self.names.get(key, key),
+                confidence=self.confidence,
+            )
+            for key, other in self.measured.items()
+            if key != "after"
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Each side's metrics, and how far the tuned model is from the others."""
+        baselines = [key for key in self.measured if key not in ("after", "before")]
+        return {
+            "names": {key: self.names.get(key, key) for key in self.measured},
+            **self._side("after"),
+            "before": self._side("before") if "before" in self.measured else None,
+            "baselines": {key: self._side(key) for key in baselines},
+            "comparisons": {key: {m: c.to_json() for m, c in found.items()} for key, found in self.compared.items()},
+        }
+
+    def ladder(self) -> dict[str, Any]:
+        """All sides by the primary metric, and in words what each step brings."""
+        rungs = {key: found.figures(self.confidence)[self.primary] for key, found in self.measured.items()}
+        steps = {key: found[self.primary] for key, found in self.compared.items()}
+        return {
+            "metric": self.primary,
+            "rows": ladder(rungs, self.seconds, self.names),
+            "words": ladder_words(steps, self.seconds, self.names),
+        }
+
+    def _side(self, key: str) -> dict[str, Any]:
+        return {"metrics": self.measured[key].figures(self.confidence), "seconds": self.seconds.get(key, {})}
+
+
+def _tables(
+    after: Evidence, class_names: Sequence[str], group_names: Sequence[str], boot: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where the tuned model is right and wrong: by class, by group, between classes, by confidence."""
+    by_class = kind_of(after) in ("single-label", "multi-label") or "class_counts" in after
     return {
-        key: compare_measured(
-            measured["after"],
-            other,
-            first_name=names["after"],
-            second_name=names.get(key, key),
-            confidence=confidence,
-        )
-        for key, other in measured.items()
-        if key != "after"
+        "per_class": tables.per_class(after, class_names, **boot) if by_class else None,
+        **({"groups": per_group(after, group_names, class_names)} if "group" in after else {}),
+        "confusion": tables.confusion(after, class_names),
+        "calibration": _calibration(after, boot),
     }
 
 
-def _side(
-    key: str, measured: Mapping[str, Measured], seconds: Mapping[str, Mapping[str, float]], confidence: float
-) -> dict[str, Any] | None:
-    if key not in measured:
-        return None
-    return {"metrics": measured[key].figures(confidence), "seconds": seconds.get(key, {})}
+def _examples(evidences: Mapping[str, Evidence], rows: Sequence[Row], class_names: Sequence[str]) -> dict[str, Any]:
+    """Rows to read: what tuning changed, what is still wrong, what is written."""
+    after = evidences["after"]
+    readable = kind_of(after) not in ("text", "other")
+    return {
+        "flips": flips(evidences["before"], after, rows, class_names) if readable and "before" in evidences else None,
+        "worst_errors": worst_errors(after, rows, class_names) if readable else [],
+        **({"written": written_samples(evidences, rows)} if kind_of(after) == "text" else {}),
+    }
 
 
-def _calibration(evidence: Evidence, confidence: float, resamples: int, seed: int) -> dict[str, Any] | None:
+def _calibration(evidence: Evidence, boot: Mapping[str, Any]) -> dict[str, Any] | None:
     bins = tables.reliability(evidence)
     if bins is None:
         return None
-    ece: Figure = figures(evidence, ["ece"], resamples=resamples, confidence=confidence, seed=seed)["ece"]
+    ece: Figure = figures(evidence, ["ece"], **boot)["ece"]
     return {"bins": bins, "ece": ece}

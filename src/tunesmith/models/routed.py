@@ -13,6 +13,7 @@ from torch import nn
 from transformers.utils.generic import ModelOutput
 
 from tunesmith.models.heads import head_parameters, mean, output_layer
+from tunesmith.models.output_names import name_outputs
 from tunesmith.models.router import Router
 
 NEVER = -1e4
@@ -137,7 +138,6 @@ def with_head_for(base: Any, names: Sequence[str]) -> Any:
     last = output_layer(made)
     place = next(name for name, module in made.named_modules() if module is last)
     made.set_submodule(place, nn.Linear(last.in_features, len(names), bias=last.bias is not None))
-    made.config.id2label = dict(enumerate(names))
-    made.config.label2id = {name: i for i, name in enumerate(names)}
+    name_outputs(made.config, names)
     made.num_labels = len(names)
     return made

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def _write(folder: Path, texts: Iterable[str], scratch: Mapping[str, Any], kind:
     import torch
     import transformers
 
-    tokenizer, tokens = _TOKENIZERS[kind](_enough(texts), int(scratch["vocabulary"]))
+    tokenizer, tokens = made_tokenizer(kind, enough(texts), int(scratch["vocabulary"]))
     config = _CONFIGS[kind](*SIZES[scratch["size"]], tokenizer.get_vocab_size(), length)
     model_class = {"encoder": "BertForMaskedLM", "causal": "LlamaForCausalLM", "seq2seq": "T5ForConditionalGeneration"}
     with quiet(), torch.random.fork_rng(devices=[]):
@@ -55,16 +56,46 @@ def _write(folder: Path, texts: Iterable[str], scratch: Mapping[str, Any], kind:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), "utf-8")
 
 
-def _enough(texts: Iterable[str]) -> Iterator[str]:
-    seen = 0
+def enough(texts: Iterable[str]) -> list[str]:
+    """The first texts, of ENOUGH characters together."""
+    taken, seen = [], 0
     for text in texts:
-        yield text
+        taken.append(text)
         seen += len(text)
         if seen > ENOUGH:
-            return
+            break
+    return taken
 
 
-def _for_encoders(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
+def made_tokenizer(kind: str, texts: Sequence[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
+    """A ``tokenizers.Tokenizer`` learned of texts, and its special tokens by role. The same texts make the same."""
+    return _TOKENIZERS[kind](texts, vocabulary)
+
+
+def alphabet_of(texts: Iterable[str], tokenizer: Any, most: int) -> tuple[list[str], list[str]]:
+    """The characters that a tokenizer's pieces are made of, and which of them stand within words.
+
+    A ``BpeTrainer`` that is not told them numbers ``##x`` in the order of a hash table, and leaves out by the same
+    order some of those that are equally rare: each time it makes another tokenizer of the same texts.
+
+    Args:
+        most: characters that are kept, the frequent ones.
+    """
+    parts: Counter[str] = Counter()  # what stands between spaces, each looked at once
+    for text in texts:
+        parts.update(tokenizer.normalizer.normalize_str(text).split(" "))
+    seen: Counter[str] = Counter()
+    within: set[str] = set()
+    for part, times in parts.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(part):
+            within.update(word[1:])
+            for character in word:
+                seen[character] += times
+    kept = sorted(seen, key=lambda character: (-seen[character], character))[:most]
+    return sorted(kept), sorted(within.intersection(kept))
+
+
+def _for_encoders(texts: Sequence[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
     """Byte pairs within words, lower case, Chinese characters one by one, ``[CLS] A [SEP] B [SEP]``."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -73,11 +104,14 @@ def _for_encoders(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str,
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
+    alphabet, within = alphabet_of(texts, tokenizer, max(100, vocabulary // 2))
+    continuing = [f"##{character}" for character in within]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=list(roles.values()), limit_alphabet=max(100, vocabulary // 2),
-        continuing_subword_prefix="##", min_frequency=2, show_progress=False,
+        vocab_size=vocabulary, special_tokens=[*roles.values(), *continuing], initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet), continuing_subword_prefix="##", min_frequency=2, show_progress=False,
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = _ordinary(tokenizer, continuing)
     ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
@@ -85,7 +119,14 @@ def _for_encoders(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str,
     return tokenizer, roles
 
 
-def _for_causal(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
+def _ordinary(tokenizer: Any, pieces: Iterable[str]) -> Any:
+    """Pieces that were given to the trainer as special tokens, so that it keeps their order, as ordinary ones."""
+    file, former = json.loads(tokenizer.to_str()), set(pieces)
+    file["added_tokens"] = [token for token in file["added_tokens"] if token["content"] not in former]
+    return type(tokenizer).from_str(json.dumps(file))
+
+
+def _for_causal(texts: Sequence[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
     """Byte pairs of bytes: nothing is unknown."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -101,7 +142,7 @@ def _for_causal(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str, s
     return tokenizer, roles
 
 
-def _for_seq2seq(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
+def _for_seq2seq(texts: Sequence[str], vocabulary: int) -> tuple[Any, dict[str, str]]:
     """Byte pairs over words that begin with "▁", ``A </s>``, with marks for spans."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -110,9 +151,10 @@ def _for_seq2seq(texts: Iterator[str], vocabulary: int) -> tuple[Any, dict[str, 
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
+    alphabet, _ = alphabet_of(texts, tokenizer, max(100, vocabulary // 2))
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[*roles.values(), *MARKS], limit_alphabet=max(100, vocabulary // 2),
-        show_progress=False,
+        vocab_size=vocabulary, special_tokens=[*roles.values(), *MARKS], initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet), show_progress=False,
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(

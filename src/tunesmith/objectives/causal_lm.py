@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Feature, Runtime
+from tunesmith.core.contracts import Batch, Feature
 from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
-from tunesmith.objectives.objective import Objective, Scores, at_labels
 from tunesmith.objectives.packing import Around
 from tunesmith.objectives.shelf import Shelf
 from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded
+from tunesmith.objectives.written import Written
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 
-class CausalLM(Objective):
+class CausalLM(Written):
     """The next token (Radford et al. 2018), documents packed and kept apart.
 
     A document ends with the model's end token, which is learned; one that is cut at a row's end does not end there.
@@ -51,38 +50,6 @@ class CausalLM(Objective):
             before = np.tril(np.ones((width, width), dtype=bool))
             batch["attention_mask"] = np.where(before, batch["attention_mask"], np.float32(-30000.0))
         return {**batch, "labels": right_padded([feature["target"] for feature in features], IGNORED)}
-
-    def forward(self, model: Any, batch: Batch) -> Any:
-        """The states at the places of labels, where the model is one that allows it."""
-        from tunesmith.models.likelihood import answers
-
-        return answers(model, {**batch, "use_cache": False})
-
-    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
-        """The mean negative log-likelihood."""
-        from tunesmith.models.likelihood import answer_loss
-
-        return answer_loss(outputs, batch, causal=True)
-
-    def scores(self, outputs: Any, batch: Batch) -> Scores:
-        """Each token's own."""
-        from tunesmith.models.likelihood import Answers
-        from tunesmith.models.tied_output import scored
-
-        if isinstance(outputs, Answers):
-            head = outputs.head
-            return Scores(outputs.rows, *scored(outputs.states.float(), head.weight, head.bias, outputs.tokens))
-        labels = batch["labels"][:, 1:]
-        places = labels != IGNORED
-        logits = outputs.logits[:, :-1][places].float()
-        own = logits.log_softmax(-1).gather(-1, labels[places][:, None])[:, 0]
-        return Scores(places.nonzero()[:, 0], own, logits.argmax(-1) == labels[places])
-
-    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
-        """[asked, 2] a feature: log-probability, and whether it was the likeliest."""
-        inputs = {key: value for key, value in batch.items() if key != "labels"}
-        logits = runtime.forward(inputs)["logits"]
-        return [at_labels(one[:-1], labels[1:]) for one, labels in zip(logits, batch["labels"], strict=True)]
 
 
 class CausalRows(TokenRows):

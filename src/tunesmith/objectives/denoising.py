@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from tunesmith.core.contracts import Batch, Feature, Runtime
+from tunesmith.core.contracts import Batch, Feature
 from tunesmith.core.errors import ModelError
 from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
-from tunesmith.objectives.objective import Objective, Scores, at_labels
 from tunesmith.objectives.packing import Around
 from tunesmith.objectives.shelf import Shelf
 from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded
+from tunesmith.objectives.written import Written
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 SENTINELS = 64
@@ -26,7 +25,7 @@ SENTINELS = 64
 SENTINEL = "<extra_id_{}>"
 
 
-class Denoising(Objective):
+class Denoising(Written):
     """Spans, holes or gaps of a text, restored by a decoder.
 
     Args:
@@ -118,37 +117,6 @@ class Denoising(Objective):
             )
             target = rest
         return np.concatenate([around.before, seen, around.after]), target
-
-    def forward(self, model: Any, batch: Batch) -> Any:
-        """The states at the places of labels, where the model is one that allows it."""
-        from tunesmith.models.likelihood import answers
-
-        return answers(model, {**batch, "use_cache": False})
-
-    def loss(self, outputs: Any, batch: Batch) -> torch.Tensor:
-        """The mean negative log-likelihood of what is to be written."""
-        from tunesmith.models.likelihood import answer_loss
-
-        return answer_loss(outputs, batch, causal=False)
-
-    def scores(self, outputs: Any, batch: Batch) -> Scores:
-        """Each written token's own."""
-        from tunesmith.models.likelihood import Answers
-        from tunesmith.models.tied_output import scored
-
-        if isinstance(outputs, Answers):
-            head = outputs.head
-            return Scores(outputs.rows, *scored(outputs.states.float(), head.weight, head.bias, outputs.tokens))
-        places = batch["labels"] != IGNORED
-        logits, tokens = outputs.logits[places].float(), batch["labels"][places]
-        own = logits.log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
-        return Scores(places.nonzero()[:, 0], own, logits.argmax(-1) == tokens)
-
-    def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
-        """[asked, 2] a feature: log-probability, and whether it was the likeliest."""
-        inputs = {key: value for key, value in batch.items() if key != "labels"}
-        logits = runtime.forward(inputs)["logits"]
-        return [at_labels(one, labels) for one, labels in zip(logits, batch["labels"], strict=True)]
 
 
 def noise_spans(length: int, ratio: float, span: float, draw: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature, Runtime
 from tunesmith.data.batches import Drawn
+from tunesmith.models.output_names import name_outputs
 from tunesmith.objectives.objective import Objective, Scores, at_labels
 from tunesmith.objectives.pair_rows import AroundPair, PairRows
 from tunesmith.objectives.shelf import Shelf
@@ -34,9 +35,7 @@ class SentenceOrder(Objective):
 
     def configure(self, config: PretrainedConfig) -> None:
         """Two classes."""
-        config.num_labels = 2
-        config.id2label = dict(enumerate(self.names))
-        config.label2id = {name: i for i, name in enumerate(self.names)}
+        name_outputs(config, self.names)
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """Pairs of neighbouring parts."""

@@ -23,6 +23,11 @@ from tunesmith.pipeline.plan import free_name
 
 PEEKED = 500
 """Documents that the language is told by."""
+UNREAD: Mapping[str, tuple[str, ...]] = {
+    "training": ("strategies", "gradient_checkpointing"),
+    "evaluation": ("baselines", "checks", "gate", "calibrate"),
+}
+"""Keys of blocks that it shares with ``tune``, and that mean nothing here."""
 CONTINUED, ANEW = {"epochs": 1.0, "warmup": 0.06, "weight_decay": 0.01}, {"epochs": 3.0, "learning_rate": 1e-3}
 
 
@@ -70,6 +75,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     """
     if not recipe.data.path:
         raise RecipeError("data.path is missing: there is no corpus.", "Run: tunesmith pretrain CORPUS")
+    _refuse_unread(recipe)
     if recipe.scratch is not None and recipe.model.name != "auto":
         raise RecipeError(
             f"scratch makes a model anew, and model={recipe.model.name} names one.", "Leave one of them out."
@@ -113,6 +119,24 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
         [family("trackers").make(block.name, block.options) for block in training.trackers],
         target, stamps, downstream=_downstream(recipe),
     )  # fmt: skip
+
+
+def _refuse_unread(recipe: PretrainRecipe) -> None:
+    """What is set and would not be done is a mistake; a default that is written out is none."""
+    blocks = {name: getattr(recipe, name) for name in UNREAD}
+    usual = {name: type(block)() for name, block in blocks.items()}
+    unread = [
+        f"{name}.{key}"
+        for name, keys in UNREAD.items()
+        for key in keys
+        if getattr(blocks[name], key) != getattr(usual[name], key)
+    ]
+    if unread:
+        raise RecipeError(
+            f"pretrain does not read {', '.join(unread)}: an objective is trained and measured in one way.",
+            f"Leave out what is named. The task that the gain is measured by takes it: downstream.{unread[0]}=...",
+            unread,
+        )
 
 
 def _corpora(recipe: PretrainRecipe) -> tuple[Corpus, Corpus]:

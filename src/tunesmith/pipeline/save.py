@@ -77,20 +77,8 @@ def save(
     predictions = plan.task.decode(arrays, features)
 
     def fill(part: Path) -> None:
-        plain = plan.method.plain
-        if isinstance(model, Together):
-            write_members(part, model, processor)
-        elif isinstance(model, Routed):
-            write_routes(part, model, processor)
-        else:
-            write_model(part, model, processor, base=None if plain else of_base(model))
-        if plain and not isinstance(model, Together | Routed):
-            plan.task.accompany(str(part), model.config, plan.max_length)
-        if adapter:
-            shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
-        for name in (LOG, "broken_rows.csv"):
-            if (folder / name).is_file():
-                shutil.copy(folder / name, part / name)
+        _write_weights(part, plan, model, processor)
+        _bring_along(part, folder, adapter)
         (part / RECIPE).write_text(plan.recipe.to_yaml(), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)
@@ -116,6 +104,28 @@ def save(
         plan.bundle, fill=fill, manifest=manifest_of(plan, model, report), prove=prove, finish=finish, replace=replace
     )
     return read_bundle(plan.bundle, verify=False)
+
+
+def _write_weights(part: Path, plan: Plan, model: Any, processor: Any) -> None:
+    """The model, in the form of its kind, and what other libraries want beside it."""
+    plain = plan.method.plain
+    if isinstance(model, Together):
+        write_members(part, model, processor)
+    elif isinstance(model, Routed):
+        write_routes(part, model, processor)
+    else:
+        write_model(part, model, processor, base=None if plain else of_base(model))
+        if plain:
+            plan.task.accompany(str(part), model.config, plan.max_length)
+
+
+def _bring_along(part: Path, folder: Path, adapter: bool) -> None:
+    """What the run's folder has for the bundle: the adapter, the log, rows that could not be read."""
+    if adapter:
+        shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
+    for name in (LOG, "broken_rows.csv"):
+        if (folder / name).is_file():
+            shutil.copy(folder / name, part / name)
 
 
 def proof_rows(plan: Plan) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.marked import marker_ids
 from tunesmith.tasks.pairs import Tokens, marked_pair, nearest, on_characters, on_pieces
 from tunesmith.tasks.related import NONE, Found, with_relations, word_spans
@@ -60,6 +61,7 @@ class EntitiesAndRelations(TokenClassification):
         Column("spans", "spans", target=True),
         Column("relations", "any", target=True),
     )
+    same_classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = (
         "relation_micro_f1", "relation_macro_f1", "micro_f1", "precision", "recall", "accuracy",
     )  # fmt: skip
@@ -90,9 +92,7 @@ class EntitiesAndRelations(TokenClassification):
         super().configure(config)
         read = [f"{side}: {name}" for side in ("head", "tail") for name in self.relations]
         names = [*self._layers[0].names, *read]
-        config.num_labels = len(names)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: i for i, name in enumerate(names)}
+        name_outputs(config, names)
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool

@@ -71,6 +71,7 @@ class ExtractiveQA(Task):
     )
     auto_model: ClassVar[str] = "AutoModelForQuestionAnswering"
     pipeline_tag: ClassVar[str] = "question-answering"
+    same_classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match", "answerable_f1", "no_answer_accuracy", "ece")
     pooled: ClassVar[bool] = False
     window: ClassVar[int] = 384

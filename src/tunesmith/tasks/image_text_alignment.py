@@ -47,6 +47,7 @@ class ImageTextAlignment(MultimodalTask):
         Column("image", "image", required=False),
         Column("pair", "any", required=False, target=True),
     )
+    one_vector: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("mrr", "recall_at_1", "recall_at_10")
     inputs: ClassVar[tuple[str, ...]] = ("text", "image")
     training: ClassVar[Mapping[str, Any]] = {

@@ -58,6 +58,7 @@ class Mixture(Task):
     auto_model: ClassVar[str] = "tunesmith.models.heads.several:SeveralHeads"
     pipeline_tag: ClassVar[str] = "feature-extraction"
     pooled: ClassVar[bool] = False
+    same_classes: ClassVar[bool] = False
 
     def __init__(
         self,

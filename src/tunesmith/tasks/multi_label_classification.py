@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Prediction, Row
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.sequence import SequenceTask, required
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ class MultiLabelClassification(SequenceTask):
 
     def configure(self, config: PretrainedConfig) -> None:
         """Label names into the config."""
-        config.num_labels = len(self.labels)
-        config.id2label = dict(enumerate(self.labels))
-        config.label2id = {label: i for i, label in enumerate(self.labels)}
+        name_outputs(config, self.labels)
         config.problem_type = "multi_label_classification"
 
     def target(self, row: Row) -> list[float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
+from tunesmith.core.contracts import Batch, Column, Feature, Prediction, Row, Runtime
 from tunesmith.core.errors import DataError
 from tunesmith.data.media.vary.vary import AUTO, Vary
 from tunesmith.models.encoders.inputs import MediaInput, input_of
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 ENCODERS = {"image": "efficientnet-lite0", "audio": "whisper-base"}
 """What a modality's vectors are made by where the recipe does not say."""
+INPUTS = (
+    Column("text", required=False),
+    Column("image", "image", required=False),
+    Column("audio", "audio", required=False),
+    Column("numeric", "any", required=False),
+    Column("categorical", "any", required=False),
+)
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -46,7 +53,7 @@ class MultimodalTask(SequenceTask):
         "head": {"learning_rate": 1e-3, "epochs": 40, "batch_size": 32, "weight_decay": 0.02},
     }
     window: ClassVar[int] = 128
-    inputs: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "numeric", "categorical")
+    inputs: ClassVar[tuple[str, ...]] = tuple(column.role for column in INPUTS)
 
     def __init__(
         self,

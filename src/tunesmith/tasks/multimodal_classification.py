@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Column, Prediction
-from tunesmith.tasks.multimodal import ENCODERS, MultimodalTask, Rate
+from tunesmith.tasks.multimodal import ENCODERS, INPUTS, MultimodalTask, Rate
 from tunesmith.tasks.text_classification import ClassPrediction, TextClassification
 
 
@@ -38,14 +38,7 @@ class MultimodalClassification(MultimodalTask, TextClassification):
     name: ClassVar[str] = "multimodal-classification"
     summary: ClassVar[str] = "one of several classes for any of text, image, audio, numbers and categories"
     pipeline_tag: ClassVar[str] = "any-to-any"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("text", required=False),
-        Column("image", "image", required=False),
-        Column("audio", "audio", required=False),
-        Column("numeric", "any", required=False),
-        Column("categorical", "any", required=False),
-        Column("label", "label", target=True),
-    )
+    columns: ClassVar[tuple[Column, ...]] = (*INPUTS, Column("label", "label", target=True))
 
     def __init__(
         self,

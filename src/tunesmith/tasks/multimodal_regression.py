@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from tunesmith.core.contracts import Column, Prediction
-from tunesmith.tasks.multimodal import ENCODERS, MultimodalTask, Rate
+from tunesmith.tasks.multimodal import INPUTS, MultimodalTask
 from tunesmith.tasks.text_regression import NumberPrediction, TextRegression
 
 
@@ -18,43 +18,12 @@ class MediaNumberPrediction(NumberPrediction):
 
 
 class MultimodalRegression(MultimodalTask, TextRegression):
-    """A number a row of any of text, image, audio, numeric and categorical columns, in the data's own unit.
-
-    Args:
-        image: the encoder of pictures: a packaged name, a hub id or a folder.
-        audio: the encoder of sounds, likewise.
-        fusion: "late", "cross-attention" or "early".
-        modality_dropout: how often training leaves out a modality, so that a missing one hurts little.
-        hidden: width inside fusions that have one.
-        dropout: share of numbers that training leaves out before the last layer; None: 0.5 of vectors as encoders
-            give them (late), 0.2 of those that are learned.
-        augment: how files of training rows are changed where encoders are trained, by names of
-            ``data/media/vary``; "auto": crop, flip, colour, shift, noise, spec; "none".
-    """
+    """A number a row of any of text, image, audio, numeric and categorical columns, in the data's own unit."""
 
     name: ClassVar[str] = "multimodal-regression"
     summary: ClassVar[str] = "a number for any of text, image, audio, numbers and categories"
     pipeline_tag: ClassVar[str] = "any-to-any"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("text", required=False),
-        Column("image", "image", required=False),
-        Column("audio", "audio", required=False),
-        Column("numeric", "any", required=False),
-        Column("categorical", "any", required=False),
-        Column("label", "number", target=True),
-    )
-
-    def __init__(
-        self,
-        image: str = ENCODERS["image"],
-        audio: str = ENCODERS["audio"],
-        fusion: Literal["late", "cross-attention", "early"] = "late",
-        modality_dropout: Rate = 0.3,
-        hidden: Annotated[int, Field(ge=8, multiple_of=4)] = 256,
-        dropout: Rate | None = None,
-        augment: Literal["auto", "none"] | list[str] = "auto",
-    ) -> None:
-        MultimodalTask.__init__(self, image, audio, fusion, modality_dropout, hidden, dropout, augment)
+    columns: ClassVar[tuple[Column, ...]] = (*INPUTS, Column("label", "number", target=True))
 
     def added(self, whole: Prediction, without: Prediction) -> float:
         """How much smaller the number would be."""

@@ -63,6 +63,7 @@ class MultipleChoice(Task):
     )
     auto_model: ClassVar[str] = Together.auto_model
     pipeline_tag: ClassVar[str] = "multiple-choice"
+    same_classes: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "ece")
 
     def __init__(

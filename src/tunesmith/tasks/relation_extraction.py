@@ -13,6 +13,7 @@ from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Predictio
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.data.shapes.relation_extraction import RelationShape
 from tunesmith.data.shapes.shape import RowProblem
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.relations import NONE_NAMES, relation_types, type_counts
 from tunesmith.tasks.sequence import padded, required
 
@@ -139,8 +140,7 @@ class RelationExtraction(Task):
     def configure(self, config: PretrainedConfig) -> None:
         """Two outputs a relation."""
         names = [f"{side}: {label}" for side in SIDES for label in self.labels]
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: i for i, name in enumerate(names)}
+        name_outputs(config, names)
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool

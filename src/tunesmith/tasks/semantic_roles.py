@@ -14,6 +14,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.semantic_roles import RolesShape
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.tags import split_tag
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.role_tags import answer, word_tags
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.span_evidence import span_evidence
@@ -115,8 +116,7 @@ class SemanticRoles(Task):
 
     def configure(self, config: PretrainedConfig) -> None:
         """The tags into the config."""
-        config.id2label = dict(enumerate(self.state["tags"]))
-        config.label2id = dict(self._index)
+        name_outputs(config, self.state["tags"])
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool

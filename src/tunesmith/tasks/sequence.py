@@ -30,6 +30,7 @@ class SequenceTask(Task):
 
     auto_model: ClassVar[str] = "AutoModelForSequenceClassification"
     pipeline_tag: ClassVar[str] = "text-classification"
+    one_vector: ClassVar[bool] = True
     target_role: ClassVar[str] = "label"
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.calibrated.calibrated import Calibrated, Wanted, calibrate
 from tunesmith.tasks.grown import CALIBRATED
 from tunesmith.tasks.sequence import SequenceTask, required
@@ -61,6 +62,7 @@ class TextClassification(SequenceTask):
         Column("text_pair", required=False),
         Column("label", "label", target=True),
     )
+    one_class: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy", "mcc", "log_loss", "ece")
 
     def __init__(
@@ -103,9 +105,7 @@ class TextClassification(SequenceTask):
 
     def configure(self, config: PretrainedConfig) -> None:
         """Class names into the config."""
-        config.num_labels = len(self.labels)
-        config.id2label = dict(enumerate(self.labels))
-        config.label2id = dict(self._index)
+        name_outputs(config, self.labels)
         config.problem_type = "single_label_classification"
 
     def target(self, row: Row) -> int:

@@ -76,6 +76,7 @@ class TextEmbedding(Task):
     )
     auto_model: ClassVar[str] = "AutoModel"
     pipeline_tag: ClassVar[str] = "feature-extraction"
+    decides: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = RETRIEVAL
     pooled: ClassVar[bool] = False
     window: ClassVar[int] = 128

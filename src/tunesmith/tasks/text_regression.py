@@ -33,6 +33,7 @@ class TextRegression(SequenceTask):
         Column("text_pair", required=False),
         Column("label", "number", target=True),
     )
+    decides: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("r2", "mae", "rmse", "pearson", "spearman")
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:

@@ -107,6 +107,7 @@ class TextToText(Writing):
         self.prefix, self.max_target_length, self.characters = prefix, max_target_length, characters
         self.languages = {"source_language": source_language, "target_language": target_language}
         self._cut: dict[str, set[int]] = {"text": set(), "target": set()}
+        self._warned: set[int] = set()
         self._samples: dict[str, list[str]] = {"text": [], "target": []}
         self._counts: Counter[str] = Counter()
         self._added, self._shown = 0, ""
@@ -229,7 +230,8 @@ class TextToText(Writing):
     ) -> list[np.ndarray]:
         """The ids of each text; of one that is too long, the first ones. A text's end token stays, a target's goes."""
         made: list[np.ndarray] = []
-        cut, source = 0, role == "text"
+        cut: list[int] = []
+        source = role == "text"
         before, after = ([], []) if source else self.state.get("around") or around(processor)
         for start in range(0, len(texts), 1024):  # bounded: the tokenizer's own objects are large
             some = list(texts[start : start + 1024])
@@ -237,13 +239,14 @@ class TextToText(Writing):
             for text, bare in zip(some, found, strict=True):
                 ids = [*before, *bare, *after]
                 if len(ids) > most:
-                    cut += 1
-                    self._cut[role].add(hash(text))
+                    cut.append(hash(text))
                     # A target that is cut has no end: the model is not to learn to stop there.
                     ids = [*ids[: most - 1], ids[-1]] if source else ids[:most]
                 made.append(np.asarray(ids, dtype=np.int32))
-        if cut and warn:
-            warnings.warn(f"{cut} of {len(texts)} texts are longer than {most} tokens: their ends are not read.",
+        self._cut[role].update(cut)
+        if warn and not self._warned.issuperset(cut):  # a run reads the same rows again and again
+            self._warned.update(cut)
+            warnings.warn(f"{len(cut)} of {len(texts)} texts are longer than {most} tokens: their ends are not read.",
                           stacklevel=3)  # fmt: skip
         return made
 

@@ -13,6 +13,7 @@ from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Predictio
 from tunesmith.core.errors import DataError
 from tunesmith.data.spans import overlapping, without_duplicates
 from tunesmith.data.tags import WordSpan
+from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.span_evidence import span_evidence
 from tunesmith.tasks.tag_layer import Array, Scheme, TagLayer, log_softmax
@@ -131,9 +132,7 @@ class TokenClassification(Task):
         names = self._layers[0].names
         if self.state["nested"]:
             names = [name if name != "O" else f"O-{layer.labels[0]}" for layer in self._layers for name in layer.names]
-        config.num_labels = len(names)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: i for i, name in enumerate(names)}
+        name_outputs(config, names)
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool

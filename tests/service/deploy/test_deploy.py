@@ -167,6 +167,20 @@ def test_expressions_are_promql() -> None:
         promql.parse("sum by (a (b)")
 
 
+@pytest.mark.parametrize("kind", ["docker", "compose", "kubernetes"])
+def test_what_a_dockerfile_copies_is_written_and_not_ignored(kind: str, tmp_path: Path) -> None:
+    bundle, place = tmp_path / "b", tmp_path / "deploy"
+    bundle.mkdir()
+    made = write(kind, bundle, place, "shop", "shop:1", "torch")
+    let_in = {line[1:] for line in (place / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    for name in ("Dockerfile", "Dockerfile.cuda"):
+        text = (place / name).read_text("utf-8")
+        copied = set(re.findall(r"^COPY (?!--from)(\S+) ", text, re.M))
+        assert copied == {"constraints.txt", "catalog.yaml", "bundle"}
+        assert all((place / one).exists() for one in copied) and copied <= let_in
+    assert {"Dockerfile", "constraints.txt", "bundle/"} <= set(made)
+
+
 def test_files_and_the_bundle_are_written_once(tmp_path: Path) -> None:
     bundle, place = tmp_path / "b", tmp_path / "deploy"
     bundle.mkdir()

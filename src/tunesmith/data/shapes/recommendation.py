@@ -39,6 +39,7 @@ class RecommendationShape(Shape):
     summary: ClassVar[str] = "a log of who took what and when, beside a table of the items"
     roles: ClassVar[tuple[str, ...]] = ("user", "item", "time", "rating", "history", "candidates")
     target: ClassVar[str] = "item"
+    log: ClassVar[bool] = True
 
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """By the names of users and items beside a time or a rating, in a file without prose.

@@ -30,6 +30,12 @@ def shape_of(task: str) -> Shape | None:
     return SHAPES.make(task) if task in SHAPES else None
 
 
+def is_log(task: str) -> bool:
+    """Whether the task's rows are events of users."""
+    shape = shape_of(task)
+    return shape is not None and shape.log
+
+
 def in_shape(
     rows: Rows, shape: Shape, columns: Columns, *, target: bool = True, notes: list[str] | None = None
 ) -> tuple[Rows, dict[str, str | list[str]]]:

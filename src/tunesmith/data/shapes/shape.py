@@ -35,6 +35,9 @@ class Shape(ABC):
     keeps_text: ClassVar[bool] = False
     """True: positions in the text matter, so cleaning must leave it as it is."""
 
+    log: ClassVar[bool] = False
+    """True: rows are events of users, divided by user and time; what else a run needs of them stands beside them."""
+
     @abstractmethod
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """Role -> column of a file that is of this shape; {} where it is not.

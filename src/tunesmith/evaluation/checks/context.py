@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
-from tunesmith.evaluation.bootstrap import around, draw
+from tunesmith.evaluation.bootstrap import known_mean
 from tunesmith.evaluation.context_variants import VARIANTS, contradicted, role_of
 from tunesmith.evaluation.evidence import Array
 from tunesmith.evaluation.words import number, signed
@@ -119,12 +119,7 @@ class Context(Check):
         return values
 
     def _mean(self, values: Array) -> dict[str, float]:
-        """The mean of those that are defined, with its interval."""
-        known = values[~np.isnan(values)]
-        if not len(known):
-            return {"value": float("nan"), "low": float("nan"), "high": float("nan")}
-        drawn = np.concatenate([counts @ known for counts in draw(len(known), self.resamples, self.seed)]) / len(known)
-        return around(float(known.mean()), drawn, self.confidence).to_json()
+        return known_mean(values, self.resamples, self.confidence, self.seed).to_json()
 
 
 def said(prediction: Mapping[str, Any]) -> str:

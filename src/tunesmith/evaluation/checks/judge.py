@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
 from tunesmith.core.errors import RecipeError, TunesmithError
-from tunesmith.evaluation.bootstrap import around, draw
+from tunesmith.evaluation.bootstrap import known_mean
 from tunesmith.evaluation.evidence import Array
 from tunesmith.evaluation.judges.rubric import question_of
 from tunesmith.evaluation.words import number, signed
@@ -124,12 +124,7 @@ class Judge(Check):
         return CheckResult(self.name, mean["value"], mean["low"], mean["high"], verdict, worst, details)
 
     def _mean(self, values: Array) -> dict[str, float]:
-        """The mean of those that are defined, with its interval."""
-        known = values[~np.isnan(values)]
-        if not len(known):
-            return {"value": float("nan"), "low": float("nan"), "high": float("nan")}
-        drawn = np.concatenate([counts @ known for counts in draw(len(known), self.resamples, self.seed)]) / len(known)
-        return around(float(known.mean()), drawn, self.confidence).to_json()
+        return known_mean(values, self.resamples, self.confidence, self.seed).to_json()
 
 
 def _word(gain: dict[str, float]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.evaluation.plots.svg import drawing, element, label, shorten, width_of
+from tunesmith.core.width import shorten, width_of
+from tunesmith.evaluation.plots.svg import drawing, element, label
 
 NAME_COLUMNS = 20
 """Columns that a class name may take on the left; a Chinese character takes two."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunesmith.evaluation.plots.svg import drawing, element, label, shorten
+from tunesmith.core.width import shorten
+from tunesmith.evaluation.plots.svg import drawing, element, label
 
 WIDTH, ROW = 640, 30
 BARS = (220.0, 560.0)

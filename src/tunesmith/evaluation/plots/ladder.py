@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import Any
 
-from tunesmith.evaluation.plots.svg import Scale, drawing, element, label, line, nice_ticks, place, shorten
+from tunesmith.core.width import shorten
+from tunesmith.evaluation.plots.svg import Scale, drawing, element, label, line, nice_ticks, place
 from tunesmith.evaluation.words import duration, number
 
 WIDTH, ROW, TOP = 960, 46, 34

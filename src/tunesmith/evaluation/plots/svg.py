@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from math import ceil, floor, log10
-from unicodedata import east_asian_width
 
 Scale = tuple[float, float, float, float]
 """(from low, from high, to low, to high)"""
@@ -60,27 +59,6 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     first = ceil(low / step - 1e-9)
     last = floor(high / step + 1e-9)
     return [float(f"{i * step:.10g}") for i in range(first, last + 1)]
-
-
-def shorten(text: str, units: int) -> str:
-    """At most ``units`` columns wide; a Chinese character takes two.
-
-    >>> shorten("balance_not_updated", 10), shorten("房间很干净", 8)
-    ('balance_n…', '房间很…')
-    """
-    if width_of(text) <= units:
-        return text
-    kept = ""
-    for character in text:
-        if width_of(kept + character) >= units:
-            break
-        kept += character
-    return f"{kept}…"
-
-
-def width_of(text: str) -> int:
-    """Columns that a text takes."""
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def polyline(points: Sequence[tuple[float, float]], kind: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import log10, sqrt
 from typing import Any
 
-from tunesmith.evaluation.plots.svg import drawing, element, label, line, nice_ticks, place, shorten
+from tunesmith.core.width import shorten
+from tunesmith.evaluation.plots.svg import drawing, element, label, line, nice_ticks, place
 
 WIDTH, HEIGHT = 900, 420
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 680.0, 30.0, 370.0

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100
-WITHOUT = ("text-embedding", "text-regression")
-"""Tasks that decide between no classes."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Decisions:
 def decides(task: Task) -> bool:
     """Whether a task has decisions; of a mixture, all of its parts."""
     parts = getattr(task, "parts", None) or {}
-    return task.name not in WITHOUT and all(decides(part) for part in parts.values())
+    return task.decides and all(decides(part) for part in parts.values())
 
 
 def decisions(task: Task, outputs: Any, batch: Batch) -> list[Decisions]:

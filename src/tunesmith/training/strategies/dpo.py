@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -33,13 +33,6 @@ class Dpo(Preference):
     name: ClassVar[str] = "dpo"
     summary: ClassVar[str] = "better answers become likelier than worse ones (Rafailov et al. 2023)"
     reads = (ROLE,)
-    training: ClassVar[Mapping[str, Any]] = {
-        "epochs": 1,
-        "batch_size": 8,
-        "learning_rate": 5e-6,
-        "lora": {"learning_rate": 1e-4},
-        "qlora": {"learning_rate": 1e-4},
-    }
 
     def __init__(
         self,

@@ -38,13 +38,6 @@ class Kto(Preference):
     name: ClassVar[str] = "kto"
     summary: ClassVar[str] = "answers found good or bad, one by one (Ethayarajh et al. 2024)"
     reads = (f"{ROLE}|{answer_pairs.ROLE}",)
-    training: ClassVar[Mapping[str, Any]] = {
-        "epochs": 1,
-        "batch_size": 8,
-        "learning_rate": 5e-6,
-        "lora": {"learning_rate": 1e-4},
-        "qlora": {"learning_rate": 1e-4},
-    }
 
     def __init__(
         self,

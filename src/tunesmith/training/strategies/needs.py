@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from tunesmith.core.contracts import Method, Task
-from tunesmith.data.shapes.media_columns import PAIRS
-from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.training.strategies.decisions import decides
 
 
@@ -28,27 +26,22 @@ def classes(task: Task) -> str | None:
 
 
 def one_class(task: Task) -> str | None:
-    """One class a text."""
-    if task.name == "text-classification":
+    """One class a row."""
+    if task.one_class:
         return None
-    return f"it draws texts of one class together, and a text of {task.name} has no one class."
+    return f"it draws rows of one class together, and a row of {task.name} has no one class."
 
 
 def text_vector(task: Task) -> str | None:
     """One answer a text or pair, read from one vector."""
-    if task.name in (
-        "text-classification",
-        "multi-label-classification",
-        "text-regression",
-        *(name for name in MEDIA_TASKS if name != PAIRS),
-    ):
+    if task.one_vector:
         return None
     return f"it works on the one vector that a text's answer is read from; {task.name} has none, or several."
 
 
 def counted_classes(task: Task) -> str | None:
     """Classes that are the same in every row."""
-    if task.name not in ("extractive-qa", "multiple-choice", "mixture", "entities-and-relations"):
+    if task.same_classes:
         return classes(task)
     return f"it weighs classes by how often they are, and those of {task.name} are other ones in each row or part."
 

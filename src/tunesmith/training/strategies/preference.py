@@ -55,6 +55,13 @@ class Preference(NearStart):
     """Whether the loss compares with the start."""
     margin: ClassVar[str] = "reward_margin"
     """What evidence calls how much better the better answer is."""
+    training: ClassVar[Mapping[str, Any]] = {
+        "epochs": 1,
+        "batch_size": 8,
+        "learning_rate": 5e-6,
+        "lora": {"learning_rate": 1e-4},
+        "qlora": {"learning_rate": 1e-4},
+    }
     choosing: ClassVar[tuple[str, ...]] = ("preference_loss", "reward_accuracy")
 
     def __init__(self, max_kl: float) -> None:
