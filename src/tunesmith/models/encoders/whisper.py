@@ -37,8 +37,9 @@ class WhisperSound(Encoder):
         known._attn_implementation = "sdpa"
         self.width = int(known.d_model)
         self.takes = AudioInput("whisper", mels=int(known.num_mel_bins))
-        self.encoder: Any = WhisperEncoder(known)
-        self.encoder.layer_norm = torch.nn.Identity()  # of the last layer alone: not read
+        encoder: Any = WhisperEncoder(known)
+        self.encoder = encoder
+        encoder.layer_norm = torch.nn.Identity()  # of the last layer alone: not read
         self.longest = int(known.max_source_positions)
 
     @classmethod
