@@ -93,7 +93,13 @@ def layers_of(services: Services) -> App:
     """The endpoints inside their layers."""
     catalog = services.catalog
     limit = upload_limit(catalog.jobs)
-    full = services.products.full
+
+    def full(product: str) -> Refused | None:
+        why = services.products.full(product)
+        if why is not None:  # it is refused before any route could count it
+            services.counts.failed(product, services.products.of(product).stable.name, why.code, why.status)
+        return why
+
     return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log, full=full)
 
 

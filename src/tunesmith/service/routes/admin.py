@@ -46,6 +46,8 @@ def routes() -> APIRouter:
         """Take a version out of memory, when it has answered what it was asked."""
         services = services_of(request)
         await services.products.unload(product, version)
+        if services.watch is not None:
+            services.watch.forget(product, version)
         return told(services.products.of(product))
 
     @router.put("/{product}")
