@@ -3,11 +3,11 @@
     python benchmarks/operate/on_ray.py --data FOLDER                    # in an environment with the extra "ray"
     python benchmarks/operate/on_ray.py --data FOLDER --kills 10
 
-One classifier is served by ``tunesmith serve`` and by ``tunesmith serve --on ray``, each asked about the same rows. Then
-the load changes, and each half second the replicas are counted. At last clients with keys ask without a pause, and
+One classifier is served by ``tunesmith serve`` and by ``tunesmith serve --on ray``, each asked about the same rows.
+Then the load changes, and each half second the replicas are counted. At last clients with keys ask without a pause, and
 replicas are killed (SIGKILL) at moments drawn by the seed; a request that was broken off is asked again under the same
-Idempotency-Key. Usage is in a PostgreSQL of its own. ``tunesmith usage`` must name as many requests for each key as were
-acknowledged.
+Idempotency-Key. Usage is in a PostgreSQL of its own. ``tunesmith usage`` must name as many requests for each key as
+were acknowledged.
 """
 
 from __future__ import annotations
@@ -158,14 +158,25 @@ def killed(given: argparse.Namespace, folder: Path, bundle: Path, file: Path) ->
     return {"load": load, "kills": kills, "keys": by_key, "strange": strange, "seen": counted.seen}
 
 
+HEAD = ["load", "replicas at first", "most", "at the end", "requests a second", "not answered"]
+
+
+def phase_row(phase: Mapping[str, Any]) -> list[str]:
+    """A line of the table."""
+    seen, load = phase["seen"] or [0], phase["load"]
+    failed = sum(load["statuses"].values()) - load["statuses"].get("200", 0)
+    return [
+        f"{phase['clients']} clients",
+        *map(str, (seen[0], max(seen), seen[-1])),
+        f"{load['rate']:,.0f}",
+        f"{failed:,}",
+    ]
+
+
 def page(one: Mapping[str, Any]) -> list[str]:
     """Three parts."""
     apart, settings = one["same"], one["settings"]
-    phases = [
-        [f"{phase['clients']} clients", f"{phase['seen'][0] if phase['seen'] else '-'}", f"{max(phase['seen'], default=0)}",
-         f"{phase['seen'][-1] if phase['seen'] else '-'}", f"{phase['load']['rate']:,.0f}", f"{sum(phase['load']['statuses'].values()) - phase['load']['statuses'].get('200', 0):,}"]
-        for phase in one["phases"]
-    ]  # fmt: skip
+    phases = [phase_row(phase) for phase in one["phases"]]
     found = one["killed"]
     sums = {name: sum(key[name] for key in found["keys"]) for name in ("acknowledged", "metered")}
     statuses = ", ".join(f"{count:,} {status}" for status, count in found["load"]["statuses"].items())
@@ -177,7 +188,7 @@ def page(one: Mapping[str, Any]) -> list[str]:
         f"acknowledged, {sums['metered']:,} metered, {found['load']['retries']:,} asked again, "
         f"{found['load']['unacknowledged']} never answered. Equal for each key: "
         f"**{'met' if kill.equal(found) else 'NOT met'}** (tries by status: {statuses}).",
-        "", *harness.table(["load", "replicas at first", "most", "at the end", "requests a second", "not answered"], phases),
+        "", *harness.table(HEAD, phases),
         "", *harness.context_lines(one), f"ray {one['ray']}.", *harness.busy_note([one]),
     ]  # fmt: skip
 

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 import pytest
-
 from tests.e2e.test_serve import TEXTS, post, serving
 
 pytestmark = pytest.mark.skipif(
