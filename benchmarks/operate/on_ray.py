@@ -34,7 +34,8 @@ from bundles import TEXTS, harness
 from serving import Serving, free_port
 
 NAME = "operate_ray"
-REPLICA = b"ray::ServeReplica:tunesmith"
+REPLICA = b"ServeReplica:tunesmith"
+"""In the title of a replica's process."""
 SETTINGS = {"least": 1, "most": 3, "ongoing": 8, "up": 1, "down": 8, "window": 3, "cpus": 0.25}
 """Quicker than a service's own, so that it fits into minutes; a quarter of a core for each, as there are only two."""
 
@@ -46,7 +47,8 @@ def replicas(server: Serving) -> list[int]:
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError, IndexError):
             parents[pid] = int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(REPLICA):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if title.startswith(b"ray::") and REPLICA in title:
                 found.append(pid)
 
     def ours(pid: int) -> bool:

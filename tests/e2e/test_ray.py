@@ -28,7 +28,8 @@ def replicas(above: int) -> list[int]:
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         try:
             parents[pid] = int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::ServeReplica:tunesmith"):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if title.startswith(b"ray::") and b"ServeReplica:tunesmith" in title:
                 found.append(pid)
         except (OSError, IndexError):
             continue

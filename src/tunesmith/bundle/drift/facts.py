@@ -78,7 +78,9 @@ def answered(answer: Prediction) -> NDArray[np.float64]:
         found = np.asarray(vector, dtype=np.float64)
     else:
         return np.zeros(0)
-    return found if len(found) <= DIMENSIONS else found @ _signs(len(found)) / math.sqrt(len(found))
+    if len(found) > DIMENSIONS:
+        found = np.asarray(found @ _signs(len(found)), dtype=np.float64) / math.sqrt(len(found))
+    return found
 
 
 def facts(text: str, ids: Sequence[NDArray[Any]], answer: Prediction, unknown: int | None) -> Facts:

@@ -48,9 +48,6 @@ def serve_on_ray(catalog: Catalog, listening: Callable[[str], None]) -> None:
     store = catalog.store_url()
     if store is not None:
         open_store(store).dispose()  # its tables are made once, here, and not by all replicas at a time
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     server, port = catalog.server, free_port(catalog.server.host, catalog.server.port)
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
     try:
@@ -63,6 +60,9 @@ def serve_on_ray(catalog: Catalog, listening: Callable[[str], None]) -> None:
             raise TunesmithError(
                 f"Ray Serve did not start: {why[-1]}", "Its logs: /tmp/ray/session_latest/logs"
             ) from error
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
+            signal.signal(number, lambda *_: ended.set())
         listening(f"{'https' if tls else 'http'}://{server.host}:{port}")
         ended.wait()
     finally:
@@ -101,7 +101,7 @@ def _deployment(serve: Any, catalog: Catalog) -> Any:
             "upscale_delay_s": asked.up,
             "downscale_delay_s": asked.down,
             "look_back_period_s": asked.window,
-            "metrics_interval_s": min(asked.window, 2.0),
+            "metrics_interval_s": min(asked.window / 2, 2.0),
         },
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
