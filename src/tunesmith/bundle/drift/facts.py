@@ -73,7 +73,7 @@ def answered(answer: Prediction) -> NDArray[np.float64]:
     scores, vector = answer.get("scores"), answer.get("vector")
     if isinstance(scores, Mapping) and scores:
         logs = np.log(np.clip([float(scores[name]) for name in sorted(scores)], FAINT, 1.0))
-        found = logs - logs.mean()
+        found: NDArray[np.float64] = logs - logs.mean()
     elif isinstance(vector, Sequence | np.ndarray) and len(vector):
         found = np.asarray(vector, dtype=np.float64)
     else:

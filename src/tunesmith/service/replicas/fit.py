@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.service.settings import Catalog
@@ -35,7 +36,8 @@ def anywhere(catalog: Catalog) -> Catalog:
         name: one.model_copy(update={"versions": {version: path.absolute() for version, path in one.versions.items()}})
         for name, one in catalog.products.items()
     }
-    change = {"products": products, "folder": catalog.folder.absolute(), "server": _absolute(catalog)}
+    server = catalog.server.model_copy(update={"folder": catalog.server.folder.absolute()})
+    change: dict[str, Any] = {"products": products, "folder": catalog.folder.absolute(), "server": server}
     if catalog.request_log is not None:
         path = catalog.request_log.path.absolute()
         change["request_log"] = catalog.request_log.model_copy(update={"path": path})
@@ -43,10 +45,6 @@ def anywhere(catalog: Catalog) -> Catalog:
     if store is not None and store.startswith("sqlite:///") and not store.startswith("sqlite:////"):
         change["store"] = f"sqlite:///{Path(store.removeprefix('sqlite:///')).absolute()}"
     return catalog.model_copy(update=change)
-
-
-def _absolute(catalog: Catalog) -> object:
-    return catalog.server.model_copy(update={"folder": catalog.server.folder.absolute()})
 
 
 def of_place(catalog: Catalog, place: int) -> Catalog:

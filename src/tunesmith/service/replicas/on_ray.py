@@ -49,7 +49,8 @@ def serve_on_ray(catalog: Catalog, listening: Callable[[str], None]) -> None:
     if store is not None:
         open_store(store).dispose()  # its tables are made once, here, and not by all replicas at a time
     server, port = catalog.server, free_port(catalog.server.host, catalog.server.port)
-    tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
+    files = {"ssl_certfile": server.tls.certificate, "ssl_keyfile": server.tls.key} if server.tls else {}
+    tls = {name: str(path.absolute()) for name, path in files.items()}
     try:
         try:
             ray.init(include_dashboard=False, logging_level=logging.WARNING, log_to_driver=catalog.watch.logs == "json")
