@@ -29,8 +29,8 @@ def served(told: Any, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]
     yield from serving("out/whole", home)
 
 
-def serving(what: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "tunesmith", "serve", what, "--port", "0", "--json"]
+def serving(what: str, home: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "tunesmith", "serve", what, "--port", "0", "--json", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None

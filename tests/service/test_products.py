@@ -56,7 +56,10 @@ def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Any]) -
         assert client.delete("/admin/products/p/versions/1").status_code == 409  # it answers
         client.put("/admin/products/p", json={"stable": "3"})
         assert asked(client) == "three/3"
+        gauge = 'tunesmith_waiting_tokens{product="p",version="1"}'
+        assert gauge in client.get("/metrics").text
         assert client.delete("/admin/products/p/versions/1").json()["versions"]["1"]["loaded"] is False
+        assert gauge not in client.get("/metrics").text  # it would stand at its last value for ever
         assert client.put("/admin/products/p", json={"stable": "9"}).json()["error"]["code"] == "no_such_version"
         assert client.put("/admin/products/new/versions/1", json={"bundle": "/x/new"}).status_code == 201
         assert client.post("/v1/predict/new", json={"text": "abc"}).json()["prediction"]["label"] == "new/3"

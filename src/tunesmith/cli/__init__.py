@@ -126,6 +126,7 @@ VERBS: dict[str, Verb] = {
             "tunesmith serve out/reviews",
             "tunesmith serve out/reviews --port 8080 --runtime onnx",
             "tunesmith serve catalog.yaml --host 0.0.0.0 --keys",
+            "tunesmith serve catalog.yaml --on ray",
         ),
         "What was asked before has been answered.",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,14 @@ from tunesmith.cli.options import Json
 if TYPE_CHECKING:
     from tunesmith.service.services import Services
     from tunesmith.service.settings import Catalog
+
+
+class Where(StrEnum):
+    """What runs it."""
+
+    here = "here"
+    ray = "ray"
+
 
 ENVIRONMENT = {"store": "TUNESMITH_STORE", "limits": "TUNESMITH_LIMITS"}
 """What of a catalog the environment says in its place."""
@@ -31,6 +40,9 @@ def serve(
         bool | None, typer.Option("--keys/--open", help="Ask for keys, or not; default: not on this machine alone.")
     ] = None,
     unproven: Annotated[bool, typer.Option("--unproven", help="Serve what has no good record of parity.")] = False,
+    on: Annotated[
+        Where, typer.Option("--on", help="ray: replicas that come and go with the load, on Ray Serve.")
+    ] = Where.here,
     json: Json = False,
 ) -> None:
     """Serve predictions over HTTP until Ctrl-C or SIGTERM. The page at / shows what is served, and how to ask."""
@@ -47,8 +59,13 @@ def serve(
     path = Path(what)
     catalog = read_catalog(path) if path.is_file() else of_bundle(path, name)
     catalog = _changed(catalog, host, port, keys, runtime, unproven)
+    if on is Where.ray:
+        from tunesmith.service.replicas.on_ray import serve_on_ray
+
+        serve_on_ray(catalog, lambda address: emit(_told(catalog, address), json, _readable))
+        return
     services = build(catalog)
-    run(services, lambda address: emit(_told(services, address), json, _readable))
+    run(services, lambda address: emit(_told(catalog, address, services), json, _readable))
 
 
 def _changed(
@@ -65,12 +82,13 @@ def _changed(
     return catalog.model_copy(update={"server": server, "products": products, **places})
 
 
-def _told(services: Services, address: str) -> dict[str, Any]:
+def _told(catalog: Catalog, address: str, services: Services | None = None) -> dict[str, Any]:
     from tunesmith.service.examples import row_of
 
-    catalog = services.catalog
-    first = next(iter(services.products)).stable
-    example = row_of(first.task, first.request)
+    example = {"text": "..."}  # where replicas have the bundles this process has none
+    if services is not None:
+        first = next(iter(services.products)).stable
+        example = row_of(first.task, first.request)
     return {
         "address": address,
         "products": list(catalog.products),

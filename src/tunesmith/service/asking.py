@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from tunesmith.service.job import Computed
 
 log = logging.getLogger(__name__)
+
+COUNTED = frozenset({422, 500, 503})
+"""Statuses of what a product could not read, or failed at."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,36 @@ async def ask(
     Raises:
         Refused: with what the client is told.
     """
+    with failures_counted(services, product, request_id):
+        return await _asked(services, caller, product, rows, request_id, low, deadline)
+
+
+@contextmanager
+def failures_counted(services: Services, product: str, request_id: str) -> Iterator[None]:
+    """Count a request that a product does not answer, where that is not for who asked it: 401, 404, 429 ..."""
+    try:
+        yield
+    except Refused as why:
+        if why.status in COUNTED:
+            services.counts.failed(product, services.products.of(product).pick(request_id).name, why.code, why.status)
+        raise
+
+
+async def _asked(
+    services: Services,
+    caller: Caller,
+    product: str,
+    rows: Sequence[Any],
+    request_id: str,
+    low: bool,
+    deadline: float | None,
+) -> Answered:
     began = time.monotonic()
     found, guard, rows, flags = await admitted(services, caller, product, rows)
     limits = guard.policy.limits
     try:
         version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline, limits)
     except Refused as why:
-        services.counts.failed(product, found.pick(request_id).name, why.code, why.status)
         await given_back(services, caller, product, why)
         raise
     predictions, more = await guarded(guard, guard.after, computed.predictions)

@@ -56,6 +56,8 @@ class Counts:
         self.tallies: dict[tuple[str, str], Tally] = {}
         """The same in numbers of ours, for alerts without Prometheus."""
         self._children: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._gauged: set[tuple[str, str]] = set()
+        """Versions whose gauges may be there."""
 
     def answered(
         self, product: str, version: str, rows: int, read: int, written: int, stages: Mapping[str, float]
@@ -74,6 +76,7 @@ class Counts:
         own[3].inc(written)
         for name, seconds in stages.items():
             own[4][name].observe(seconds)
+        self.tally(product, version).requests += 1
 
     def tally(self, product: str, version: str) -> Tally:
         """What is counted of a version."""
@@ -87,7 +90,6 @@ class Counts:
         if together:
             self.batch.labels(product, version).observe(together)
         tally = self.tally(product, version)
-        tally.requests += 1
         tally.answers += len(predictions)
         for why in (one.get("human", "") for one in predictions if one.get("abstain")):
             self.abstained.labels(product, version, why).inc()
@@ -102,13 +104,19 @@ class Counts:
 
     def drifted(self, product: str, version: str, sizes: Mapping[str, float], drifting: bool) -> None:
         """Note a look at a version's last rows."""
+        self._gauged.add((product, version))
         for name, size in sizes.items():
             self.drift.labels(product, version, name).set(size)
         self.drifting.labels(product, version).set(drifting)
 
     def page(self, products: Any) -> tuple[bytes, str]:
         """The text that Prometheus reads, and its content type."""
-        for product in products:
-            for version in product.versions.values():
-                self.waiting.labels(product.name, version.name).set(version.engine.waiting)
+        live = {(one.name, name): version for one in products for name, version in one.versions.items()}
+        for key, version in live.items():
+            self.waiting.labels(*key).set(version.engine.waiting)
+        self._gauged.update(live)
+        for gone in self._gauged - live.keys():  # what a version was like when it went would be told for ever
+            for gauge in (self.waiting, self.drift, self.drifting):
+                gauge.remove_by_labels(dict(zip(("product", "version"), gone, strict=True)))
+            self._gauged.discard(gone)
         return self._client.generate_latest(self.registry), self._client.CONTENT_TYPE_LATEST

@@ -93,7 +93,13 @@ def layers_of(services: Services) -> App:
     """The endpoints inside their layers."""
     catalog = services.catalog
     limit = upload_limit(catalog.jobs)
-    full = services.products.full
+
+    def full(product: str) -> Refused | None:
+        why = services.products.full(product)
+        if why is not None:  # it is refused before any route could count it
+            services.counts.failed(product, services.products.of(product).stable.name, why.code, why.status)
+        return why
+
     return layered(make_app(services), file=limit, origins=catalog.server.cors, log=services.log, full=full)
 
 
@@ -111,7 +117,7 @@ def serve(services: Services, listening: Callable[[str], None]) -> None:
     json_logs = services.catalog.watch.logs == "json"
     if json_logs:
         to_json_lines()
-    place = _bound(server.host, server.port)
+    place = bound(server.host, server.port)
     services.products.load()  # before anything listens: what cannot be served is an error here, not a 503 for ever
     calm_process()
     tls = {"ssl_certfile": str(server.tls.certificate), "ssl_keyfile": str(server.tls.key)} if server.tls else {}
@@ -147,7 +153,7 @@ async def _run(server: Any, place: socket.socket, started: Callable[[], None]) -
     await running
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """A socket that is ours before minutes are spent on loading models."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)

@@ -16,6 +16,8 @@ from tunesmith.service.safety.guard import Guard
 from tunesmith.service.settings import Catalog
 
 if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
+
     from sqlalchemy import Engine as Store
 
     from tunesmith.service.answers import Answers
@@ -89,6 +91,10 @@ class Services:
     rules: Ticker | None = None
     """Looks for what alerts are about."""
     traces: Traces | None = None
+    alone: bool = True
+    """Whether no other process serves the same; else what changes one of them alone is refused."""
+    metrics: ThreadingHTTPServer | None = None
+    """Tells Prometheus what this replica counts."""
     ready: bool = False
     loop: asyncio.AbstractEventLoop | None = None
     """The one that answers, once it runs."""
@@ -109,6 +115,15 @@ class Services:
         for part in (*watching, self.answers, self.meter, self.log, self.keys):
             if part is not None:
                 part.close()
+        if self.metrics is not None:
+            self.metrics.shutdown()
+            self.metrics.server_close()
+
+    def need_alone(self, what: str) -> None:
+        """Raise Refused (409) where other replicas would not learn of it."""
+        if not self.alone:
+            why = f"{what} would change one of several replicas. Change the catalog and start the service again."
+            raise Refused(409, "several_replicas", why)
 
     def guard(self, product: str) -> Guard:
         """What a product lets in and out."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.service.jobs.settings import JobSettings
+from tunesmith.service.replicas.settings import Replicas
 from tunesmith.service.request_log import LogSettings
 from tunesmith.service.safety.policy import Policy
 from tunesmith.service.watching.settings import Watch
@@ -171,6 +172,7 @@ class Catalog(Part):
     jobs: JobSettings = JobSettings()
     request_log: LogSettings | None = None
     watch: Watch = Watch()
+    replicas: Replicas = Replicas()
     folder: Annotated[Path, Field(exclude=True)] = Path()
     """The catalog's own, to which files are relative."""
 

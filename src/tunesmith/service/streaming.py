@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.service.asking import admitted, behind, given_back
+from tunesmith.service.asking import admitted, behind, failures_counted, given_back
 from tunesmith.service.caller import Caller
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product
@@ -103,6 +103,7 @@ class Telling:
                 yield shown
         except Refused as why:
             settled = True
+            self._services.counts.failed(self._told.product, self._told.version, why.code, why.status)
             await given_back(self._services, self._told.caller, self._told.product, why)
             raise
         finally:
@@ -177,6 +178,19 @@ async def tell(
     Raises:
         Refused: with what the client is told.
     """
+    with failures_counted(services, product, request_id):
+        return await _telling(services, caller, product, rows, request_id, question, how)
+
+
+async def _telling(
+    services: Services,
+    caller: Caller,
+    product: str,
+    rows: Sequence[Any],
+    request_id: str,
+    question: Callable[[Version, Sequence[Any]], Question],
+    how: Mapping[str, Any],
+) -> Telling:
     began = time.monotonic()
     found, guard, rows, flags = await admitted(services, caller, product, rows)
     try:

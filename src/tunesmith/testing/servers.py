@@ -1,4 +1,7 @@
-"""Real servers for tests and benchmarks: PostgreSQL and Redis in a new folder, on a unix socket, gone at the end."""
+"""Real servers for tests and benchmarks: PostgreSQL, Redis and Prometheus, each in a new folder, gone at the end.
+
+The first two listen on a unix socket; Prometheus can only on a port.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-INSTALL = "on Debian: apt-get install postgresql redis-server"
+INSTALL = "on Debian: apt-get install postgresql redis-server prometheus"
 START_SECONDS = 60.0
 
 
@@ -68,10 +73,46 @@ def redis() -> Iterator[str]:
     if program is None:
         raise NoServer(f"no redis-server; {INSTALL}")
     with _folder(None) as folder:
-        socket = folder / "redis.sock"
-        command = [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
-        with _running(command, folder, None, socket.exists):
-            yield f"redis+unix://{socket}"
+        place = folder / "redis.sock"
+        command = [program, "--port", "0", "--unixsocket", str(place), "--save", "", "--appendonly", "no"]
+        with _running(command, folder, None, place.exists):
+            yield f"redis+unix://{place}"
+
+
+@contextmanager
+def prometheus(config: Path) -> Iterator[str]:
+    """The URL of a new Prometheus.
+
+    Args:
+        config: a ``prometheus.yml``; files that it names are relative to its folder.
+
+    Raises:
+        NoServer: there is no prometheus.
+    """
+    program = shutil.which("prometheus")
+    if program is None:
+        raise NoServer(f"no prometheus; {INSTALL}")
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with _folder(None) as folder:
+        places = [f"--config.file={config}", f"--storage.tsdb.path={folder}"]
+        command = [program, *places, f"--web.listen-address=127.0.0.1:{port}"]
+        with _running(command, folder, None, lambda: _answers(f"{url}/-/ready")):
+            yield url
+
+
+def _free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def _postgresql_programs() -> Path:

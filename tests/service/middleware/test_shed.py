@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from tunesmith.service.app import make_app
 from tunesmith.service.middleware.layers import layered
 from tunesmith.service.problems import Refused
+from tunesmith.service.run import layers_of
 from tunesmith.service.services import Services
 
 
@@ -31,4 +32,7 @@ def test_a_product_says_when_it_is_full(made: Callable[..., Services], monkeypat
     monkeypatch.setattr(engine, "wait_expected", lambda: 100.0)
     told = services.products.full("plain")
     assert told is not None and told.status == 503
-    services.products.close()
+    with TestClient(layers_of(services)) as client:
+        assert client.post("/v1/predict/plain", content=b"{").status_code == 503
+        page = client.get("/metrics").text
+    assert 'tunesmith_errors_total{code="overloaded",product="plain",version="1"} 1.0' in page

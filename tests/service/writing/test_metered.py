@@ -95,6 +95,7 @@ def test_it_is_written_down_before_the_client_has_the_end(
     assert whole.status_code == 503 and whole.json()["error"]["code"] == "metering_unavailable"
     last = [line for line in stream.text.split("\n\n") if line][-1]
     assert json.loads(last[6:])["error"]["code"] == "metering_unavailable" and '"stop"' not in stream.text
+    assert 'errors_total{code="metering_unavailable",product="chat",version="1"} 2.0' in client.get("/metrics").text
 
 
 def test_a_plan_ends_and_says_so(client: TestClient) -> None:
@@ -109,6 +110,8 @@ def test_what_we_fail_at_is_not_paid(client: TestClient, services: Services, par
     for stream in (False, True):
         assert chat(client, stream=stream).status_code == 500
     assert counted(services)["requests"] == 0
+    tally = services.counts.tally("chat", "1")
+    assert (tally.requests, tally.failed) == (2, 2)
 
 
 def test_a_retry_under_the_same_id_is_counted_once(client: TestClient, services: Services) -> None:

@@ -80,9 +80,9 @@ def of_words(one: Mapping[str, int], other: Mapping[str, int]) -> Difference:
     return Difference(size, chi_squared_tail(chi, len(cells) - 1))
 
 
-def chi_squared_tail(value: float, degrees: int) -> float:
-    """Probability of a larger value, after Wilson and Hilferty (1931)."""
-    if degrees < 1 or value <= 0:
+def chi_squared_tail(value: float, degrees: float) -> float:
+    """Probability of a larger value, after Wilson and Hilferty (1931); degrees need not be a whole number."""
+    if degrees <= 0 or value <= 0:
         return 1.0
     spread = 2 / (9 * degrees)
     z = ((value / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,10 @@ READ = 300
 NUMBERS = ("length", "unknown", "confidence", *(f"embedding_{i}" for i in range(DIMENSIONS)))
 """Tokens; share of tokens that the tokenizer does not know; the answer's score; a random projection of the tokens."""
 WORDS = ("language", "class")
+CLOUDS = ("inputs", "outputs")
+"""Compared in all directions at once: the projection of the tokens; the model's vector of the row, or its scores."""
+FAINT = 1e-3
+"""A probability below this is as good as none: its logarithm would say more of the runtime than of the row."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,18 @@ class Facts:
     Args:
         numbers: in the order of ``NUMBERS``; NaN where there is none.
         words: in the order of ``WORDS``; empty where there is none.
+        clouds: points in the order of ``CLOUDS``, each [dimensions]; of none where there is none.
     """
 
     numbers: NDArray[np.float64]
     words: tuple[str, ...]
+    clouds: tuple[NDArray[np.float64], ...]
 
 
 @cache
-def _signs() -> NDArray[np.float32]:
-    """[buckets, dimensions]: 1 or -1, the same in every process, so that baselines can be compared with."""
-    drawn = np.random.Generator(np.random.PCG64(SEED)).integers(0, 2, (BUCKETS, DIMENSIONS))
+def _signs(rows: int) -> NDArray[np.float32]:
+    """[rows, dimensions]: 1 or -1, the same in every process, so that baselines can be compared with."""
+    drawn = np.random.Generator(np.random.PCG64(SEED)).integers(0, 2, (rows, DIMENSIONS))
     return (2 * drawn - 1).astype(np.float32)
 
 
@@ -51,7 +58,28 @@ def embedded(ids: NDArray[Any]) -> NDArray[np.float64]:
     It needs no model, so it is the same whatever the runtime, and costs some microseconds.
     """
     buckets = (np.unique(ids).astype(np.uint64) * np.uint64(2654435761) >> np.uint64(7)) % np.uint64(BUCKETS)
-    found: NDArray[np.float64] = _signs()[buckets.astype(np.int64)].mean(axis=0).astype(np.float64)
+    found: NDArray[np.float64] = _signs(BUCKETS)[buckets.astype(np.int64)].mean(axis=0).astype(np.float64)
+    return found
+
+
+def answered(answer: Prediction) -> NDArray[np.float64]:
+    """What a model made of a row, as a point: its vector, or the centred logarithms of its scores; [0] without both.
+
+    What has more than ``DIMENSIONS`` numbers is projected by random signs.
+
+    >>> answered({"label": "a", "scores": {"b": 0.2, "a": 0.8}}).round(3).tolist()
+    [0.693, -0.693]
+    """
+    scores, vector = answer.get("scores"), answer.get("vector")
+    if isinstance(scores, Mapping) and scores:
+        logs = np.log(np.clip([float(scores[name]) for name in sorted(scores)], FAINT, 1.0))
+        found: NDArray[np.float64] = logs - logs.mean()
+    elif isinstance(vector, Sequence | np.ndarray) and len(vector):
+        found = np.asarray(vector, dtype=np.float64)
+    else:
+        return np.zeros(0)
+    if len(found) > DIMENSIONS:
+        found = np.asarray(found @ _signs(len(found)), dtype=np.float64) / math.sqrt(len(found))
     return found
 
 
@@ -73,6 +101,7 @@ def facts(text: str, ids: Sequence[NDArray[Any]], answer: Prediction, unknown: i
         # Rounded as a baseline's file is: equal numbers must stay equal, or ties would look like differences.
         np.round(np.concatenate([[len(every), share, sure], spread]), DIGITS),
         (language_of([text[:READ]]), label if isinstance(label, str) else ""),
+        (spread, answered(answer)),
     )
 
 

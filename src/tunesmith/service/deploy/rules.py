@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 SUMMARIES = "{{ $labels.product }} {{ $labels.version }}"
+BY = "sum by (product, version)"
 
 
 def rules() -> dict[str, Any]:
     """The file that ``rule_files`` names; YAML once it is dumped."""
-    rate, by = "rate(tunesmith_{}_total[5m])", "sum by (product, version)"
-    errors = f'{by} (rate(tunesmith_errors_total{{code=~"internal_error|overloaded|too_late"}}[5m]))'
-    answered = f"{by} ({rate.format('requests')})"
-    abstained, rows = f"{by} ({rate.format('abstained')})", f"{by} ({rate.format('rows')})"
-    slow = (
-        "histogram_quantile(0.99, sum by (product, version, le) "
-        '(rate(tunesmith_seconds_bucket{stage="total"}[5m]))) > 1'
-    )
+    errors = f'{BY} (rate(tunesmith_errors_total{{code=~"internal_error|overloaded|too_late|.+_unavailable"}}[5m]))'
+    # Where nothing is answered there is no series of answers, and a sum with nothing would be nothing.
+    answered = f"({_rate('requests')} or {errors} * 0)"
+    # What writes texts takes as long as they are; what counts is when it begins.
+    slow = f"({_slowest('total')} unless {_rate('written_tokens')} > 0) > 1 or {_slowest('first')} > 1"
     return {
         "groups": [
             {
@@ -29,7 +27,7 @@ def rules() -> dict[str, Any]:
                     ),
                     _rule("TunesmithSlow", slow, "5m", "warning", f"{SUMMARIES}: 1 of 100 requests takes over 1 s."),
                     _rule(
-                        "TunesmithQueue", f"{by} (tunesmith_waiting_tokens) > 100000", "1m", "warning",
+                        "TunesmithQueue", f"{BY} (tunesmith_waiting_tokens) > 100000", "1m", "warning",
                         f"{SUMMARIES} has a long queue.",
                     ),
                     _rule(
@@ -37,13 +35,22 @@ def rules() -> dict[str, Any]:
                         f"{SUMMARIES} is asked about other things than it was proven on.",
                     ),
                     _rule(
-                        "TunesmithAbstains", f"{abstained} / {rows} > 0.3", "15m", "warning",
+                        "TunesmithAbstains", f"{_rate('abstained')} / {_rate('rows')} > 0.3", "15m", "warning",
                         f"{SUMMARIES} abstains from more than 30% of its answers.",
                     ),
                 ],
             }
         ]
     }  # fmt: skip
+
+
+def _rate(name: str) -> str:
+    return f"{BY} (rate(tunesmith_{name}_total[5m]))"
+
+
+def _slowest(stage: str) -> str:
+    buckets = f'rate(tunesmith_seconds_bucket{{stage="{stage}"}}[5m])'
+    return f"histogram_quantile(0.99, sum by (product, version, le) ({buckets}))"
 
 
 def _rule(name: str, expression: str, wait: str, severity: str, words: str) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def routes() -> APIRouter:
         services: Services = request.app.state.services
         return services
 
+    def changed(request: Request) -> Services:
+        services = services_of(request)
+        services.need_alone("This")
+        return services
+
     @router.get("")
     async def list_products(request: Request) -> dict[str, Any]:
         """What is served, by which versions."""
@@ -37,28 +42,30 @@ def routes() -> APIRouter:
     @router.put("/{product}/versions/{version}", status_code=201)
     async def load(product: Name, version: Name, new: NewVersion, request: Request) -> dict[str, Any]:
         """Load a bundle as a version. Nobody is sent to it until the route says so."""
-        services = services_of(request)
+        services = changed(request)
         await services.products.add(product, version, new.bundle)
         return told(services.products.of(product))
 
     @router.delete("/{product}/versions/{version}")
     async def unload(product: Name, version: Name, request: Request) -> dict[str, Any]:
         """Take a version out of memory, when it has answered what it was asked."""
-        services = services_of(request)
+        services = changed(request)
         await services.products.unload(product, version)
+        if services.watch is not None:
+            services.watch.forget(product, version)
         return told(services.products.of(product))
 
     @router.put("/{product}")
     async def route(product: Name, route: Route, request: Request) -> dict[str, Any]:
         """Which version answers, which gets a share (canary), which is only compared (shadow). At once."""
-        services = services_of(request)
+        services = changed(request)
         await services.products.change(product, route)
         return told(services.products.of(product))
 
     @router.post("/{product}/rollback")
     async def rollback(product: Name, request: Request) -> dict[str, Any]:
         """The route before the last change."""
-        services = services_of(request)
+        services = changed(request)
         await services.products.rollback(product)
         return told(services.products.of(product))
 

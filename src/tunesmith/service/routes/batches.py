@@ -112,6 +112,9 @@ def _told(jobs: Jobs, key: str, id: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
+    if not app.state.services.alone:  # there will be no jobs
+        yield
+        return
     runner = jobs_of(app.state.services).runner
     runner.start()
     try:

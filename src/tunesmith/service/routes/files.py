@@ -39,7 +39,9 @@ BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-s
 def asked(request: Request) -> tuple[Jobs, Caller]:
     """The service's jobs, and who asks; raises Refused."""
     services = request.app.state.services
-    return jobs_of(services), services.caller(request)
+    caller = services.caller(request)
+    services.need_alone("A file or a job on this service's disk")
+    return jobs_of(services), caller
 
 
 def routes() -> APIRouter:

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tunesmith.service.problems import Refused
+
 
 def routes() -> list[Route]:
     """``/healthz``, ``/readyz``, ``/metrics``."""
@@ -26,5 +28,8 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     services = request.app.state.services
+    if not services.alone:
+        why = "Each replica counts for itself: ask the ports from replicas.metrics_port on."
+        raise Refused(409, "several_replicas", why)
     text, kind = services.counts.page(services.products)
     return Response(text, media_type=kind)
