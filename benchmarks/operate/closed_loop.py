@@ -354,6 +354,14 @@ def main() -> None:
     harness.write(given.results, "operate_closed_loop", "The closed loop", page(found), found)
 
 
+def raised(drift: dict[str, Any], asked: int) -> str:
+    """When drift was raised, and by what."""
+    if drift["delay"] is None:
+        return f"drift is NOT raised within {asked} requests."
+    furthest = ", ".join(f"{name} ({size:.2f})" for name, size in drift["of"])
+    return f"drift is raised {drift['delay']} requests after the change; furthest off: {furthest}."
+
+
 def page(found: dict[str, Any]) -> list[str]:
     """What happened, stage by stage."""
     drift, job = found["drift"], found["job"]
@@ -376,8 +384,7 @@ def page(found: dict[str, Any]) -> list[str]:
         f"- **Old domain**: {drift['requests']:,} requests (drawn from {drift['distinct']:,} reviews that were neither "
         f"trained on nor in the baseline), {drift['looks']} looks at the last {job['window']}: "
         f"{drift['false_alarms']} false alarms.",
-        f"- **New domain**: drift is raised {drift['delay']} requests after the change; furthest off: "
-        + ", ".join(f"{name} ({size:.2f})" for name, size in drift["of"]) + ".",
+        "- **New domain**: " + raised(drift, job["labels"]),
         f"- Answers that abstain: {drift['abstained_old']:.1%} on the old, {drift['abstained_new']:.1%} on the new "
         f"domain; {found['propose']['to_label']:,} rows were queued for a person, {found['propose']['rows']:,} labels "
         "came in.",
