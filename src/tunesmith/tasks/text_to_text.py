@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 2000
 """Training rows whose tokens are looked at."""
+COUNTED = 100_000
+"""Long texts that are told apart; a service that runs for months remembers no more."""
 TAUGHT_BY_PREFIX = ("t5", "mt5", "umt5", "longt5")
 """Types of models that were told by the text's first words what to do with it."""
 
@@ -243,11 +245,13 @@ class TextToText(Writing):
                     # A target that is cut has no end: the model is not to learn to stop there.
                     ids = [*ids[: most - 1], ids[-1]] if source else ids[:most]
                 made.append(np.asarray(ids, dtype=np.int32))
-        self._cut[role].update(cut)
-        if warn and not self._warned.issuperset(cut):  # a run reads the same rows again and again
+        if len(self._cut[role]) < COUNTED:
+            self._cut[role].update(cut)
+        # A run reads the same rows again and again: it is warned of them once.
+        if warn and len(self._warned) < COUNTED and not self._warned.issuperset(cut):
             self._warned.update(cut)
-            warnings.warn(f"{len(cut)} of {len(texts)} texts are longer than {most} tokens: their ends are not read.",
-                          stacklevel=3)  # fmt: skip
+            told = f"{len(cut)} of {len(texts)} texts are longer than {most} tokens: their ends are not read."
+            warnings.warn(told, stacklevel=3)
         return made
 
     def token_ids(self, features: Sequence[Feature]) -> np.ndarray:
