@@ -25,8 +25,9 @@ SETS: dict[str, dict[str, Any]] = {
     "fashion": {
         "folder": "fashion_multimodal", "label": "articleType",
         "title": "Fashion products: 20 kinds of article, by picture and by a name without the telling words",
-        "floor": "floors of the data's page: text 0.615, image 0.735, both 0.860. There names of the test split stand in "
-        "the training split, too; where we read text alone, such rows and repeats are left out (608 of 1,600 rows stay)",
+        "floor": "floors of the data's page: text 0.615, image 0.735, both 0.860. There names of the test split stand "
+        "in the training split, too; where we read text alone, such rows and repeats are left out "
+        "(608 of 1,600 rows stay)",
     },
     "digits": {
         "folder": "spoken_digits", "label": "label",
