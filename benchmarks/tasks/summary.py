@@ -55,6 +55,8 @@ LINES = (
     Line("C3, choices with a text, zh", "tasks_choices", "c3/apart", "accuracy", (0.417, "bigram overlap")),
     Line("MedQuAD, question to answer, en", "tasks_similarity", "medquad", "mrr", (0.483, "TF-IDF"), 0.60),
     Line("CMID, same intent, zh", "tasks_similarity", "cmid", "spearman", (0.175, "TF-IDF cosine *")),
+    Line("MovieLens, each user's last film, en", "tasks_recommendation", "last", "hit_rate_at_10",
+         (0.054, "item-kNN"), 0.08),
     Line("FinRE, entities and relations, zh", "tasks_joint", "finre", "relation_micro_f1", (0.0, "none given")),
 )  # fmt: skip
 ABOUT = (
