@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, softmax
 
+from tunesmith.core.registry import family
 from tunesmith.training.strategies import l2_sp
 from tunesmith.training.strategies.adversary import ascended
 from tunesmith.training.strategies.conflicts import with_gradient, without_conflicts
@@ -115,13 +115,13 @@ class TestShapedLosses:
 
 class TestDecisions:
     def test_yes_and_no(self) -> None:
-        task: Any = SimpleNamespace(name="multi-label-classification")
+        task = family("tasks").make("multi-label-classification")
         logits, labels = torch.randn(3, 5), (torch.rand(3, 5) > 0.5).float()
         (made,) = decisions(task, SimpleNamespace(logits=logits), {"labels": labels})
         torch.testing.assert_close(shaped(made), binary_cross_entropy_with_logits(logits, labels))
 
     def test_tokens_in_layers(self) -> None:
-        task: Any = SimpleNamespace(name="token-classification")
+        task = family("tasks").make("token-classification")
         logits, labels = torch.randn(2, 3, 6), torch.randint(0, 3, (2, 3, 2))
         labels[0, 0, :] = -100
         (made,) = decisions(task, SimpleNamespace(logits=logits), {"labels": labels})

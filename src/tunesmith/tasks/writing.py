@@ -133,4 +133,4 @@ class Reader:
     def __call__(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of ids; spaces around it are taken off, and half a character where the last token broke it off."""
         text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
-        return text.rstrip(HALF).strip()
+        return text.removesuffix(HALF).strip()
