@@ -28,7 +28,7 @@ import harness
 
 CHARACTERS, POOL = 700, 1500
 """Of a row's text, so that it is one window; and rows that labels are drawn from."""
-WORK = Path("/var/tmp/tunesmith-pretrain")
+WORK = Path("out/pretrain")
 
 
 @dataclass(frozen=True)

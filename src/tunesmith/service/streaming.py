@@ -179,29 +179,17 @@ async def tell(
         Refused: with what the client is told.
     """
     with failures_counted(services, product, request_id):
-        return await _telling(services, caller, product, rows, request_id, question, how)
-
-
-async def _telling(
-    services: Services,
-    caller: Caller,
-    product: str,
-    rows: Sequence[Any],
-    request_id: str,
-    question: Callable[[Version, Sequence[Any]], Question],
-    how: Mapping[str, Any],
-) -> Telling:
-    began = time.monotonic()
-    found, guard, rows, flags = await admitted(services, caller, product, rows)
-    try:
-        version, asked, stream = await _stream(found, caller, request_id, rows, question, guard)
-    except Refused as why:
-        await given_back(services, caller, product, why)
-        raise
-    told = Told(
-        caller, request_id, product, version.name, guard.policy, asked.rows, [], stream.read, flags=flags, how=how
-    )
-    return Telling(services, told, guard, stream, began)
+        began = time.monotonic()
+        found, guard, rows, flags = await admitted(services, caller, product, rows)
+        try:
+            version, asked, stream = await _stream(found, caller, request_id, rows, question, guard)
+        except Refused as why:
+            await given_back(services, caller, product, why)
+            raise
+        told = Told(
+            caller, request_id, product, version.name, guard.policy, asked.rows, [], stream.read, flags=flags, how=how
+        )
+        return Telling(services, told, guard, stream, began)
 
 
 def writer_of(version: Version, product: str) -> Writer:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
 from tunesmith.training.strategies import needs
-from tunesmith.training.strategies.new_weights import new_weights
+from tunesmith.training.strategies.new_weights import start_of
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +54,8 @@ class L2Sp(Strategy):
         return needs.backbone(method)
 
     def start(self, run: Any) -> None:
-        """Keep the start; a resumed run begins here, too, before its checkpoint is read."""
-        new = new_weights(run)
-        self._start = {name: p.detach().clone() for name, p in run.trained().items() if name not in new}
+        """Keep the start."""
+        self._start = start_of(run)
 
     def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
         """Add the penalty's gradient."""

@@ -1,8 +1,11 @@
-"""Which of the trained weights are new, and have no start to stay near."""
+"""Which of the trained weights are new, and where the others start."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 def new_weights(run: Any) -> set[str]:
@@ -12,3 +15,9 @@ def new_weights(run: Any) -> set[str]:
     inner = run.model.get_base_model() if hasattr(run.model, "get_base_model") else run.model
     heads = {id(p) for p in head_parameters(inner)}
     return {name for name, p in run.trained().items() if id(p) in heads}
+
+
+def start_of(run: Any) -> dict[str, torch.Tensor]:
+    """Copies of the trained weights that have a start, by name; a resumed run reads its checkpoint after this."""
+    new = new_weights(run)
+    return {name: p.detach().clone() for name, p in run.trained().items() if name not in new}

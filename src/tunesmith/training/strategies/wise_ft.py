@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Method, Strategy, Task
 from tunesmith.training.strategies import needs
-from tunesmith.training.strategies.new_weights import new_weights
+from tunesmith.training.strategies.new_weights import start_of
 from tunesmith.training.strategies.weight_average import exchanged
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class WiseFt(Strategy):
     """``(1 - share) * start + share * weights`` (eq. 1) is measured and saved; training itself goes on unmoved.
 
     What tuning made worse on other texts comes back for the most part, and most of what it gained stays. New weights,
-    a head's, have no start, and stay as they are.
+    a head's, have no start, and stay as they are. Under lora the update starts at zero, so it shrinks.
 
     Args:
         share: alpha, of the tuned weights; the paper's 0.5 is good nearly everywhere; 1 changes nothing.
@@ -39,9 +39,8 @@ class WiseFt(Strategy):
         return needs.backbone(method)
 
     def start(self, run: Any) -> None:
-        """Keep the start; a resumed run begins here, too, before its checkpoint is read."""
-        new = new_weights(run)
-        self._start = {name: p.detach().clone() for name, p in run.trained().items() if name not in new}
+        """Keep the start."""
+        self._start = start_of(run)
 
     @contextmanager
     def measured(self, run: Any) -> Iterator[None]:
