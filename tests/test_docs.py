@@ -100,12 +100,15 @@ SLOW = (
     "active-learning", "augmentation", "continual", "few-shot", "methods", "pretrain", "prompts", "scout", "search",
     "shrink", "strategies", "training",
 )  # fmt: skip
-"""Pages of many runs whose subject other tests run from end to end."""
+"""Pages of many runs whose subject other tests run from end to end; those of tasks are, too."""
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW else page for page in PAGES],
+    [
+        pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW or page.parent.name == "tasks" else page
+        for page in PAGES
+    ],
     ids=lambda page: page.name,
 )
 def test_code_runs(
