@@ -1,7 +1,7 @@
 """Prove a hand-off: the same rows, before and after; as a program, answer rows from a bundle in a fresh process.
 
-``python -m tunesmith.bundle.parity BUNDLE OUTPUT`` reads rows as JSON from stdin and writes ``arrays.npz`` and
-``predictions.json`` into the folder OUTPUT. No pickle is written or read.
+``python -m tunesmith.bundle.parity BUNDLE FOLDER`` reads ``rows.json`` of the folder, and writes ``arrays.npz``,
+``tokens.npy`` and ``predictions.json`` into it. No pickle is written or read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.bundle.fresh import Fresh
 from tunesmith.bundle.read import read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.core.artefacts import Parity
@@ -25,7 +25,8 @@ from tunesmith.core.contracts import Feature, Prediction, Row
 from tunesmith.core.errors import BundleError, TunesmithError
 from tunesmith.tasks.calibrated.calibrated import FIELDS as CALIBRATED_FIELDS
 
-ARRAYS, PREDICTIONS, TOKENS = "arrays.npz", "predictions.json", "tokens.npy"
+ROWS, ARRAYS, PREDICTIONS, TOKENS = "rows.json", "arrays.npz", "predictions.json", "tokens.npy"
+FRESH = Fresh(__name__, imports=("torch", "transformers.modeling_utils", "tunesmith.models.heads"))
 RELOAD = "save and reload"
 TOLERANCE = 1e-4
 """Of a logit, in fp32 on one machine: above the noise of another batch shape, far below any wrong weight."""
@@ -144,38 +145,36 @@ def reload_in_fresh_process(
     Raises:
         BundleError: it failed or took more than ``timeout`` seconds; its own words are in the message.
     """
-    asked = json.dumps(list(map(dict, rows)), ensure_ascii=False)
-    with tempfile.TemporaryDirectory(prefix="tunesmith-") as output:
-        # -P: a file named like a package in the user's folder must not be imported in its place.
-        command = [sys.executable, "-P", "-m", "tunesmith.bundle.parity", str(Path(path).absolute()), output]
+    with tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
+        Path(folder, ROWS).write_text(json.dumps(list(map(dict, rows)), ensure_ascii=False), "utf-8")
         try:
-            child = subprocess.run(
-                command, input=asked.encode("utf-8"), capture_output=True, timeout=timeout, env=offline_environment()
-            )
-        except subprocess.TimeoutExpired as error:
+            code, said = FRESH.run([str(Path(path).absolute()), folder], offline_environment(), timeout)
+        except TimeoutError as error:
             raise BundleError(
                 f"A fresh process took over {timeout:g} s to reload the bundle {path}.", "Is the machine overloaded?"
             ) from error
-        if child.returncode != 0:
-            raise _failed(path, child.returncode, child.stderr.decode("utf-8", "replace"))
-        return _collected(Path(output))
+        if code:
+            raise _failed(path, code, said)
+        return _collected(Path(folder))
 
 
 def offline_environment() -> dict[str, str]:
     """This process's environment, with every hub switched off."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    return {**os.environ, **offline, "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "false"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return {**inherited, **offline, "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def answer(path: Path, rows: list[dict[str, Any]], output: Path) -> None:
+def answer(path: Path, folder: Path) -> None:
     """What the fresh process does."""
+    rows = json.loads((folder / ROWS).read_text("utf-8"))
     bundle = read_bundle(path)
     predictor = bundle.predictor(device="cpu")
     features, arrays = predictor.outputs(inputs_only(bundle.task, rows))
-    np.savez(output / ARRAYS, *arrays, allow_pickle=False)
-    np.save(output / TOKENS, tokens_of(features), allow_pickle=False)
+    np.savez(folder / ARRAYS, *arrays, allow_pickle=False)
+    np.save(folder / TOKENS, tokens_of(features), allow_pickle=False)
     predictions = bundle.task.decode(arrays, features)
-    (output / PREDICTIONS).write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
+    (folder / PREDICTIONS).write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
 
 
 def tokens_of(features: Sequence[Feature]) -> np.ndarray:
@@ -203,10 +202,10 @@ def _nan_as_inf(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     """The program of the fresh process: 0, or 2 with the problem on stderr."""
     try:
-        answer(Path(sys.argv[1]), json.loads(sys.stdin.buffer.read()), Path(sys.argv[2]))
+        answer(Path(words[0]), Path(words[1]))
     except TunesmithError as error:
         print(error, file=sys.stderr)
         return 2
@@ -214,4 +213,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

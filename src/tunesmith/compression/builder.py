@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.fresh import Fresh
 from tunesmith.bundle.layout import CONFIG
 from tunesmith.bundle.parity import offline_environment
 from tunesmith.core.errors import ModelError, TunesmithError
 from tunesmith.core.extras import need
 
 BUILDER = "onnxruntime_genai"
+FRESH = Fresh("tunesmith.compression.building")
 KNOWN = (
     "Ernie4_5ForCausalLM", "GemmaForCausalLM", "GraniteForCausalLM", "LlamaForCausalLM", "MistralForCausalLM",
     "NemotronForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM",
@@ -64,22 +64,18 @@ def build(model: Path, target: Path, precision: str, options: Mapping[str, str] 
     need(BUILDER, extra="shrink", purpose="writing a graph with a cache")
     target.mkdir(parents=True, exist_ok=True)
     extra = {"hf_remote": "false", "hf_token": "false", **(options or {})}
-    # -P: a file named like a package in the user's folder must not be imported in its place.
-    command = [sys.executable, "-P", "-m", f"{BUILDER}.models.builder", "-m", "model", "-e", "cpu", "-p", precision]
-    command += ["-i", str(model.absolute()), "-o", str(target.absolute()), "-c", str(target.absolute() / "cache")]
-    command += ["--extra_options", *(f"{key}={value}" for key, value in extra.items())]
-    made = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", errors="replace", env=offline_environment()
-    )
-    if made.returncode or not (target / "model.onnx").is_file():
+    words = ["-m", "model", "-e", "cpu", "-p", precision, "-i", str(model.absolute()), "-o", str(target.absolute())]
+    words += ["-c", str(target.absolute() / "cache"), "--extra_options", *(f"{key}={extra[key]}" for key in extra)]
+    code, said = FRESH.run(words, offline_environment())
+    if code or not (target / "model.onnx").is_file():
         raise TunesmithError(
-            f"The builder of onnxruntime-genai cannot bring the model to {precision}: {_words(made)}", INSTEAD
+            f"The builder of onnxruntime-genai cannot bring the model to {precision}: {_words(code, said)}", INSTEAD
         )
 
 
-def _words(made: subprocess.CompletedProcess[str]) -> str:
+def _words(code: int, said: str) -> str:
     """The last of what it said, and a signal that ended it."""
-    if made.returncode < 0:
-        return f"it was killed by signal {-made.returncode}; was the memory enough?"
-    lines = [line.strip() for line in made.stderr.splitlines() if line.strip()]
+    if code < 0:
+        return f"it was killed by signal {-code}; was the memory enough?"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing."
