@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP  := $(VENV)/.tunesmith-installed
 
-# make test SLOW=1 runs the slow ones, too: pages whose subject other tests run from end to end, second languages.
+# make test SLOW=1 runs the slow ones, too: what other tests run in parts.
 # A process for each of two cores (files are not torn apart); a thread in each, or they fight.
 WORKERS ?= 2
 PYTEST_FLAGS ?= --numprocesses=$(WORKERS) --dist=loadfile $(if $(CI),-ra --durations=15)

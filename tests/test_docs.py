@@ -96,21 +96,7 @@ def run_command(words: list[str], tiny: Path, monkeypatch: pytest.MonkeyPatch, c
         Path(target).write_text(out, "utf-8")
 
 
-SLOW = (
-    "active-learning", "augmentation", "continual", "few-shot", "methods", "pretrain", "prompts", "scout", "search",
-    "shrink", "strategies", "training",
-)  # fmt: skip
-"""Pages of many runs whose subject other tests run from end to end; those of tasks are, too."""
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW or page.parent.name == "tasks" else page
-        for page in PAGES
-    ],
-    ids=lambda page: page.name,
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_runs(
     page: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,7 +106,6 @@ def test_a_cut_model_is_shrunk_too(parents: dict[str, Path], tmp_path: Path) -> 
     assert not list(tmp_path.glob(".*")), "nothing is left beside it"
 
 
-@pytest.mark.slow
 def test_a_cut_alone_is_held_to_its_parent_too(parents: dict[str, Path], tmp_path: Path) -> None:
     from transformers import pipeline
 
