@@ -121,6 +121,16 @@ def test_packages_are_converted(model: Any, modality: str, tmp_path: Path, monke
     assert np.isfinite(states).all() and float(np.std(states)) > 0.01  # type: ignore[arg-type]
 
 
+def test_a_picture_is_read_by_the_stages_before_the_last_layer_too(tmp_path: Path) -> None:
+    encoder = load_encoder(str(testing.tiny_image(tmp_path / "e")), "image")
+    last = encoder.last.conv.out_channels
+    torch.nn.init.zeros_(encoder.last.conv.weight)
+    red, blue = states_of(encoder, [testing.picture_url((200, 0, 0)), testing.picture_url((0, 0, 200))], None)
+    assert np.allclose(red[:, :last], blue[:, :last])  # type: ignore[index]
+    beside = [red[:, last:], blue[:, last:]]  # type: ignore[index]
+    assert beside[0].shape[1] == encoder.width - last > 0 and not np.allclose(*beside)
+
+
 def test_a_model_of_another_modality_is_refused(tmp_path: Path) -> None:
     folder = testing.tiny_audio(tmp_path / "e")
     with pytest.raises(ModelError, match="reads audio, not image"):

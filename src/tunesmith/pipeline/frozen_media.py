@@ -37,7 +37,7 @@ def on_frozen_encoders(plan: Plan, model: Any, processor: Any, progress: Progres
     def of(features: Sequence[Feature]) -> Mapping[str, Sequence[np.ndarray]]:
         found: dict[str, Sequence[np.ndarray]] = {}
         for name, encoder in model.encoders.items():
-            kept = shelf(folder, f"{name}|{content_of(plan, name)}|{model.parts}|fp32|3")
+            kept = shelf(folder, f"{name}|{content_of(plan, name)}|{model.parts}|fp32|4")
             if name == "text":
                 pad = int(processor.pad_token_id or 0)
                 found[name] = text_states(encoder, features, kept, parts=model.parts, pad=pad, device=device)

@@ -2,12 +2,16 @@
 
 Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"; the lite variants by Liu
 (2020) leave out squeeze-and-excitation, and take ReLU6 instead of swish.
+
+The last layer's means are made for ImageNet's classes; what else is in a picture is plainer in the stages before it
+(Evci et al. 2022, "Head2Toe"). A vector here holds both.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +27,8 @@ STAGES = (  # channels, blocks, kernel, stride, expansion
     (320, 1, 3, 1, 6),
 )  # fmt: skip
 STEM, HEAD, CLASSES = 32, 1280, 1000
+BESIDE = 3
+"""Stages, the last ones, that are read beside the last layer."""
 
 
 class Layer(nn.Module):
@@ -74,7 +80,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite(Encoder):
-    """[batch, 224, 224, 3] -> vectors of 1280. With ``labels`` it has ImageNet's 1000 classes, too."""
+    """[batch, 224, 224, 3] -> vectors of 1280 + 112 + 192 + 320: of the last layer, and of the stages before it."""
 
     modality: ClassVar[str] = "image"
 
@@ -93,8 +99,9 @@ class EfficientNetLite(Encoder):
                 blocks.append(Block(inner, channels(outer), kernel, stride if number == 0 else 1, expansion))
                 inner = channels(outer)
         self.blocks = nn.ModuleList(blocks)
-        self.width = channels(HEAD)
-        self.last = Layer(inner, self.width, 1, active=True)
+        self.last = Layer(inner, channels(HEAD), 1, active=True)
+        self.ends = list(accumulate(stage[1] for stage in STAGES))[-BESIDE:]
+        self.width = channels(HEAD) + sum(channels(stage[0]) for stage in STAGES[-BESIDE:])
 
     @classmethod
     def from_folder(cls, folder: str) -> Self:
@@ -124,6 +131,9 @@ class EfficientNetLite(Encoder):
     def forward(self, values: torch.Tensor, lengths: torch.Tensor | None = None, pieces: int = 0) -> torch.Tensor:
         """See ``Encoder``."""
         x = self.stem(scaled(values, self.takes.mean, self.takes.std))  # type: ignore[union-attr]
-        for block in self.blocks:
+        beside = []
+        for number, block in enumerate(self.blocks, 1):
             x = block(x)
-        return regions(self.last(x), pieces)
+            if number in self.ends:
+                beside.append(regions(x, pieces))
+        return torch.cat([regions(self.last(x), pieces), *beside], dim=-1)

@@ -37,8 +37,8 @@ class FreeLb(Adversary):
 
     def __init__(
         self,
-        epsilon: Annotated[float, Field(gt=0)] = 0.5,
-        step: Annotated[float, Field(gt=0)] = 0.2,
+        epsilon: Annotated[float, Field(gt=0)] = 0.2,
+        step: Annotated[float, Field(gt=0)] = 0.08,
         steps: Annotated[int, Field(ge=1)] = 3,
         initial: Annotated[float, Field(ge=0)] = 0.1,
     ) -> None:

@@ -26,8 +26,8 @@ class Pgd(Adversary):
 
     def __init__(
         self,
-        epsilon: Annotated[float, Field(gt=0)] = 1.0,
-        step: Annotated[float, Field(gt=0)] = 0.5,
+        epsilon: Annotated[float, Field(gt=0)] = 0.3,
+        step: Annotated[float, Field(gt=0)] = 0.12,
         steps: Annotated[int, Field(ge=1)] = 3,
     ) -> None:
         super().__init__(epsilon, step, steps)

@@ -40,7 +40,7 @@ class SupCon(Strategy):
     A batch needs several rows of a class: with many classes, take larger batches.
 
     Args:
-        weight: lambda; the paper finds 0.9 best with few rows.
+        weight: lambda; the paper finds 0.9 best with few rows and two classes, we 0.1 with many.
         temperature: tau; the paper's 0.3.
     """
 
@@ -48,7 +48,7 @@ class SupCon(Strategy):
     summary: ClassVar[str] = "texts of one class are drawn together (Gunel et al. 2021)"
 
     def __init__(
-        self, weight: Annotated[float, Field(ge=0, le=1)] = 0.5, temperature: Annotated[float, Field(gt=0)] = 0.3
+        self, weight: Annotated[float, Field(ge=0, le=1)] = 0.1, temperature: Annotated[float, Field(gt=0)] = 0.3
     ) -> None:
         self.weight = weight
         self.temperature = temperature
