@@ -93,7 +93,8 @@ def child(
     wall = time.perf_counter() - start
     answers = [line for line in made.stdout.splitlines() if line.startswith(ANSWER)]
     if made.returncode or not answers:
-        raise SystemExit(f"{Path(script).name} failed (exit code {made.returncode}) on {json.dumps(job, default=str)}")
+        about = json.dumps(job, default=str)[:500]
+        raise SystemExit(f"{Path(script).name} failed (exit code {made.returncode}) on {about}")
     found: dict[str, Any] = json.loads(answers[-1].removeprefix(ANSWER))
     return {**found, "wall": round(wall, 2), "others": others}
 

@@ -24,10 +24,24 @@ import tuned
 SETS: dict[str, dict[str, Any]] = {
     "banking77": {"title": "banking77", "pattern": "{}.csv", "model": "minilm", "rows": 5000, "test": 3080},
     "imdb": {"title": "IMDB", "pattern": "{}.csv", "model": "minilm", "rows": 2000, "test": 1000},
-    "conll2003": {"title": "CoNLL-2003", "pattern": "{}.conll", "model": "minilm", "rows": 3000, "test": 1500},
-    "cluener": {"title": "CLUENER", "pattern": "{}.jsonl", "model": "e5-small", "rows": 3000, "test": 1343},
+    "conll2003": {
+        "title": "CoNLL-2003",
+        "pattern": "{}.conll",
+        "model": "minilm",
+        "rows": 3000,
+        "test": 1500,
+        "without": ["head"],
+    },
+    "cluener": {
+        "title": "CLUENER",
+        "pattern": "{}.jsonl",
+        "model": "e5-small",
+        "rows": 3000,
+        "test": 1343,
+        "without": ["head"],
+    },
 }
-"""``rows``: of training; ``test``: of test and of validation."""
+"""``rows``: of training; ``test``: of test and of validation; ``without``: methods that its task has no use for."""
 
 METHODS: dict[str, tuple[str, ...]] = {
     "head": (),
@@ -160,7 +174,7 @@ def main() -> None:
         of_set = kept.setdefault(name, {})
         if "before" not in of_set:
             of_set["before"] = harness.child(__file__, {**shared, "before": True, "general": halves})
-        for method in given.methods:
+        for method in [method for method in given.methods if method not in one.get("without", [])]:
             settings = [f"method={method.split()[0]}", *METHODS[method], *given.set]
             job = {**shared, "settings": settings, "general": halves}
             about = {key: value for key, value in job.items() if key not in ("general", "folder")}
