@@ -79,7 +79,7 @@ def test_replicas_answer_as_one_process_does(on_ray: tuple[Any, str], tunesmith:
             try:
                 post(url, {"rows": [{"text": text} for text in TEXTS * 8]})
                 answered += 1
-            except (HTTPError, URLError, ConnectionError):
+            except (HTTPError, URLError, ConnectionError, TimeoutError):
                 time.sleep(0.1)
         return answered
 
