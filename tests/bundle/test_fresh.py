@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +30,10 @@ def main(words):
     if what == "say":
         print("何かが違う", file=sys.stderr)
         return 3
+    if what == "leave":
+        sys.exit(5)
+    if what == "ask":
+        input()
     if what == "raise":
         raise ValueError("a broken bundle")
     if what == "die":
@@ -80,6 +88,9 @@ def test_another_environment_is_another_process(
 def test_how_it_ended(fresh: Fresh, environment: dict[str, str]) -> None:
     code, said = fresh.run(["say"], environment)
     assert (code, said.splitlines()[-1]) == (3, "何かが違う")
+    assert fresh.run(["leave"], environment)[0] == 5
+    code, said = fresh.run(["ask"], environment)
+    assert (code, said.splitlines()[-1]) == (1, "EOFError: EOF when reading a line")
     code, said = fresh.run(["raise"], environment)
     assert (code, said.splitlines()[-1]) == (1, "ValueError: a broken bundle")
 
@@ -106,6 +117,51 @@ def test_it_comes_back_when_it_has_ended(
     assert fresh._process is not None
     fresh._process.kill()
     assert count(environment)[0] == "1"
+
+
+def test_a_working_folder_that_is_gone_is_no_matter(
+    fresh: Fresh, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert fresh.run(["say"], {**environment, "PYTHONSAFEPATH": "1"})[0] == 3
+
+
+@pytest.mark.skipif(not FORKS, reason="killed by its session there")
+def test_who_asked_is_killed_and_so_is_what_was_running(environment: dict[str, str], tmp_path: Path) -> None:
+    code = (
+        "from tunesmith.bundle.fresh import Fresh; import os; Fresh('asked_freshly').run(['sleep'], dict(os.environ))"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", code], env=environment)
+
+    def running() -> list[str]:
+        found = []
+        for place in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                told = place.read_bytes()
+                if b"tunesmith.bundle.fresh\0asked_freshly" in told and str(tmp_path) in _environ(place.parent):
+                    found.append(place.parent.name)
+        return found
+
+    assert _until(lambda: len(running()) == 2), "a process that imports, and one that sleeps"
+    asking.kill()
+    asking.wait()
+    assert _until(lambda: not running())
+
+
+def _environ(process: Path) -> str:
+    return (process / "environ").read_bytes().decode("utf-8", "replace")
+
+
+def _until(true: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_what_cannot_be_imported_says_why(environment: dict[str, str]) -> None:

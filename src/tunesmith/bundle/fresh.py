@@ -56,10 +56,11 @@ class Fresh:
         Raises:
             TimeoutError: it took more than ``timeout`` seconds, and was killed.
         """
-        with self._lock, tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
+        # The process keeps the first question's file open: some file systems do not let its folder go.
+        with self._lock, tempfile.TemporaryDirectory(prefix="tunesmith-", ignore_cleanup_errors=True) as folder:
             said = Path(folder, "stderr")
             said.touch()
-            question = json.dumps({"words": list(words), "stderr": str(said), "folder": os.getcwd()})
+            question = json.dumps({"words": list(words), "stderr": str(said), "folder": _here()})
             code = None
             if self._lives(environment):  # it may be ending right now, of idleness
                 code = self._asked(question, timeout)
@@ -67,7 +68,7 @@ class Fresh:
                 self._start(environment, said)
                 code = self._asked(question, timeout)
             if code is None:
-                code = self._process.wait() if self._process else 1
+                code = (self._process.wait() if self._process else 1) or int(FORKS)  # one that forks ends by no answer
             return code, said.read_text("utf-8", "replace")
 
     def close(self) -> None:
@@ -75,9 +76,10 @@ class Fresh:
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL) if FORKS else process.kill()
-        process.wait()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL) if FORKS else process.kill()
+            process.wait()
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 stream and stream.close()
@@ -92,6 +94,7 @@ class Fresh:
         known = [name for name in self._imports if name in sys.modules]
         # -P: a file named like a package in the user's folder must not be imported in its place.
         command = [sys.executable, "-P", "-m", __name__, self._module, *known]
+        self._owner, self._environment = os.getpid(), dict(environment)
         with said.open("wb") as stderr:
             self._process = subprocess.Popen(
                 command,
@@ -103,7 +106,6 @@ class Fresh:
                 env={**environment, "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,
             )
-        self._owner, self._environment = os.getpid(), dict(environment)
 
     def _asked(self, question: str, timeout: float | None) -> int | None:
         """The exit code; None: the process has ended."""
@@ -116,19 +118,27 @@ class Fresh:
             reader = threading.Thread(target=lambda: answered.append(read()), daemon=True)
             reader.start()
             reader.join(timeout)
+            if not answered:
+                raise TimeoutError
+            return int(answered[0]) if answered[0] else None
         except BrokenPipeError:
             return None
-        except BaseException:  # Ctrl-C: its answer must not be taken for that to the next question
+        except BaseException:  # too late, or Ctrl-C: its answer must not be taken for that to the next question
             self.close()
             raise
-        if not answered:
-            self.close()
-            raise TimeoutError
-        return int(answered[0]) if answered[0] else None
+
+
+def _here() -> str:
+    """The working folder; the root where it is gone."""
+    with contextlib.suppress(OSError):
+        return os.getcwd()
+    return os.sep
 
 
 def serve(module: str, imports: Sequence[str]) -> None:
     """Answer questions from stdin until it ends, or none comes for a while."""
+    if FORKS:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who asks may ignore it, and that is inherited
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print is no answer
     for name in imports:
@@ -140,27 +150,39 @@ def serve(module: str, imports: Sequence[str]) -> None:
             return
         question = json.loads(line)
         if not FORKS:
-            print(_answer(program, question), file=answers, flush=True)
-            return
+            sys.exit(_answer(program, question))
         child = os.fork()
         if not child:
+            os.close(answers.fileno())
             os._exit(_answer(program, question))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
+        print(_ended(child), file=answers, flush=True)
+
+
+def _ended(child: int) -> int:
+    """The exit code of a child; if who asked ends before it, so do both."""
+    while not (found := os.waitpid(child, os.WNOHANG))[0]:
+        if select.select([0], [], [], 0.01)[0]:  # nothing is asked meanwhile: it is the end of the file
+            os.killpg(0, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def _answer(program: Any, question: dict[str, Any]) -> int:
     """What the fresh process does."""
-    with open(question["stderr"], "ab", buffering=0) as stderr:
-        for stream in (1, 2):
-            os.dup2(stderr.fileno(), stream)
-    os.chdir(question["folder"])
     try:
+        with open(question["stderr"], "ab", buffering=0) as stderr, open(os.devnull, "rb") as nothing:
+            for stream, file in ((0, nothing), (1, stderr), (2, stderr)):
+                os.dup2(file.fileno(), stream)
+        with contextlib.suppress(OSError):  # it may be gone; what is asked names whole paths
+            os.chdir(question["folder"])
         return int(program.main(question["words"]))
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # a forked process may not go on with what its parent was doing
         traceback.print_exc()
         return 1
     finally:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 if __name__ == "__main__":

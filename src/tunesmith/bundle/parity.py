@@ -1,7 +1,7 @@
-"""Prove a hand-off: the same rows, before and after; as a program, answer rows from a bundle in a fresh process.
+"""Prove a hand-off: the same rows, before and after, the latter answered from the bundle by a fresh process.
 
-``python -m tunesmith.bundle.parity BUNDLE FOLDER`` reads ``rows.json`` of the folder, and writes ``arrays.npz``,
-``tokens.npy`` and ``predictions.json`` into it. No pickle is written or read.
+Rows and answers pass through a folder: ``rows.json``; ``arrays.npz``, ``tokens.npy`` and ``predictions.json``. No
+pickle is written or read.
 """
 
 from __future__ import annotations
@@ -203,14 +203,10 @@ def _nan_as_inf(value: float) -> float:
 
 
 def main(words: Sequence[str]) -> int:
-    """The program of the fresh process: 0, or 2 with the problem on stderr."""
+    """The program of the fresh process, given a bundle and a folder: 0, or 2 with the problem on stderr."""
     try:
         answer(Path(words[0]), Path(words[1]))
     except TunesmithError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
