@@ -25,18 +25,18 @@ SETS: dict[str, dict[str, Any]] = {
     "fashion": {
         "folder": "fashion_multimodal", "label": "articleType",
         "title": "Fashion products: 20 kinds of article, by picture and by a name without the telling words",
-        "floor": "floors of the data's page: text 0.615, image 0.735, both 0.860. There names of the test split stand "
+        "floor": "Floors of the data's page: text 0.615, image 0.735, both 0.860. There names of the test split stand "
         "in the training split, too; where we read text alone, such rows and repeats are left out "
         "(608 of 1,600 rows stay)",
     },
     "digits": {
         "folder": "spoken_digits", "label": "label",
         "title": "Digits 0 to 9, spoken and as 8 x 8 pictures",
-        "floor": "floors of the data's page: audio 0.930, image 0.967",
+        "floor": "Floors of the data's page: audio 0.930, image 0.967",
     },
     "cifar10": {
         "folder": "cifar10_small", "label": "label", "title": "CIFAR-10, 1,500 training pictures of 32 x 32",
-        "floor": "floors of the data's page: pixels 0.339, gradients' directions 0.451",
+        "floor": "Floors of the data's page: pixels 0.339, gradients' directions 0.451",
     },
 }  # fmt: skip
 TEXT, IMAGE, AUDIO = "data.text=name_masked", "data.image=image", "data.audio=audio"
@@ -153,7 +153,7 @@ def page(kept: dict[str, Any]) -> list[str]:
             ]
             for name, one in plain.items()
         ]
-        lines += [f"## {told['title']}", "", f"{told['floor'].capitalize()}.", ""]
+        lines += [f"## {told['title']}", "", f"{told['floor']}.", ""]
         lines += harness.table(["read", "accuracy", "macro-F1", "training s", "whole s"], rows)
         lines += ["", *left_out(plain), *speakers(runs)]
     return [*lines, *harness.parts_lines({name: kept[name] for name in RUNS if name in kept})]
