@@ -166,6 +166,13 @@ def test_a_metric_that_is_not_defined_stops_nothing(run: Any) -> None:
     assert run.go(run.settings(epochs=3, patience=1), name="b", evaluate=Figures(math.nan)).best_step == 0
 
 
+def test_what_has_not_begun_to_learn_is_not_stopped(run: Any) -> None:
+    trained = run.go(run.settings(epochs=6, patience=1), evaluate=Figures(0.0, 0.0, 0.0, 0.2, 0.0))
+    assert trained.best_step == 32 and trained.steps == 48
+    fallen = run.go(run.settings(epochs=6, patience=1), name="b", evaluate=Figures(0.4, 0.1))
+    assert fallen.stopped_early and fallen.steps == 16
+
+
 def test_evaluating_changes_nothing_that_is_learned(run: Any, same: Same) -> None:
     run.go(run.settings(patience=None), name="a")
     plain = run.weights()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -83,6 +84,7 @@ def test_fresh_forgets(tmp_path: Path) -> None:
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
+from typing import Any
 from tunesmith.training.run_folder import opened
 with opened(Path({str(tmp_path / "r")!r}), fresh=True):
     print("in", flush=True); input()
@@ -103,3 +105,18 @@ def test_an_unwritable_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match="cannot be written"), opened(tmp_path / "file" / "r", fresh=False):
         pass
+
+
+def test_few_rows_are_gone_through_more_often_where_little_is_learned_otherwise() -> None:
+    full, tags = family("methods").make("full"), family("tasks").make("token-classification")
+    least = tags.training["least_steps"]
+
+    def epochs(rows: int | None, **said: Any) -> float:
+        return decided(TrainingBlock(**said), full, tags, rows=rows).epochs or 0
+
+    assert epochs(None) == epochs(100_000) == full.defaults.epochs
+    assert epochs(1600) == least / 100 and epochs(1600, batch_size=32) == least / 50
+    assert epochs(10) == 20, "not without end"
+    assert epochs(1600, epochs=2) == 2, "who says it decides"
+    texts = family("tasks").make("text-classification")
+    assert decided(TrainingBlock(), full, texts, rows=10).epochs == full.defaults.epochs

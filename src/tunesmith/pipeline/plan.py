@@ -130,7 +130,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     _fits(method, task)
     _strategies_fit(strategies, method, task, data)
     check_augmentations(recipe.data, data)
-    training = decided(recipe.training, method, task, strategies)
+    training = decided(recipe.training, method, task, strategies, len(data.train))
     model = recipe.model
     reference = resolve_model(
         (task.starts_from() or model.name) if model.name == "auto" else model.name,

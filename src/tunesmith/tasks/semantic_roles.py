@@ -83,7 +83,7 @@ class SemanticRoles(Task):
     metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "precision", "recall", "accuracy")
     pooled: ClassVar[bool] = False
     # Most words play no role, and a new head says so of all of them for an epoch or two.
-    training: ClassVar[Mapping[str, Any]] = {"full": {"epochs": 8}}
+    training: ClassVar[Mapping[str, Any]] = {"least_steps": 600, "full": {"epochs": 8}}
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}

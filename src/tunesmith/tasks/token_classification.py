@@ -76,6 +76,8 @@ class TokenClassification(Task):
     pipeline_tag: ClassVar[str] = "token-classification"
     metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "precision", "recall", "macro_f1", "accuracy", "ece")
     pooled: ClassVar[bool] = False
+    # Most words are outside, and a new head says so of all of them for hundreds of steps.
+    training: ClassVar[Mapping[str, Any]] = {"least_steps": 600}
 
     def __init__(
         self, scheme: Scheme = "BIO", nested: Literal["auto", "on", "off"] = "auto", constrained: bool = True

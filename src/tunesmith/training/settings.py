@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from tunesmith.core.contracts import Method, MethodDefaults, Strategy, Task
 from tunesmith.core.recipe import TrainingBlock
 from tunesmith.training.optim import OptimizerSettings, Schedule
+
+MOST_EPOCHS = 20
+"""To which few rows are gone through again, so that there are enough steps (Mosbach et al. 2021, section 6)."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,22 @@ class LoopSettings:
 
 
 def decided(
-    block: TrainingBlock, method: Method, task: Task | None = None, strategies: Sequence[Strategy] = ()
+    block: TrainingBlock,
+    method: Method,
+    task: Task | None = None,
+    strategies: Sequence[Strategy] = (),
+    rows: int | None = None,
 ) -> TrainingBlock:
-    """The block with the method's defaults, as tuned for the task and the strategies, where the recipe is silent."""
+    """The block with the method's defaults, as tuned for the task and the strategies, where the recipe is silent.
+
+    Args:
+        rows: of training: few of them may want more epochs.
+    """
     tuned = method.defaults if task is None else tuned_for(task, method)
     for strategy in strategies:
         tuned = _over(tuned, strategy.training, method)
     fill = {
-        "epochs": tuned.epochs,
+        "epochs": _epochs(tuned, block.batch_size or tuned.batch_size, rows),
         "batch_size": tuned.batch_size,
         "learning_rate": tuned.learning_rate,
         "head_learning_rate": tuned.head_learning_rate,
@@ -65,6 +77,14 @@ def decided(
     given = block.model_dump()
     missing = {key: value for key, value in fill.items() if given[key] is None}
     return TrainingBlock.model_validate({**given, **missing})
+
+
+def _epochs(tuned: MethodDefaults, batch_size: int, rows: int | None) -> float:
+    """So many that there are ``least_steps``, but ``MOST_EPOCHS`` at most."""
+    if not rows:
+        return tuned.epochs
+    wanted = math.ceil(tuned.least_steps / math.ceil(rows / batch_size))
+    return max(tuned.epochs, min(MOST_EPOCHS, wanted))
 
 
 def tuned_for(task: Task, method: Method) -> MethodDefaults:

@@ -30,6 +30,8 @@ class MethodDefaults:
     """Share of all steps."""
     head_learning_rate: float | None = None
     """For the freshly made head; None: the same as the rest."""
+    least_steps: int = 0
+    """Steps below which little is learned: fewer rows are gone through more often (Mosbach et al. 2021)."""
 
 
 class Method(ABC):
