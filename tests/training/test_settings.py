@@ -120,3 +120,13 @@ def test_few_rows_are_gone_through_more_often_where_little_is_learned_otherwise(
     assert epochs(1600, epochs=2) == 2, "who says it decides"
     texts = family("tasks").make("text-classification")
     assert decided(TrainingBlock(), full, texts, rows=10).epochs == full.defaults.epochs
+
+
+@pytest.mark.parametrize("method", ["lora", "adapter"])
+def test_tags_are_learned_slowly(method: str) -> None:
+    made = family("methods").make(method)
+    rates = {
+        decided(TrainingBlock(), made, family("tasks").make(task)).learning_rate
+        for task in ("token-classification", "semantic-roles")
+    }
+    assert rates == {5e-4} and decided(TrainingBlock(), made).learning_rate == made.defaults.learning_rate > 5e-4

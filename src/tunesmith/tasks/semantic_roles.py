@@ -18,6 +18,7 @@ from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.role_tags import answer, word_tags
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.span_evidence import span_evidence
+from tunesmith.tasks.tagging import TAGGING
 
 if TYPE_CHECKING:
     import torch
@@ -82,8 +83,7 @@ class SemanticRoles(Task):
     pipeline_tag: ClassVar[str] = "token-classification"
     metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "precision", "recall", "accuracy")
     pooled: ClassVar[bool] = False
-    # Most words play no role, and a new head says so of all of them for an epoch or two.
-    training: ClassVar[Mapping[str, Any]] = {"least_steps": 600, "full": {"epochs": 8}}
+    training: ClassVar[Mapping[str, Any]] = {**TAGGING, "full": {"epochs": 8}}
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}

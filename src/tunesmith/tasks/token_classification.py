@@ -17,6 +17,7 @@ from tunesmith.models.output_names import name_outputs
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.span_evidence import span_evidence
 from tunesmith.tasks.tag_layer import Array, Scheme, TagLayer, log_softmax
+from tunesmith.tasks.tagging import TAGGING
 from tunesmith.tasks.token_windows import Pieces, on_tokens, pieces_of, put_together, token_windows
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ class TokenClassification(Task):
     pipeline_tag: ClassVar[str] = "token-classification"
     metrics: ClassVar[tuple[str, ...]] = ("micro_f1", "precision", "recall", "macro_f1", "accuracy", "ece")
     pooled: ClassVar[bool] = False
-    # Most words are outside, and a new head says so of all of them for hundreds of steps.
-    training: ClassVar[Mapping[str, Any]] = {"least_steps": 600}
+    training: ClassVar[Mapping[str, Any]] = TAGGING
 
     def __init__(
         self, scheme: Scheme = "BIO", nested: Literal["auto", "on", "off"] = "auto", constrained: bool = True
