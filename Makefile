@@ -8,7 +8,6 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP  := $(VENV)/.tunesmith-installed
 
-# make test SLOW=1 runs the slow ones, too: what other tests run in parts.
 # A process for each of two cores (files are not torn apart); a thread in each, or they fight.
 WORKERS ?= 2
 PYTEST_FLAGS ?= --numprocesses=$(WORKERS) --dist=loadfile $(if $(CI),-ra --durations=15)
@@ -19,7 +18,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(if $(SLOW),,-m "not slow")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tunesmith.bundle.fresh import FORKS, Fresh
+from tunesmith.testing.wait import until
 
 PROGRAM = """
 import os, pathlib, signal, sys, time
@@ -145,23 +145,14 @@ def test_who_asked_is_killed_and_so_is_what_was_running(environment: dict[str, s
                     found.append(place.parent.name)
         return found
 
-    assert _until(lambda: len(running()) == 2), "a process that imports, and one that sleeps"
+    assert until(lambda: len(running()) == 2, 20), "a process that imports, and one that sleeps"
     asking.kill()
     asking.wait()
-    assert _until(lambda: not running())
+    assert until(lambda: not running(), 20)
 
 
 def _environ(process: Path) -> str:
     return (process / "environ").read_bytes().decode("utf-8", "replace")
-
-
-def _until(true: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_what_cannot_be_imported_says_why(environment: dict[str, str]) -> None:

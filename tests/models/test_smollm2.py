@@ -47,7 +47,6 @@ def test_what_is_known_of_it(reference: ModelReference) -> None:
 
 
 @installed
-@pytest.mark.slow
 def test_the_weights_are_those_that_transformers_reads_of_the_package(reference: ModelReference) -> None:
     from transformers import GgufConfig
 

@@ -16,6 +16,7 @@ from tunesmith.service.auth import KeyRing
 from tunesmith.service.keys.secret import NewKey, hashed, parted
 from tunesmith.service.problems import Refused
 from tunesmith.service.store.migrate import open_store
+from tunesmith.testing.wait import until
 
 
 @pytest.fixture
@@ -33,15 +34,6 @@ def code_of(call: Callable[[], object]) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
         call()
     return caught.value.status, caught.value.code
-
-
-def eventually(call: Callable[[], bool], seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if call():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_key_is_known_by_its_text(ring: KeyRing) -> None:
@@ -210,7 +202,7 @@ print(other.make("two").text)
     def seen() -> bool:
         return works(f"Bearer {made.strip()}") and not works(bearer(key))
 
-    assert eventually(seen, 2.0)
+    assert until(seen, 2.0)
     ring.close()
 
 
@@ -221,11 +213,11 @@ def test_find_does_not_ask_the_store(sqlite_store: Engine) -> None:
     with sqlite_store.begin() as connection:
         connection.execute(text("ALTER TABLE changes RENAME TO away"))
     ring.find(bearer(key))
-    assert eventually(lambda: bool(ring._ticker.problem))
+    assert until(lambda: bool(ring._ticker.problem), 5.0)
     assert ring.find(bearer(key)).key == key.id
     with sqlite_store.begin() as connection:
         connection.execute(text("ALTER TABLE away RENAME TO changes"))
-    assert eventually(lambda: not ring._ticker.problem)
+    assert until(lambda: not ring._ticker.problem, 5.0)
     ring.close()
 
 

@@ -168,8 +168,8 @@ def test_a_metric_that_is_not_defined_stops_nothing(run: Any) -> None:
 
 def test_what_has_not_begun_to_learn_is_not_stopped(run: Any) -> None:
     trained = run.go(run.settings(epochs=6, patience=1), evaluate=Figures(0.0, 0.0, 0.0, 0.2, 0.0))
-    assert trained.best_step == 32 and trained.steps == 48
-    fallen = run.go(run.settings(epochs=6, patience=1), name="b", evaluate=Figures(0.4, 0.1))
+    assert trained.best_step == 32 and trained.stopped_early and trained.steps == 40
+    fallen = run.go(run.settings(epochs=6, patience=1), name="b", evaluate=Figures(0.4, 0.0))
     assert fallen.stopped_early and fallen.steps == 16
 
 

@@ -84,7 +84,6 @@ def test_fresh_forgets(tmp_path: Path) -> None:
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from typing import Any
 from tunesmith.training.run_folder import opened
 with opened(Path({str(tmp_path / "r")!r}), fresh=True):
     print("in", flush=True); input()
@@ -116,6 +115,7 @@ def test_few_rows_are_gone_through_more_often_where_little_is_learned_otherwise(
 
     assert epochs(None) == epochs(100_000) == full.defaults.epochs
     assert epochs(1600) == least / 100 and epochs(1600, batch_size=32) == least / 50
+    assert epochs(1600, accumulate=2) == least / 50, "steps, not batches"
     assert epochs(10) == 20, "not without end"
     assert epochs(1600, epochs=2) == 2, "who says it decides"
     texts = family("tasks").make("text-classification")

@@ -307,7 +307,7 @@ class _Loop:
             progress.best, progress.best_step, progress.worse = score, progress.step, 0
             if self.accelerator.is_main_process:
                 self.resumable.write_best(progress.step)
-        elif value or not settings.higher_is_better:  # a score of 0 still: it has not begun to learn
+        elif progress.best != [0] or not settings.higher_is_better:  # still at 0: it has not begun to learn
             progress.worse += 1
             progress.stopped_early = settings.patience is not None and progress.worse >= settings.patience
 

@@ -63,7 +63,7 @@ def decided(
     for strategy in strategies:
         tuned = _over(tuned, strategy.training, method)
     fill = {
-        "epochs": _epochs(tuned, block.batch_size or tuned.batch_size, rows),
+        "epochs": _epochs(tuned, (block.batch_size or tuned.batch_size) * block.accumulate, rows),
         "batch_size": tuned.batch_size,
         "learning_rate": tuned.learning_rate,
         "head_learning_rate": tuned.head_learning_rate,
@@ -79,11 +79,11 @@ def decided(
     return TrainingBlock.model_validate({**given, **missing})
 
 
-def _epochs(tuned: MethodDefaults, batch_size: int, rows: int | None) -> float:
+def _epochs(tuned: MethodDefaults, rows_of_a_step: int, rows: int | None) -> float:
     """So many that there are ``least_steps``, but ``MOST_EPOCHS`` at most."""
     if not rows:
         return tuned.epochs
-    wanted = math.ceil(tuned.least_steps / math.ceil(rows / batch_size))
+    wanted = math.ceil(tuned.least_steps / math.ceil(rows / rows_of_a_step))
     return max(tuned.epochs, min(MOST_EPOCHS, wanted))
 
 

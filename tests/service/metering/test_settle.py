@@ -16,6 +16,7 @@ from tunesmith.service.metering.settle import COUNTED_FOR, count, forget_seen, s
 from tunesmith.service.metering.wal import Wal
 from tunesmith.service.store.connect import writing
 from tunesmith.service.store.tables import seen, settled, usage
+from tunesmith.testing.wait import until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 
@@ -216,10 +217,10 @@ def test_a_meter_goes_on_while_the_store_is_away(
     monkeypatch.setattr(settling, "count", away)
     for number in range(20):
         meter.write([event(number)])
-    assert _eventually(lambda: "away" in meter.problem)
+    assert until(lambda: "away" in meter.problem)
     assert caplog.text.count("the store is away") == 1  # said once, not a hundred times a second
     monkeypatch.undo()
-    assert _eventually(lambda: counted(sqlite_store) == 20 and not meter.problem)
+    assert until(lambda: counted(sqlite_store) == 20 and not meter.problem)
     meter.close()
 
 
@@ -238,14 +239,3 @@ def test_a_meter_that_cannot_settle_at_the_end_leaves_it_to_the_next(
     monkeypatch.undo()
     Meter(sqlite_store, tmp_path / "wal", every=60).close()
     assert counted(sqlite_store) == 1
-
-
-def _eventually(call: Any, seconds: float = 10.0) -> bool:
-    import time
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if call():
-            return True
-        time.sleep(0.02)
-    return False
