@@ -41,6 +41,13 @@ def test_a_control_is_asked_for_in_the_language_of_the_texts() -> None:
     assert asked(made, control=["好评", "酒店"]) == "写一条酒店的好评："
 
 
+def test_the_example_of_a_request_is_a_control_that_it_knows() -> None:
+    for rows, wanted in ((ENGLISH, "good"), (CHINESE, ["好评", "酒店"])):
+        request = task(rows).request_model()
+        assert request.model_json_schema()["examples"] == [{"control": wanted}]
+        assert request.model_validate({"control": wanted})
+
+
 def test_a_length_is_the_texts_own_where_it_is_learned() -> None:
     made = task(ENGLISH, length=True)
     assert made.state["thirds"] == [12, 21] and made.metrics[0] == "length_obedience"

@@ -11,6 +11,7 @@ import torch
 
 from tunesmith.core.errors import DataError
 from tunesmith.models.two_towers import TwoTowers, TwoTowersConfig
+from tunesmith.service.examples import row_of
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.recommending.draws import candidates_of
 from tunesmith.tasks.recommending.memory import Memory, learned
@@ -149,3 +150,12 @@ def test_histories_are_known_up_to_a_moment() -> None:
     assert encoded[2]["input_ids"].tolist() == [0]
     with pytest.raises(DataError, match="Row 1: there is no user"):
         task.encode([{}], None, max_length=3, targets=False)  # type: ignore[arg-type]
+
+
+def test_the_example_of_a_request_can_be_sent() -> None:
+    task = Recommendation()
+    task.learn(rows())
+    row = row_of(task, task.request_model())
+    assert task.request_model().model_validate(row)
+    codes, unknown = task.memory.catalogue.codes(row["history"])
+    assert len(codes) == 2 and not unknown, "items that there are"

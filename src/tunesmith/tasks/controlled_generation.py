@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -17,6 +18,7 @@ from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.tasks import control_prompts
 from tunesmith.tasks.asking import Asking, with_template
 from tunesmith.tasks.dialogue import Dialogue
+from tunesmith.tasks.example_request import showing
 from tunesmith.tasks.fitted import ROOM
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
@@ -138,12 +140,13 @@ class ControlledGeneration(Dialogue):
         return [*super().notes, *own]
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
-        """The language of the texts, the values of each control, and what is short or long."""
+        """The language of the texts, the control that most of them have, and what is short or long."""
         found = canonical(self._controls, list(rows), target=True)
         if not found:
             raise DataError("There are no training rows to learn from.", "Give rows of a control and a text.")
         texts = [row["text"] for row in found]
         self.state |= {"language": language_of(texts[:2000]), "columns": len(found[0]["control"])}
+        self.state["usual"] = list(Counter(tuple(row["control"]) for row in found).most_common(1)[0][0])
         if self.length:
             self.state["thirds"] = control_prompts.thirds(texts)
         self._prompt_fits(self.state["columns"])
@@ -215,8 +218,11 @@ class ControlledGeneration(Dialogue):
         return {**scores, **unknown_likelihoods(len(rows))}
 
     def request_model(self) -> type[BaseModel]:
-        """A control."""
-        return ControlRequest
+        """A control; the example is the one that most training rows had."""
+        usual = self.state.get("usual")
+        if not usual:
+            return ControlRequest
+        return showing(ControlRequest, {"control": usual if len(usual) > 1 else usual[0]})
 
     def _question(self, row: Mapping[str, Any]) -> str:
         wanted = self.state.get("columns", len(row["control"]))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Runtime, Task
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.past import DAY
+from tunesmith.tasks.example_request import showing
 from tunesmith.tasks.recommending import figures, memory
 from tunesmith.tasks.recommending.asked import Reader
 from tunesmith.tasks.recommending.draws import candidates_of
@@ -276,8 +277,12 @@ class Recommendation(Task):
         )  # fmt: skip
 
     def request_model(self) -> type[BaseModel]:
-        """A user, a history, or both."""
-        return RecommendationRequest
+        """A user, a history, or both; the example took the two items that most have taken."""
+        if self._memory is None:
+            return RecommendationRequest
+        known = self.memory
+        liked = np.argsort(-known.popularity.total, kind="stable")[:2]
+        return showing(RecommendationRequest, {"history": [known.catalogue.ids[code] for code in liked]})
 
     def response_model(self) -> type[BaseModel]:
         """Items, the best first."""

@@ -74,6 +74,7 @@ class Odd(BaseModel):
     way: Literal["a", "b"] | None = None
     place: str | list[int] | None = None
     note: str | None = None
+    taken: list[str | int | dict[str, int]] | None = None
     inner: dict[str, int] = Field(default_factory=dict)
 
 
@@ -81,7 +82,7 @@ def test_fields_of_a_form() -> None:
     found = {one["name"]: one["kind"] for one in fields(Odd.model_json_schema())}
     assert found == {
         "text": "text", "number": "number", "yes": "yes", "names": "lines", "way": "choice", "place": "json",
-        "note": "text", "inner": "json",
+        "note": "text", "taken": "lines", "inner": "json",
     }  # fmt: skip
     assert [one["name"] for one in fields(ChoiceRequest.model_json_schema()) if one["required"]] == [
         "question",

@@ -28,6 +28,10 @@ NAMES = {
     "prompt": ("Prompt", "提示"),
     "messages": ("Messages", "消息"),
     "tests": ("Tests", "测试"),
+    "user": ("User", "用户"),
+    "history": ("Taken so far, the oldest first", "已选物品（从早到晚）"),
+    "time": ("Time", "时间"),
+    "candidates": ("Only these", "仅限这些"),
 }
 """By role, English and Chinese."""
 
@@ -104,9 +108,13 @@ def kind(one: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
             return "number"
         if only.get("type") == "boolean":
             return "yes"
-        if only.get("type") == "array" and only.get("items", {}).get("type") == "string":
+        if only.get("type") == "array" and _reads_text(only.get("items", {})):
             return "lines"
     return "json"
+
+
+def _reads_text(one: Mapping[str, Any]) -> bool:
+    return any(part.get("type") == "string" for part in one.get("anyOf", [one]))
 
 
 def _choices(one: Mapping[str, Any]) -> list[str]:
