@@ -41,6 +41,15 @@ def error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err
 
 
+def test_the_store_of_the_place_is_the_services(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """An image's catalog names no store: what the environment tells ``serve``, it must tell ``keys``, too."""
+    monkeypatch.setenv("TUNESMITH_STORE", "sqlite:///of-the-place.db")
+    asked(capsys, "keys", "make", "shop", "--catalog", "catalog.yaml")
+    assert Path("of-the-place.db").is_file() and not Path("of-the-catalog.db").exists()
+    asked(capsys, "keys", "make", "shop", "--store", "sqlite:///named.db")
+    assert Path("named.db").is_file(), "what is named wins"
+
+
 def test_a_keys_life(capsys: pytest.CaptureFixture[str]) -> None:
     made = asked(capsys, "keys", "make", "王记茶馆", "--products", "a, b", "--plan", "small", "--expires", "1d")
     assert (made["products"], made["plan"], made["state"]) == (["a", "b"], "small", "active")

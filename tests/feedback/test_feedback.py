@@ -17,7 +17,8 @@ from tunesmith.cli import main
 from tunesmith.data.read import read
 from tunesmith.feedback.admin import Admin
 from tunesmith.feedback.canary import decide
-from tunesmith.feedback.collect import Agreement, agreement, agrees, collected, target_of, unsure
+from tunesmith.feedback.collect import Agreement, agreement, collected, first_answer, unsure
+from tunesmith.feedback.right import agrees, row_of
 from tunesmith.feedback.trigger import Limits, reasons
 from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
@@ -109,14 +110,108 @@ def test_agreement_by_version(store: sqlalchemy.Engine) -> None:
 def test_answers_and_what_is_right_are_compared() -> None:
     assert agrees({"label": "a", "score": 1.0}, {"label": "a"}) and not agrees({"label": "a"}, {"label": "b"})
     assert agrees({"labels": ["x", "y"]}, ["y", "x"]) and not agrees({"labels": ["x"]}, ["y", "x"])
-    assert target_of(True) == {"label": "True"} and target_of(2) == {"score": 2}
+
+
+RIGHT: list[tuple[dict[str, Any], dict[str, Any], Any, bool | None, dict[str, Any]]] = [
+    ({"text": "t"}, {"label": "5", "score": 0.9}, 5, True, {"label": "5"}),
+    ({"text": "t"}, {"label": "True"}, True, True, {"label": "True"}),
+    ({"text": "t"}, {"label": "a", "score": 0.9, "candidates": ["a", "b"]}, {"label": "b"}, False, {"label": "b"}),
+    ({"text": "t"}, {"labels": ["b", "a"], "scores": {}}, ["a", "b"], True, {"labels": ["a", "b"]}),
+    ({"text": "t"}, {"value": 0.5}, 0.5, None, {"label": 0.5}),
+    ({"text": "t"}, {"text": "hi", "tokens": 2, "finish": "stop"}, "hello", None, {"target": "hello"}),
+    ({"messages": []}, {"text": "hi", "tokens": 2}, "hello", None, {"completion": "hello"}),
+    ({"control": "good"}, {"text": "hi", "tokens": 2}, "nice", None, {"text": "nice"}),
+    ({"text": "王小明来了"}, {"spans": [{"start": 0, "end": 3, "text": "王小明", "label": "PER"}], "score": 1},
+     [{"start": 0, "end": 3, "label": "PER"}], True, {"spans": [{"start": 0, "end": 3, "label": "PER"}]}),
+    ({"text": "t"}, {"spans": [], "score": 1.0}, {"spans": [{"start": 0, "end": 1, "label": "X"}]}, False,
+     {"spans": [{"start": 0, "end": 1, "label": "X"}]}),
+    ({"text": "t", "predicate": "p"}, {"predicate": {}, "roles": [{"start": 0, "end": 1, "label": "A0"}], "score": 1},
+     [{"start": 0, "end": 1, "label": "A1"}], False, {"roles": [{"start": 0, "end": 1, "label": "A1"}]}),
+    ({"text": "Ann, Lyon"}, {"spans": [{"start": 0, "end": 3, "label": "P"}, {"start": 5, "end": 9, "label": "L"}],
+                             "relations": [{"head": 0, "tail": 1, "label": "in", "score": 1}], "score": 1},
+     {"spans": [{"start": 5, "end": 9, "label": "L"}, {"start": 0, "end": 3, "label": "P"}],
+      "relations": [{"head": 1, "tail": 0, "label": "in"}]}, True,
+     {"spans": [{"start": 5, "end": 9, "label": "L"}, {"start": 0, "end": 3, "label": "P"}],
+      "relations": [{"head": 1, "tail": 0, "label": "in"}]}),
+    ({"text": "t"}, {"head": {}, "tail": {}, "relation": "in", "scores": {}}, "in", True, {"label": "in"}),
+    ({"question": "?", "context": "in Lyon."}, {"answer": "Lyon.", "start": 3, "end": 8, "score": 0.9}, "lyon", True,
+     {"answers": ["lyon"]}),
+    ({"question": "?", "context": "在里昂"}, {"answer": "", "start": 0, "end": 0}, [{"text": "里昂"}], False,
+     {"answers": ["里昂"]}),
+    ({"question": "?", "choices": ["a", "b"]}, {"choice": 1, "text": "b", "scores": [0, 1]}, 1, True, {"answer": "b"}),
+    ({"question": "?", "choices": ["a", "b"]}, {"choice": 1, "text": "b", "scores": []}, "a", False, {"answer": "a"}),
+    ({"user": "u"}, {"items": [{"item": "7"}, {"item": "9"}], "history": 1}, 9, True, {"item": 9}),
+    ({"text": "t"}, {"vector": [0.1]}, 1.0, None, {"score": 1.0}),
+]  # fmt: skip
+"""What was asked, what was answered, what is said to be right; whether both agree, and what a data file has."""
+
+
+@pytest.mark.parametrize(("asked", "answer", "right", "same", "row"), RIGHT)
+def test_each_kind_of_answer_is_compared_and_written_in_its_own_way(
+    asked: dict[str, Any], answer: dict[str, Any], right: Any, same: bool | None, row: dict[str, Any]
+) -> None:
+    assert agrees(answer, right) is same
+    assert row_of(right, asked, answer) == row
+
+
+def test_parts_of_a_mixture_are_compared_each_in_its_way() -> None:
+    answer = {"answers": {"mood": {"label": "good"}, "size": {"value": 2.0}}}
+    assert agrees(answer, {"mood": "good", "size": 3}) is True and agrees(answer, {"mood": "bad"}) is False
+    assert agrees(answer, {"size": 2.0}) is None and agrees(answer, "good") is None
+
+
+def test_what_has_no_one_right_answer_promotes_no_canary(store: sqlalchemy.Engine) -> None:
+    answers = Answers(store)
+    for i in range(60):
+        answers.keep(KEEPS, "k", f"r{i}", "sizes", str(1 + i % 2), [{"text": f"t{i}"}], [{"value": 0.5}])
+    answers.flush()
+    for i in range(60):
+        found = answers.find("k", f"r{i}")
+        assert found is not None
+        answers.right(found, 0, 0.75, "", KEEPS)
+    answers.close()
+    said = agreement(store, "sizes")
+    assert said == {"1": Agreement(0, 0, 30), "2": Agreement(0, 0, 30)}
+    decision = decide(said["1"], said["2"])
+    assert decision.what == "wait" and "no one right answer" in decision.words
+    assert decide(Agreement(200, 0), Agreement(200, 0)).what == "wait", "never right is no reason to go out"
+
+
+def test_marked_characters_are_never_moved_by_redacting(store: sqlalchemy.Engine) -> None:
+    text = "请联系 13812345678，王小明 明天到北京"
+    start = text.index("王")
+    span = {"start": start, "end": start + 3, "label": "PER"}
+    for policy, kept in ((KEEPS, False), (Policy(keep=True, redact=False), True)):
+        answers = Answers(store)
+        answers.keep(policy, "k", "r", "names", "1", [{"text": text}, {"text": "王小明"}], [{"spans": []}] * 2)
+        answers.flush()
+        found = answers.find("k", "r")
+        assert found is not None and found.rows is not None
+        answers.right(found, 0, [span], "", policy)
+        answers.right(found, 1, [{"start": 0, "end": 3, "label": "PER"}], "", policy)
+        answers.close()
+        made = collected(store, "names")
+        assert (len(made.rows), made.without_text) == ((2, 0) if kept else (1, 1))
+        assert all(row["text"][one["start"] : one["end"]] == "王小明" for row in made.rows for one in row["spans"])
+
+
+def test_a_canary_is_compared_since_it_is_asked(store: sqlalchemy.Engine) -> None:
+    now = [1000.0]
+    answers = Answers(store, clock=lambda: now[0])
+    answers.keep(KEEPS, "k", "old", "shop", "1", [{"text": "a"}], [{"label": "x"}])
+    now[0] = 2000.0
+    answers.keep(KEEPS, "k", "new", "shop", "2", [{"text": "b"}], [{"label": "x"}])
+    answers.flush()
+    answers.close()
+    assert first_answer(store, "shop", "2") == 2000.0 and first_answer(store, "shop", "3") == float("inf")
 
 
 def test_when_it_is_time() -> None:
     limits = Limits(volume=100, agreement=0.9, least=20)
-    assert reasons(10, Agreement(10, 0), ["1"], limits) == []
-    assert reasons(50, Agreement(50, 47), [], limits) == []
-    assert [why.partition(":")[0] for why in reasons(150, Agreement(200, 150), ["length"], limits)] == [
+    assert reasons(10, 10, Agreement(10, 0), ["1"], limits) == []
+    assert reasons(50, 50, Agreement(50, 47), [], limits) == []
+    assert reasons(150, 50, Agreement(50, 47), [], limits) == [], "most of it was known to the bundle"
+    assert [why.partition(":")[0] for why in reasons(150, 150, Agreement(200, 150), ["length"], limits)] == [
         "volume", "agreement", "drift",
     ]  # fmt: skip
 
@@ -168,8 +263,8 @@ def test_a_canary_goes_out_and_comes_back(
     services.counts.drifted("shop", "1", {"length": 0.4}, True)
     services.counts.drifted("shop", "2", {"length": 0.0}, False)
     assert admin.drifting("shop") == ["1"] and admin.drifting("other") == []
-    rows = [(f"t{i}", "good", 0.9, "good" if i % 10 else "bad", "1") for i in range(60)]
-    rows += [(f"c{i}", "good", 0.9, "bad", "3") for i in range(30)]
+    rows = [(f"c{i}", "good", 0.9, "bad", "3") for i in range(30)]
+    rows += [(f"t{i}", "good", 0.9, "good" if i % 10 else "bad", "1") for i in range(60)]
     answered(store, rows, KEEPS)
     words = ["feedback", "canary", "shop", "--service", address, "--store", url, "--act", "--json"]
     assert main(words) == 0
@@ -208,6 +303,7 @@ def test_a_proposal_is_carried_out(
     monkeypatch.setattr("tunesmith.pipeline.candidate.candidate", gate)
     proposed = {"candidate": "c", "command": "learn", "gate": "gate"}
     monkeypatch.setattr("tunesmith.cli.feedback.proposal", lambda *a: proposed)
+    monkeypatch.setattr("tunesmith.cli.feedback.made_at", lambda bundle: 0.0)
     out = tmp_path / "new.jsonl"
     words = ["feedback", "propose", "shop", "-o", str(out), "--store", url, "--bundle", "b", "--protect", "p.csv"]
     words += ["--service", address, "--least", "20", "--run", "--json"]
@@ -220,4 +316,7 @@ def test_a_proposal_is_carried_out(
     assert told["canary"] == {"version": "3", "share": 0.2}
     route = Admin(address).product("shop")["route"]
     assert route["stable"] == "1" and route["canary"] == told["canary"]
+    assert main([*words, "--held", "h.csv"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert not told["propose"] and "is a canary: judge it first" in told["words"]
     assert main(words) == 2 and "--held" in capsys.readouterr().out

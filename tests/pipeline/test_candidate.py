@@ -37,3 +37,16 @@ def test_bundles_must_be_of_one_task(
     with pytest.raises(RecipeError, match="of one task"):
         candidate(members["one"], other.path, str(files["zh"]))
     assert main(["gate", "x"]) == 2 and "--held" in capsys.readouterr().err
+
+
+def test_a_metric_that_is_not_defined_proves_nothing(
+    members: dict[str, Path], files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate that gives every row the same number has no rank correlation: nan is not below any bound."""
+    nan = float("nan")
+    difference = {"value": nan, "low": nan, "high": nan}
+    compared = {"verdict": "not defined", "difference": difference, "first_value": nan, "second_value": 0.8}
+    found = {"rows": 9, "compared": {"accuracy": compared}, "metric": "accuracy"}
+    monkeypatch.setattr("tunesmith.pipeline.candidate._compared", lambda *a, **k: found)
+    told = candidate(members["one"], members["one"], str(files["zh"]), str(files["zh"]))
+    assert not told["accepted"] and len(told["reasons"]) == 2 and "not defined" in told["words"]

@@ -36,11 +36,11 @@ def deploy(
     from tunesmith.bundle.read import read_bundle
     from tunesmith.service.deploy.write import write
     from tunesmith.service.opening import refuse_unproven
-    from tunesmith.service.settings import product_name
+    from tunesmith.service.settings import of_bundle
 
     found = read_bundle(bundle)
     refuse_unproven(found)
-    product = name or product_name(bundle)
+    (product,) = of_bundle(bundle, name).products  # a name that no catalog takes is refused here
     runtime = found.manifest.runtime.name
     made = write(kind.value, found.path, output, product, image or f"{product.lower()}:latest", runtime)
     emit({"kind": kind.value, "product": product, "folder": str(output), "files": made}, json, _page)

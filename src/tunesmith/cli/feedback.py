@@ -13,7 +13,7 @@ import typer
 from tunesmith.cli import stores
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
-from tunesmith.cli.proposal import carried_out, proposal
+from tunesmith.cli.proposal import carried_out, made_at, proposal
 from tunesmith.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def feedback(
     export writes redacted rows with their right answers (--output), and those that a person should label (--queue).
     propose looks at volume, agreement and drift (--service), and says which recipe would learn from the export; with
     --run it learns, gates the candidate on --held and --protect, and gives it a --share of the requests.
-    canary compares what was said about both versions since the canary began; --act does what was decided.
+    canary compares what was said about both versions since the canary was first asked; --act does what was decided.
     """
     engine = stores.opened(store, stores.read(catalog))
     since = 0.0 if days is None else time.time() - days * 86_400
@@ -84,7 +84,7 @@ def feedback(
     from tunesmith.feedback.trigger import Limits
 
     told = _exported(engine, product, output, queue, below, since)
-    told |= _proposed(engine, admin, product, told["rows"], since, Limits(volume, agreement, least))
+    told |= _proposed(engine, admin, product, bundle, told["rows"], since, Limits(volume, agreement, least))
     if told["propose"]:
         told |= proposal(bundle, output, protect)
         if run:
@@ -111,38 +111,47 @@ def _exported(
     if queue is not None:
         words += f", {told['to_label']:,} to be labelled in {queue}"
     if found.without_text:
-        words += f"; {found.without_text:,} have no text, as the policy does not keep it (keep: true)"
+        words += (
+            f"; {found.without_text:,} have no text: it is not kept (keep: true), or redacting moved what was marked"
+        )
     return {**told, "words": f"{words}."}
 
 
 def _proposed(
-    engine: Engine, admin: Admin | None, product: str, labelled: int, since: float, limits: Any
+    engine: Engine, admin: Admin | None, product: str, bundle: str, labelled: int, since: float, limits: Any
 ) -> dict[str, Any]:
-    from tunesmith.feedback.collect import agreement, total
+    from tunesmith.feedback.collect import Agreement, agreement, said_since
     from tunesmith.feedback.trigger import reasons
 
     by_version = agreement(engine, product, since=since)
-    agreed = total(list(by_version.values()))
+    agreed = sum(by_version.values(), Agreement())
     drifting: list[str] = []
+    running = None
     if admin is not None:
-        stable = admin.product(product)["route"]["stable"]
-        agreed = by_version.get(stable, total([]))
-        drifting = [version for version in admin.drifting(product) if version == stable]
-    why = reasons(labelled, agreed, [f"version {version}" for version in drifting], limits)
+        route = admin.product(product)["route"]
+        agreed = by_version.get(route["stable"], Agreement())
+        drifting = [version for version in admin.drifting(product) if version == route["stable"]]
+        running = route["canary"] and route["canary"]["version"]
+    new = min(labelled, said_since(engine, product, max(since, made_at(bundle))))
+    why = reasons(labelled, new, agreed, [f"version {version}" for version in drifting], limits)
     words = f"It is time to learn: {'; '.join(why)}." if why else "It is not time to learn yet."
-    return {"propose": bool(why), "why": why, "agreement": vars(agreed), "drifting": drifting, "words": words}
+    if running:
+        words = f"Version {running} is a canary: judge it first (tunesmith feedback canary {product})."
+    return {"propose": bool(why) and not running, "why": why, "agreement": vars(agreed), "new": new,
+            "drifting": drifting, "words": words}  # fmt: skip
 
 
 def _judged(
     engine: Engine, admin: Admin, product: str, since: float, margin: float, least: int, act: bool
 ) -> dict[str, Any]:
     from tunesmith.feedback.canary import decide
-    from tunesmith.feedback.collect import Agreement, agreement
+    from tunesmith.feedback.collect import Agreement, agreement, first_answer
 
     route = admin.product(product)["route"]
     if not route["canary"]:
         raise RecipeError(f"{product} has no canary.", "Send one a share: PUT /admin/products/NAME")
     stable, version = route["stable"], route["canary"]["version"]
+    since = max(since, first_answer(engine, product, version))  # before it, rows may have been of another kind
     said = agreement(engine, product, since=since)
     found = decide(said.get(stable, Agreement()), said.get(version, Agreement()), margin=margin, least=least)
     if act and found.what == "promote":

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunesmith.feedback.admin import Admin
+
+
+def made_at(bundle: str) -> float:
+    """When a bundle was made, seconds since 1970: what was said later is new to it."""
+    from tunesmith.bundle.read import read_bundle
+
+    return datetime.fromisoformat(read_bundle(bundle, verify=False).manifest.created).timestamp()
 
 
 def proposal(bundle: str, rows: Path, protect: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import typer
 
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
+from tunesmith.cli.stores import STORE_OF_PLACE
 
 if TYPE_CHECKING:
     from tunesmith.service.services import Services
@@ -26,7 +27,7 @@ class Where(StrEnum):
     ray = "ray"
 
 
-ENVIRONMENT = {"store": "TUNESMITH_STORE", "limits": "TUNESMITH_LIMITS"}
+ENVIRONMENT = {"store": STORE_OF_PLACE, "limits": "TUNESMITH_LIMITS"}
 """What of a catalog the environment says in its place."""
 
 
@@ -52,20 +53,24 @@ def serve(
     from tunesmith.service.door import enter
 
     enter("tunesmith serve")
+    from tunesmith.service.replicas.fit import refuse_unshared
     from tunesmith.service.run import build
     from tunesmith.service.run import serve as run
     from tunesmith.service.settings import of_bundle, read_catalog
 
     path = Path(what)
-    catalog = read_catalog(path) if path.is_file() else of_bundle(path, name)
+    file = path if path.is_file() else None
+    catalog = of_bundle(path, name) if file is None else read_catalog(file)
     catalog = _changed(catalog, host, port, keys, runtime, unproven)
+    if not catalog.server.alone:
+        refuse_unshared(catalog)
     if on is Where.ray:
         from tunesmith.service.replicas.on_ray import serve_on_ray
 
-        serve_on_ray(catalog, lambda address: emit(_told(catalog, address), json, _readable))
+        serve_on_ray(catalog, lambda address: emit(_told(catalog, address, file), json, _readable))
         return
     services = build(catalog)
-    run(services, lambda address: emit(_told(catalog, address, services), json, _readable))
+    run(services, lambda address: emit(_told(catalog, address, file, services), json, _readable))
 
 
 def _changed(
@@ -82,7 +87,7 @@ def _changed(
     return catalog.model_copy(update={"server": server, "products": products, **places})
 
 
-def _told(catalog: Catalog, address: str, services: Services | None = None) -> dict[str, Any]:
+def _told(catalog: Catalog, address: str, file: Path | None, services: Services | None = None) -> dict[str, Any]:
     from tunesmith.service.examples import row_of
 
     example = {"text": "..."}  # where replicas have the bundles this process has none
@@ -93,6 +98,7 @@ def _told(catalog: Catalog, address: str, services: Services | None = None) -> d
         "address": address,
         "products": list(catalog.products),
         "keys": not catalog.server.is_open(),
+        "make_key": f"tunesmith keys make NAME{f' --catalog {file}' if file else ''}",
         "example": example,
     }
 
@@ -101,7 +107,7 @@ def _readable(told: dict[str, Any]) -> str:
     first = told["products"][0]
     print(f"Serving {', '.join(told['products'])} on {told['address']}", file=sys.stderr)
     key = " -H 'Authorization: Bearer YOUR_KEY'" if told["keys"] else ""
-    make = "\n  Make a key: tunesmith keys make NAME" if told["keys"] else ""
+    make = f"\n  Make a key: {told['make_key']}" if told["keys"] else ""
     body = dumps(told["example"], ensure_ascii=False).replace("'", "'\\''")
     return f"""\
   {told["address"]}/  shows what is served, and tries it

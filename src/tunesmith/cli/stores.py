@@ -1,7 +1,8 @@
-"""Which store a verb works on: ``--store``, else the one of ``--catalog``, else the usual file."""
+"""Which store a verb works on: ``--store``, else ``TUNESMITH_STORE``, the one of ``--catalog``, or the usual file."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
     from tunesmith.service.settings import Catalog
 
+STORE_OF_PLACE = "TUNESMITH_STORE"
+"""Environment variable with the store's URL: of an image, where its store is, with the password, is no matter of it."""
 StoreUrl = Annotated[
-    str | None, typer.Option("--store", help="An URL; default: the catalog's, or sqlite:///tunesmith.db.")
+    str | None,
+    typer.Option("--store", help="An URL; default: $TUNESMITH_STORE, the catalog's, or sqlite:///tunesmith.db."),
 ]
 CatalogFile = Annotated[
     Path | None, typer.Option("--catalog", help="The catalog.yaml of the service: its store, plans and products.")
@@ -47,7 +51,7 @@ def opened(store: str | None, catalog: Catalog | None, *, new: bool = False) -> 
     from tunesmith.service.store.connect import file_of, shown
     from tunesmith.service.store.migrate import open_store
 
-    url = store or (catalog.store if catalog else None) or STORE
+    url = store or os.environ.get(STORE_OF_PLACE) or (catalog.store if catalog else None) or STORE
     file = file_of(url)
     if not new and file is not None and not file.exists():
         raise TunesmithError(f"There is no store {shown(url)} here.", "Name it: --store URL, or --catalog FILE")

@@ -38,16 +38,22 @@ def decide(stable: Agreement, canary: Agreement, *, margin: float = 0.02, least:
         stable: of the version that answers most.
         canary: of the other.
         margin: how much worse may be hardly worse.
-        least: rows of the canary's that are wanted before it is promoted.
+        least: rows of the canary's that are wanted before it is promoted. One that is never right is not.
     """
     difference, low, high = newcombe(stable, canary)
     told = (
         f"The canary is right in {canary.right:,} of {canary.rows:,}, the stable version in {stable.right:,} of "
         f"{stable.rows:,}: {difference:+.3f} ({low:+.3f} to {high:+.3f})"
     )
+    if not canary.rows and not stable.rows and canary.unjudged + stable.unjudged:
+        told = (
+            f"{canary.unjudged + stable.unjudged:,} answers were put right, but of a number, a written text or a "
+            "vector there is no one right answer to count: compare both versions with tunesmith gate"
+        )
+        return Decision("wait", difference, low, high, f"{told}.")
     if canary.rows and stable.rows and high < 0:
         return Decision("roll back", difference, low, high, f"{told}. It is worse.")
-    if canary.rows >= least and stable.rows and low > -margin:
+    if canary.rows >= least and canary.right and stable.rows and low > -margin:
         return Decision("promote", difference, low, high, f"{told}. It is not worse by more than {margin:g}.")
     return Decision("wait", difference, low, high, f"{told}. That does not tell yet.")
 

@@ -6,13 +6,15 @@ Texts are as the service remembered them: without personal data, unless its poli
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
+from tunesmith.feedback.right import agrees, row_of
 from tunesmith.service.store.tables import answered, feedback
 
 MOST = 100_000
@@ -25,7 +27,7 @@ class Collected:
 
     Args:
         rows: of a data file.
-        without_text: the policy keeps no texts (``keep: true`` does).
+        without_text: the policy keeps no texts (``keep: true`` does), or what was redacted moved what the answer marks.
         conflicts: the same text with different right answers; the last one counts.
     """
 
@@ -51,25 +53,12 @@ def collected(store: Engine, product: str, *, since: float = 0.0, version: str |
             if not said["asked"]:
                 found.without_text += 1
                 continue
-            row = {**said["asked"], **target_of(said["right"])}
+            row = {**said["asked"], **row_of(said["right"], said["asked"], said["predicted"])}
             key = json.dumps(said["asked"], sort_keys=True, ensure_ascii=False)
             found.conflicts += key in by_text and by_text[key] != row
             by_text[key] = row
     found.rows = list(by_text.values())
     return found
-
-
-def target_of(right: Any) -> dict[str, Any]:
-    """A right answer under the role that rows of a data file have it in.
-
-    >>> target_of("refund"), target_of(["a", "b"]), target_of(0.5), target_of({"label": "x"})
-    ({'label': 'refund'}, {'labels': ['a', 'b']}, {'score': 0.5}, {'label': 'x'})
-    """
-    if isinstance(right, Mapping):
-        return dict(right)
-    if isinstance(right, bool | str):
-        return {"label": str(right)}
-    return {"score": right} if isinstance(right, int | float) else {"labels": right}
 
 
 def unsure(
@@ -94,7 +83,7 @@ def unsure(
             why = _why(answer, below)
             if not why or (one["key"], one["request"], i) in said:
                 continue
-            if not one["rows"]:
+            if not one["rows"] or not one["rows"][i]:
                 without += 1
                 continue
             row = {**one["rows"][i], "predicted": answer.get("label"), "confidence": answer.get("score"), "why": why}
@@ -122,15 +111,25 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often what was answered was right, of the rows that somebody said something about."""
+    """How often what was answered was right, of the rows that somebody said something about.
+
+    Args:
+        rows: that can be right or wrong.
+        right: of these.
+        unjudged: rows beside them: of a number, a written text or a vector there is no one right answer.
+    """
 
     rows: int = 0
     right: int = 0
+    unjudged: int = 0
 
     @property
     def share(self) -> float:
         """Of 0 to 1; 0 where there are no rows."""
         return self.right / self.rows if self.rows else 0.0
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.rows + other.rows, self.right + other.right, self.unjudged + other.unjudged)
 
 
 def agreement(store: Engine, product: str, *, since: float = 0.0) -> dict[str, Agreement]:
@@ -140,30 +139,22 @@ def agreement(store: Engine, product: str, *, since: float = 0.0) -> dict[str, A
     found: dict[str, Agreement] = {}
     with store.connect() as connection:
         for version, predicted, right in connection.execute(wanted):
-            was = found.get(version, Agreement())
-            found[version] = Agreement(was.rows + 1, was.right + agrees(predicted, right))
+            same = agrees(predicted, right)
+            one = Agreement(unjudged=1) if same is None else Agreement(1, int(same))
+            found[version] = found.get(version, Agreement()) + one
     return found
 
 
-def agrees(predicted: Any, right: Any) -> bool:
-    """Whether an answer says what would have been right.
-
-    >>> agrees({"label": "a", "score": 0.9}, "a"), agrees({"labels": ["b", "a"]}, ["a", "b"])
-    (True, True)
-    >>> agrees({"label": "a"}, "b")
-    False
-    """
-    wanted = target_of(right)
-    told = predicted if isinstance(predicted, Mapping) else target_of(predicted)
-    return all(_same(told.get(role), value) for role, value in wanted.items())
+def first_answer(store: Engine, product: str, version: str) -> float:
+    """When a version was asked first, of what is still remembered: seconds since 1970; infinity: never."""
+    wanted = select(func.min(answered.c.at)).where(answered.c.product == product, answered.c.version == version)
+    with store.connect() as connection:
+        at = connection.execute(wanted).scalar()
+    return math.inf if at is None else float(at)
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list) and all(isinstance(v, str) for v in [*one, *other]):
-        return sorted(one) == sorted(other)
-    return bool(one == other)
-
-
-def total(parts: Sequence[Agreement]) -> Agreement:
-    """Of all versions."""
-    return Agreement(sum(p.rows for p in parts), sum(p.right for p in parts))
+def said_since(store: Engine, product: str, at: float) -> int:
+    """Rows that something was said about from a moment on."""
+    wanted = select(func.count()).where(feedback.c.product == product, feedback.c.at >= at)
+    with store.connect() as connection:
+        return int(connection.execute(wanted).scalar() or 0)

@@ -24,18 +24,19 @@ class Limits:
     least: int = 50
 
 
-def reasons(labelled: int, agreed: Agreement, drifting: Sequence[str], limits: Limits) -> list[str]:
+def reasons(labelled: int, new: int, agreed: Agreement, drifting: Sequence[str], limits: Limits) -> list[str]:
     """Why a bundle should learn again, in words; none where it need not, or where there is too little to learn from.
 
     Args:
-        labelled: new rows with a right answer.
+        labelled: rows with a right answer.
+        new: of these, said after the serving bundle was made.
         agreed: of the serving version.
         drifting: what has moved away from its own rows.
         limits: from where on.
     """
     found = []
-    if labelled >= limits.volume:
-        found.append(f"volume: {labelled:,} new labelled rows, {limits.volume:,} or more were waited for")
+    if new >= limits.volume:
+        found.append(f"volume: {new:,} new labelled rows, {limits.volume:,} or more were waited for")
     low, high = wilson(agreed)
     if agreed.rows and high < limits.agreement:
         found.append(

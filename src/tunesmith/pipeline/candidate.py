@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ def candidate(
     if protected is not None:
         sides["protected"] = _compared(was, now, protected, over_old=True)
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
-    reasons = []
+    reasons = [
+        f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
+        for name, found in sides.items()
+        if not math.isfinite(lost[name]["value"])
+    ]
     if -lost["held"]["value"] < least_gained or sides["held"]["compared"][metric]["verdict"] == "worse":
         reasons.append(
             f"on held-out rows {metric} changes by {signed(-lost['held']['value'])}, {least_gained:g} wanted"

@@ -22,6 +22,8 @@ NUMBERS = 16
 """A longer list of numbers (a vector) is not remembered."""
 SCORES = 5
 """Of a longer table of scores the highest are."""
+MARKS = ("spans", "roles", "relation", "relations")
+"""Fields of answers that count the characters of what was asked."""
 ONCE = 5_000
 """Rows that are purged in one transaction, so that others do not wait for it."""
 
@@ -148,13 +150,23 @@ class Answers:
 
 
 def _stored(policy: Policy, facts: Mapping[str, Any]) -> dict[str, Any]:
-    rows = facts["rows"]
+    rows, predictions = facts["rows"], facts["predictions"]
+    kept = None
+    if rows is not None:
+        kept = [_kept(row, answer, policy.redact) for row, answer in zip(rows, predictions, strict=True)]
     return {
         **facts,
-        "predictions": [short(safe(one, personal=policy.redact)) for one in facts["predictions"]],
-        "rows": None if rows is None else [safe(row, personal=policy.redact) for row in rows],
+        "predictions": [short(safe(one, personal=policy.redact)) for one in predictions],
+        "rows": kept,
         "until": facts["at"] + policy.keep_days * DAY,
     }
+
+
+def _kept(row: Any, answer: Any, personal: bool) -> Any:
+    """A row without what must not be written down; None where that would move the characters that an answer marks."""
+    plain = safe(row, personal=personal)
+    marks = isinstance(answer, Mapping) and any(field in answer for field in MARKS)
+    return None if marks and plain != row else plain
 
 
 def short(prediction: Any) -> Any:

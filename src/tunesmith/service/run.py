@@ -53,7 +53,7 @@ def build(catalog: Catalog) -> Services:
     server = catalog.server
     kept = server.folder / "products.json"
     products = Products(catalog.products, catalog.batching, kept, Opening(catalog.writing))
-    services = Services(catalog, products, Counts())
+    services = Services(catalog, products, Counts(), alone=catalog.server.alone)
     for name in catalog.products:
         services.guards[name] = Guard(catalog.policy(name), classifier(services), catalog.folder)
     if catalog.request_log is not None:

@@ -93,6 +93,8 @@ class Services:
     traces: Traces | None = None
     alone: bool = True
     """Whether no other process serves the same; else what changes one of them alone is refused."""
+    behind_proxy: bool = False
+    """Whether a request may reach any of several replicas, so that none can tell what it counts itself."""
     metrics: ThreadingHTTPServer | None = None
     """Tells Prometheus what this replica counts."""
     ready: bool = False

@@ -142,6 +142,9 @@ class Server(Part):
     """Where the service keeps its files: usage on its way into the store, uploads, what an admin changed."""
     fsync: bool = False
     """Whether each answer waits until its usage is on the disk, for what a loss of power must not cost."""
+    alone: bool = True
+    """Whether no other process serves this catalog. False, as behind a load balancer: what would change one of them
+    alone (files, jobs, routes) is refused, and the store and the counts must be those of all."""
     shutdown: float = Field(default=30.0, ge=0)
     """Seconds that running requests have after SIGTERM."""
 

@@ -141,7 +141,13 @@ def test_images_do_not_run_as_root_and_hold_no_secret(written: dict[str, dict[st
 
 def test_the_catalog_inside_is_read(written: dict[str, dict[str, str]]) -> None:
     catalog = checked(yaml.safe_load(written["docker"]["catalog.yaml"]), "catalog.yaml")
-    assert list(catalog.products) == ["shop.v2"] and not catalog.server.is_open()
+    assert list(catalog.products) == ["shop.v2"] and not catalog.server.is_open() and catalog.server.alone
+    pods = checked(yaml.safe_load(written["kubernetes"]["catalog.yaml"]), "catalog.yaml")
+    assert not pods.server.alone, "what one pod would keep for itself is refused"
+    number = files("docker", "2024", "i", "onnx")["catalog.yaml"]
+    assert list(checked(yaml.safe_load(number), "catalog.yaml").products) == ["2024"]
+    manifest = yaml.safe_load(files("kubernetes", "2024", "i", "onnx")["manifests/2-service.yaml"])
+    assert manifest["metadata"]["name"] == "tunesmith-2024", "a Service's name begins with a letter"
 
 
 def test_rules_and_panels_name_what_is_measured(known: set[str]) -> None:

@@ -39,6 +39,9 @@ def test_what_each_would_count_for_itself_is_refused(values: dict[str, Any], sai
     with pytest.raises(RecipeError, match=said):
         refuse_unshared(catalog(**values))
     refuse_unshared(catalog(**values, replicas={"most": 1}))
+    several = {**values, "server": {**values.get("server", {}), "alone": False}}
+    with pytest.raises(RecipeError, match=said):
+        refuse_unshared(catalog(**several, replicas={"most": 1}))
 
 
 def test_what_is_shared_is_served() -> None:
@@ -70,7 +73,7 @@ def test_a_place_is_the_lowest_that_is_free(tmp_path: Path) -> None:
 
 def test_what_would_change_one_of_several_is_refused(made: Callable[..., Services]) -> None:
     services = made()
-    services.alone = False
+    services.alone, services.behind_proxy = False, True
     with TestClient(make_app(services)) as client:
         for method, path in (
             ("PUT", "/admin/products/plain/versions/2"), ("PUT", "/admin/products/plain"),
@@ -82,6 +85,13 @@ def test_what_would_change_one_of_several_is_refused(made: Callable[..., Service
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "several_replicas"), path
         assert client.get("/admin/products").status_code == 200
         assert client.post("/v1/predict/plain", json={"text": "abc"}).json()["prediction"]["label"] == "3"
+
+
+def test_a_pod_is_scraped_by_itself(made: Callable[..., Services]) -> None:
+    services = made()
+    services.alone = False
+    with TestClient(make_app(services)) as client:
+        assert client.get("/metrics").status_code == 200 and client.get("/v1/files").status_code == 409
 
 
 def test_each_tells_prometheus_its_own(made: Callable[..., Services]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 USER = 10001
@@ -26,14 +27,19 @@ class Image:
     package: str = "tunesmith"
 
 
-def catalog(image: Image) -> str:
-    """``catalog.yaml`` inside the image. The store comes from the environment, so that no secret is in an image."""
+def catalog(image: Image, alone: bool) -> str:
+    """``catalog.yaml`` inside the image. The store comes from the environment, so that no secret is in an image.
+
+    Args:
+        alone: whether one container serves, not several.
+    """
+    server = f"host: 0.0.0.0, port: {PORT}, open: false, folder: /data"
     return f"""\
 products:
-  {image.product}: {{versions: {{"1": /app/{image.bundle}}}, policy: served}}
+  {json.dumps(image.product)}: {{versions: {{"1": /app/{image.bundle}}}, policy: served}}
 policies:
   served: {{redact: true, keep: true}}
-server: {{host: 0.0.0.0, port: {PORT}, open: false, folder: /data}}
+server: {{{server if alone else f"{server}, alone: false"}}}
 watch: {{logs: json}}
 """
 

@@ -37,7 +37,7 @@ def files(kind: str, product: str, image: str, runtime: str) -> dict[str, str]:
         "Dockerfile": docker.cpu(made),
         "Dockerfile.cuda": docker.cuda(made),
         IGNORED: docker.ignored(),
-        "catalog.yaml": docker.catalog(made),
+        "catalog.yaml": docker.catalog(made, alone=kind != "kubernetes"),
     }
     watching = {"tunesmith.rules.yml": _yaml(rules.rules()), "grafana/tunesmith.json": _json(dashboard())}
     if kind == "compose":
@@ -50,7 +50,8 @@ def files(kind: str, product: str, image: str, runtime: str) -> dict[str, str]:
         }
     if kind == "kubernetes":
         found |= watching
-        one = Deployed(product.replace(".", "-").replace("_", "-").lower(), image)
+        name = product.replace(".", "-").replace("_", "-").lower()
+        one = Deployed(name if name[0].isalpha() else f"tunesmith-{name}", image)  # a Service begins with a letter
         every = manifests(one)
         found |= {f"manifests/{i}-{m['kind'].lower()}.yaml": _yaml(m) for i, m in enumerate(every)}
         found |= {f"chart/{name}": text for name, text in helm.chart(one.name, image, __version__).items()}

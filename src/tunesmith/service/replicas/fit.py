@@ -15,7 +15,7 @@ def refuse_unshared(catalog: Catalog) -> None:
     Raises:
         RecipeError: what they would count, each would count for itself.
     """
-    if catalog.replicas.most == 1:
+    if catalog.replicas.most == 1 and catalog.server.alone:
         return
     wrong, store = [], catalog.store_url()
     if store is not None and not store.startswith("postgresql"):
@@ -24,8 +24,9 @@ def refuse_unshared(catalog: Catalog) -> None:
         wrong.append("limits are counted in each process (memory://), and must be in a Redis: redis://host:6379")
     if wrong:
         raise RecipeError(
-            f"Up to {catalog.replicas.most} replicas cannot share this catalog: {'; '.join(wrong)}.",
-            "Name them in the catalog, or by TUNESMITH_STORE and TUNESMITH_LIMITS; or say replicas: {most: 1}.",
+            f"Several processes cannot share this catalog: {'; '.join(wrong)}.",
+            "Name them in the catalog, or by TUNESMITH_STORE and TUNESMITH_LIMITS; or say that one serves: "
+            "replicas: {most: 1}, server: {alone: true}.",
             wrong,
         )
 

@@ -117,6 +117,7 @@ def replica(catalog: Catalog) -> App:
     place = Place(catalog.server.folder)
     services = build(of_place(catalog, place.number))
     services.alone = catalog.replicas.most == 1
+    services.behind_proxy = not services.alone
     services.products.load()  # what cannot be served is an error here, and not a service that is not ready for ever
     if catalog.replicas.metrics_port is not None:
         try:

@@ -28,7 +28,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     services = request.app.state.services
-    if not services.alone:
+    if services.behind_proxy:
         why = "Each replica counts for itself: ask the ports from replicas.metrics_port on."
         raise Refused(409, "several_replicas", why)
     text, kind = services.counts.page(services.products)
