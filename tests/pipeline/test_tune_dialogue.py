@@ -14,6 +14,7 @@ from tunesmith import tune
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.models.decoder.pieces import HALF
+from tunesmith.pipeline.candidate import candidate
 from tunesmith.testing import tiny_gpt2, tiny_llama, toy_talks
 
 SETTINGS = (
@@ -132,3 +133,18 @@ def test_what_cannot_be_learned_is_said_before_anything_is_computed(tmp_path: Pa
     asked = sharegpt(tmp_path / "asked.json", [{"messages": row["messages"][:1]} for row in rows])
     with pytest.raises(DataError, match="there is no answer"):
         tune(str(asked), f"model={model}", f"bundle={tmp_path / 'b'}", *SETTINGS)
+
+
+def test_a_question_that_fills_the_window_costs_no_run(tmp_path: Path) -> None:
+    """Its row has no answer, before and after; the bundle is proven by the others, and watched by them."""
+    rows = talks("en", 30)
+    rows[25] = {"messages": [{"role": "user", "content": "why " * 300}, {"role": "assistant", "content": "because"}]}
+    model = tiny_llama(tmp_path / "model", texts=texts_of(rows))
+    bundle = tune(
+        str(sharegpt(tmp_path / "train.json", rows[:20])), f"data.test={sharegpt(tmp_path / 'test.json', rows[20:])}",
+        f"model={model}", f"bundle={tmp_path / 'b'}", *SETTINGS, "training.max_steps=1",
+    )  # fmt: skip
+    assert bundle.report["parity"][0]["passed"] and bundle.report["parity"][0]["rows"] == 9
+    assert bundle.report["context"]["rows"]["test"] == 10
+    told = candidate(bundle.path, bundle.path, str(tmp_path / "test.json"))
+    assert told["accepted"] and told["metric"] == bundle.task.metrics[0] and told["held"]["rows"] == 10

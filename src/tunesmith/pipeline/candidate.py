@@ -15,6 +15,7 @@ from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_kn
 from tunesmith.evaluation.words import number, signed
 from tunesmith.pipeline.learn import padded
 from tunesmith.pipeline.measure import labelled_rows
+from tunesmith.tasks.likelihood import Likelihood
 
 
 def candidate(
@@ -84,5 +85,7 @@ def _compared(old: Bundle, new: Bundle, file: str, *, over_old: bool = False) ->
 
 
 def _evidence(bundle: Bundle, new: Bundle, rows: list[Row]) -> Evidence:
+    if isinstance(bundle.task, Likelihood):  # how likely the rows' own answers are says more than what is written
+        return bundle.task.measure(bundle.predictor(), rows)[1]
     answers = bundle.predict(inputs_only(new.task, rows))
     return new.task.evidence(rows, [padded(answer, new.task) for answer in answers])

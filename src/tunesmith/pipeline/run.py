@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from tunesmith.bundle.drift.facts import facts_of
 from tunesmith.bundle.layout import REPORT
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
-from tunesmith.bundle.rows import inputs_only
+from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.contracts import Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError
@@ -266,9 +267,11 @@ class Run:
         """What rows that were not trained on look like, for those who watch the bundle answer."""
         plan, most = self.plan, BASELINE_ROWS
         rows = inputs_only(plan.task, plan.data.test[:most])
-        features = plan.task.encode(rows, self.processor, max_length=plan.max_length, targets=False)
+        encode = partial(plan.task.encode, processor=self.processor, max_length=plan.max_length, targets=False)
+        able, features = askable(encode, rows)
+        rows, answers = [rows[i] for i in able], [self.answers[i] for i in able]
         unknown = getattr(self.processor, "unk_token_id", None)
-        return baseline_of(list(facts_of(rows, features, self.answers[:most], unknown)), unknown)
+        return baseline_of(list(facts_of(rows, features, answers, unknown)), unknown)
 
     def _view(self) -> tuple[Task, Any]:
         """The task and model to compute with: on cached vectors where the backbone stays as it is."""

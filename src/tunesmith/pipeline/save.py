@@ -30,7 +30,7 @@ from tunesmith.bundle.layout import (
 from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.bundle.rows import inputs_only
+from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_bundle, write_members, write_model, write_routes
 from tunesmith.core.artefacts import Figure, Parity
@@ -70,10 +70,13 @@ def save(
     Raises:
         BundleError: the place cannot be written, or the reloaded model answers otherwise.
     """
-    rows = proof_rows(plan)
     model.to("cpu")
     predictor = Predictor(plan.task, processor, TorchRuntime(model), max_length=plan.max_length)
-    features, arrays = predictor.outputs(rows)
+    rows = proof_rows(plan)
+    able, features = askable(predictor.encode, rows)
+    if not able:
+        predictor.encode(rows)  # which says why
+    rows, arrays = [rows[i] for i in able], predictor.infer(features)
     predictions = plan.task.decode(arrays, features)
 
     def fill(part: Path) -> None:
