@@ -14,7 +14,7 @@ from tunesmith.service.app import make_app
 from tunesmith.service.opening import refuse_unproven
 from tunesmith.service.services import Services
 
-TWO = {"products": {"p": {"versions": {"1": "one", "2": "two"}, "stable": "1"}}}
+TWO: dict[str, Any] = {"products": {"p": {"versions": {"1": "one", "2": "two"}, "stable": "1"}}}
 
 
 def asked(client: TestClient, request_id: str = "a") -> str:
@@ -89,6 +89,59 @@ def test_what_an_admin_changed_survives_a_restart(made: Callable[..., Services])
     changed = {"products": {"p": {"versions": {"1": "another", "2": "two"}, "stable": "1"}}}
     with TestClient(make_app(made(changed))) as client:  # the catalog's owner has the last word
         assert asked(client) == "another/3"
+
+
+def served(client: TestClient) -> dict[str, str]:
+    """What answers, by product."""
+    return {one["product"]: one["route"]["stable"] for one in client.get("/admin/products").json()["products"]}
+
+
+def test_one_change_freezes_no_other_product(made: Callable[..., Services]) -> None:
+    before = {"products": {**TWO["products"], "q": {"versions": {"1": "one"}}, "secret": "secret"}}
+    with TestClient(make_app(made(before))) as client:
+        client.put("/admin/products/p", json={"stable": "2"})
+    after = {"products": {**TWO["products"], "q": {"versions": {"1": "one", "2": "two"}}}}
+    with TestClient(make_app(made(after))) as client:
+        assert served(client) == {"p": "2", "q": "2"}  # the catalog's new one, and nothing that it has dropped
+        assert client.post("/v1/predict/secret", json={"text": "abc"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"p": {"versions": {"1": "one", "2": "two", "3": "three"}, "stable": "3"}},
+        {"p": {"versions": {"1": "one", "2": "two"}, "stable": "1", "shadow": "2"}},
+        {"other": "other"},
+    ],
+)
+def test_the_catalog_has_the_last_word_and_keeps_it(
+    made: Callable[..., Services], caplog: pytest.LogCaptureFixture, edited: dict[str, Any]
+) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/p", json={"stable": "2"})
+    with TestClient(make_app(made({"products": edited}))) as client:
+        assert served(client) == ({"p": "3"} if "3" in str(edited) else {"p": "1"} if "p" in edited else {"other": "1"})
+    assert "p: the catalog has changed" in caplog.text
+    with TestClient(make_app(made(TWO))) as client:  # who takes an edit back gets the catalog, not what was before it
+        assert served(client) == {"p": "1"}
+
+
+def test_settings_of_a_product_that_no_admin_changes_are_always_the_catalogs(made: Callable[..., Services]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/p", json={"stable": "2"})
+    again = {"products": {"p": {**TWO["products"]["p"], "summary": "new words"}}}
+    services = made(again)
+    with TestClient(make_app(services)) as client:
+        assert served(client) == {"p": "2"} and services.products.of("p").spec.summary == "new words"
+
+
+def test_what_an_admin_made_stays_until_the_catalog_names_it(made: Callable[..., Services]) -> None:
+    with TestClient(make_app(made(TWO))) as client:
+        client.put("/admin/products/new/versions/7", json={"bundle": "/x/new"})
+    with TestClient(make_app(made(TWO))) as client:
+        assert served(client) == {"p": "1", "new": "7"}
+    with TestClient(make_app(made({"products": {**TWO["products"], "new": "own"}}))) as client:
+        assert served(client) == {"p": "1", "new": "1"}
 
 
 def test_swapping_under_load_loses_no_request(made: Callable[..., Services]) -> None:

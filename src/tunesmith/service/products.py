@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import zlib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import TunesmithError
+from tunesmith.service import kept
 from tunesmith.service.opening import Opener, Opening
 from tunesmith.service.problems import Refused
 from tunesmith.service.settings import Batching, ProductSpec, Route
@@ -28,6 +28,8 @@ class Product:
         self.route = spec.route()
         self.before: Route | None = None
         """The route before the last change, for a rollback."""
+        self.changed = False
+        """Whether an admin has changed it, or made it."""
         self.versions: dict[str, Version] = {}
 
     @property
@@ -54,7 +56,7 @@ class Products:
     Args:
         specs: the catalog's.
         limits: of batches and queues.
-        kept: a file that keeps what an admin changed, so that a restart does not undo it; None: it is not kept.
+        keep: a file that keeps what an admin changed, so that a restart does not undo it; None: it is not kept.
         opener: makes a version; tests give their own.
     """
 
@@ -62,12 +64,13 @@ class Products:
         self,
         specs: Mapping[str, ProductSpec],
         limits: Batching,
-        kept: Path | None = None,
+        keep: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
         self._all = {name: Product(name, spec) for name, spec in specs.items()}
         self._limits = limits
-        self._kept = kept
+        self._kept = keep
+        self._blocks = {name: kept.block_of(spec) for name, spec in specs.items()}
         self._open = opener or Opening()
         self._changing = asyncio.Lock()
         self._loaded = False
@@ -128,7 +131,7 @@ class Products:
             if product is None:
                 product = self._all[name] = Product(name, spec)
             product.spec = product.spec.model_copy(update={"versions": {**product.spec.versions, version: path}})
-            product.versions[version] = made
+            product.versions[version], product.changed = made, True
             self._keep()
             return made
 
@@ -142,7 +145,7 @@ class Products:
                 if version not in product.versions:
                     path = product.spec.versions[version]
                     product.versions[version] = await asyncio.to_thread(self._made, version, path, product.spec)
-            product.before, product.route = product.route, route
+            product.before, product.route, product.changed = product.route, route, True
             self._keep()
 
     async def rollback(self, name: str) -> Route:
@@ -181,35 +184,30 @@ class Products:
     def _keep(self) -> None:
         if self._kept is None:
             return
-        told = {
-            p.name: {
-                "versions": {v: str(path.absolute()) for v, path in p.spec.versions.items()},
-                "route": p.route.model_dump(mode="json"),
-                "before": p.before.model_dump(mode="json") if p.before else None,
-            }
-            for p in self._all.values()
+        changes = {
+            one.name: kept.Change(self._blocks.get(one.name), one.spec.versions, one.route, one.before)
+            for one in self._all.values()
+            if one.changed
         }
-        part = self._kept.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
-        part.replace(self._kept)
+        kept.write(self._kept, changes)
 
     def _restore(self) -> None:
-        """What an admin changed before the restart; the catalog's own stands where it names other versions."""
-        if self._kept is None or not self._kept.is_file():
+        """What an admin changed before the restart, where the catalog says what it said then."""
+        if self._kept is None:
             return
-        for name, told in json.loads(self._kept.read_text("utf-8")).items():
-            versions = {version: Path(path) for version, path in told["versions"].items()}
-            product = self._all.get(name)
-            if product is None:
-                product = self._all[name] = Product(name, ProductSpec(versions=versions))
-            own = {version: path.absolute() for version, path in product.spec.versions.items()}
-            if any(versions.get(version, path) != path for version, path in own.items()):
-                log.warning("%s: the catalog has changed; what was set by the admin API is forgotten", name)
-                continue
-            product.spec = product.spec.model_copy(update={"versions": {**versions, **own}})
-            product.route = Route.model_validate(told["route"])
-            product.before = Route.model_validate(told["before"]) if told["before"] else None
+        held, undone = kept.holding(kept.read(self._kept), self._blocks)
+        for name, change in held.items():
+            product = self._all.setdefault(name, Product(name, ProductSpec(versions=dict(change.versions))))
+            versions = {**change.versions, **product.spec.versions}
+            product.spec = product.spec.model_copy(update={"versions": versions})
+            product.route, product.before, product.changed = change.route, change.before, True
+        for name in undone:
+            log.warning("%s: the catalog has changed; what was set by the admin API is forgotten", name)
+        if undone:  # else it would be back where the catalog says again what it once said
+            try:
+                self._keep()
+            except OSError as error:
+                log.error("%s cannot be written: %s", self._kept, error)
 
 
 def unknown(name: str) -> Refused:
