@@ -153,6 +153,18 @@ def test_what_is_not_done_is_refused(client: TestClient, more: Any, param: str) 
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
+@pytest.mark.parametrize("field", ["refusal", "tool_calls", "function_call", "audio", "annotations"])
+def test_fields_of_an_answer_come_back_empty_or_not_at_all(client: TestClient, field: str) -> None:
+    def told(value: Any) -> Any:
+        answer = {"role": "assistant", "content": "It is good.", field: value}
+        messages = [{"role": "user", "content": "How?"}, answer, {"role": "user", "content": "And?"}]
+        return client.post("/v1/chat/completions", json={"model": "chat", "messages": messages})
+
+    assert [told(value).status_code for value in (None, [], {}, "")] == [200] * 4
+    refused = told([{"id": "1"}])
+    assert refused.status_code == 422 and refused.json()["error"]["param"] == f"messages.1.{field}"
+
+
 def test_neutral_values_are_taken(client: TestClient) -> None:
     neutral = {"logprobs": False, "tools": [], "response_format": {"type": "text"}, "top_logprobs": None, "user": "u"}
     parts = [{"role": "user", "content": [{"type": "text", "text": "How is "}, {"type": "text", "text": "it?"}]}]

@@ -50,6 +50,15 @@ def test_sync(address: str, parrot: Any) -> None:
     assert [one.id for one in client.models.list()] == ["chat", "real"]
 
 
+def test_an_answer_is_appended_as_it_came(address: str) -> None:
+    client = openai.OpenAI(api_key="x", base_url=f"{address}/v1", max_retries=0)
+    talk: Any = list(HELLO)
+    message = client.chat.completions.create(model="chat", messages=talk).choices[0].message
+    for answer in (message, message.model_dump()):
+        told = client.chat.completions.create(model="chat", messages=[*talk, answer, *HELLO])
+        assert told.choices[0].message.content
+
+
 def test_async_and_many_at_once(address: str, parrot: Any) -> None:
     async def one(client: Any, i: int) -> str:
         if i % 2:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +26,16 @@ from tunesmith.service.version import Version
 TASK = "dialogue"
 
 
+def nothing(value: Any) -> Any:
+    """What OpenAI's client sends back of an answer's fields; anything in them is not done here."""
+    if value not in (None, "", [], {}):
+        raise ValueError("it is not done by this service; leave it out")
+    return value
+
+
+Empty = Annotated[SkipJsonSchema[Any], AfterValidator(nothing)]
+
+
 class TextPart(BaseModel):
     """A part of a message; texts are the only kind."""
 
@@ -40,6 +51,11 @@ class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | Annotated[list[TextPart], Field(min_length=1, max_length=256)]
     name: str | None = Field(None, max_length=256, description="Not read.")
+    refusal: Empty = None
+    tool_calls: Empty = None
+    function_call: Empty = None
+    audio: Empty = None
+    annotations: Empty = None
 
     def plain(self) -> dict[str, str]:
         """As the task reads it."""
