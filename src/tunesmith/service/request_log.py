@@ -6,6 +6,7 @@ request_log: {path: requests.jsonl, megabytes: 64, files: 4, texts: true}
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextvars import ContextVar
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.errors import RecipeError
 from tunesmith.service.drain import Drain
 from tunesmith.service.safety.redaction import safe
+
+log = logging.getLogger(__name__)
 
 FIELDS = (
     "at", "request_id", "key", "product", "version", "method", "path", "status", "seconds", "rows", "tokens",
@@ -75,6 +78,8 @@ class RequestLog:
             raise RecipeError(
                 f"The request log cannot be written to {settings.path}: {error.strerror}.", "Name another path."
             ) from error
+        self._stuck = False
+        """Whether the last try to begin a file failed, which is said once."""
         self._drain: Drain[dict[str, Any]] = Drain(self._write, "request-log")
 
     @property
@@ -109,15 +114,33 @@ class RequestLog:
         }
 
     def _rotate(self) -> None:
+        """Begin the next file; where that fails, go on with this one, whose number is let go last of all."""
         path = self.settings.path
+        unborn = path.with_name(f"{path.name}.new")
+        try:
+            following = _opened(unborn)
+        except OSError as error:
+            return self._say(error)
+        try:
+            self._shift(path)
+            os.replace(unborn, path)
+        except OSError as error:
+            os.close(following)
+            return self._say(error)
         os.close(self._file)
+        self._file, self._stuck = following, False
+
+    def _shift(self, path: Path) -> None:
         for number in range(self.settings.files - 1, 0, -1):
             older = path.with_name(f"{path.name}.{number}")
             newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
             if newer.exists():
                 os.replace(newer, older)
-        path.unlink(missing_ok=True)  # where only one file is kept
-        self._file = _opened(path)
+
+    def _say(self, error: OSError) -> None:
+        if not self._stuck:
+            log.error("the next file of the request log cannot be begun (%s); it goes on with the old one", error)
+        self._stuck = True
 
 
 def _opened(path: Path) -> int:

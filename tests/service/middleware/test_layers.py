@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import socket
 import threading
 import time
@@ -168,6 +170,27 @@ def test_the_log_is_bounded_and_has_no_texts_unless_asked(tmp_path: Path) -> Non
     assert kept == ["requests.jsonl", "requests.jsonl.1", "requests.jsonl.2"]
     assert all(p.stat().st_size <= 1000 for p in tmp_path.iterdir())
     assert json.loads(path.read_text("utf-8").splitlines()[-1]) == {"request_id": "r99"}
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_log_that_cannot_be_rotated_goes_on_with_its_own_file(tmp_path: Path, files: int) -> None:
+    path = tmp_path / "logs" / "requests.jsonl"
+    log = RequestLog(LogSettings(path=path, megabytes=0.0002, files=files))
+    log.write({"path": "/a" * 90})
+    log.flush()
+    shutil.move(path.parent, tmp_path / "away")
+    log.write({"path": "/b" * 90})
+    log.flush()
+    with (tmp_path / "anothers").open("w+b") as another:  # it takes the number that the log has let go, if it has
+        log.write({"path": "/c"})
+        log.flush()
+        assert another.read() == b"" and os.fstat(another.fileno()).st_size == 0
+    kept = (tmp_path / "away" / "requests.jsonl").read_text("utf-8")
+    assert [json.loads(line)["path"][:2] for line in kept.splitlines()] == ["/a", "/b", "/c"]
+    path.parent.mkdir()
+    log.write({"path": "/d"})
+    log.close()
+    assert json.loads(path.read_text("utf-8"))["path"] == "/d" and log.dropped == 0
 
 
 @pytest.fixture
