@@ -4,9 +4,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+import typer
 
 from tunesmith.cli import VERBS, frame
 from tunesmith.cli.frame import Verb, emit, run
@@ -56,9 +57,13 @@ def asks(bundle: str, json: Json = False) -> None:
     raise AssertionError(bundle)
 
 
+def ports(port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 0) -> None:
+    raise AssertionError(port)
+
+
 TABLE = {
     name: Verb(f"{__name__}:{name}", f"{name}!", (f"tunesmith {name} a.csv",), "Run it again to go on.")
-    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven", "asks")
+    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven", "asks", "ports")
 }
 TABLE["absent"] = Verb("tunesmith.cli.no_such_verb:absent", "absent")
 
@@ -142,6 +147,11 @@ def test_a_verb_may_choose_its_exit_code(capsys: pytest.CaptureFixture[str]) -> 
         (["--versoin"], 'There is no option "--versoin".\nhint: Did you mean "--version"?'),
         (["good", "--jsn"], 'No such option: --jsn.\nhint: Did you mean "--json"? See: tunesmith good --help'),
         (["good", "--text"], "requires an argument"),
+        (
+            ["ports", "--port", "70000"],
+            "Invalid value for '--port': Input should be less than or equal to 65535.\nhint: See:",
+        ),
+        (["ports", "--port", "b"], "Invalid value for '--port': Input should be a valid integer"),
         (["asks"], "Missing argument 'bundle'.\nhint: See: tunesmith asks --help"),
         (["good", "a", "b"], "unexpected extra argument"),
     ],

@@ -141,7 +141,8 @@ def _call(name: str, verb: Verb, arguments: list[str]) -> int:
         code = get_command(app).main(arguments, prog_name=f"tunesmith {name}", standalone_mode=False)
     except typer.TyperException as error:
         near = "".join(f'Did you mean "{option}"? ' for option in getattr(error, "possibilities", None) or ())
-        said = error.message or error.format_message()  # the former is empty where an argument is missing
+        # Of a wrong value the former does not say of which option, and is empty where an argument is missing.
+        said = error.format_message() if isinstance(error, typer.BadParameter) else error.message
         raise RecipeError(f"{said.rstrip('.')}.", f"{near}See: tunesmith {name} --help") from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error

@@ -34,7 +34,9 @@ ENVIRONMENT = {"store": STORE_OF_PLACE, "limits": "TUNESMITH_LIMITS"}
 def serve(
     what: Annotated[str, typer.Argument(metavar="BUNDLE|CATALOG", help="A bundle's folder, or a catalog.yaml.")],
     host: Annotated[str | None, typer.Option("--host", help="Where to listen; default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Default: 8000; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Default: 8000; 0 takes a free one.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The product's name; default: the folder's.")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="What computes; default: as proven.")] = None,
     keys: Annotated[

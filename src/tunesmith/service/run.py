@@ -160,10 +160,11 @@ def bound(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the second: a port that there cannot be
         made.close()
+        why = getattr(error, "strerror", None) or str(error)
         raise TunesmithError(
-            f"The service cannot listen on {host}:{port}: {error.strerror or error}.",
+            f"The service cannot listen on {host}:{port}: {why}.",
             "Name another port, or 0 for a free one: --port 8001",
         ) from error
     return made
