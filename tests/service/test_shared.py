@@ -17,8 +17,10 @@ from tunesmith.core.artefacts import Parity
 from tunesmith.models.many import ManyLinear, ManyLora, Routes
 from tunesmith.service.caller import OPEN
 from tunesmith.service.opening import Opening
+from tunesmith.service.problems import Refused
 from tunesmith.service.products import Products
-from tunesmith.service.settings import checked
+from tunesmith.service.settings import Batching, checked
+from tunesmith.service.shared_engines import SharedEngines
 from tunesmith.testing import tiny_bert, toy_rows
 
 TEXTS = [row["text"] for language in ("en", "zh") for row in toy_rows(language, 20, seed=5)]
@@ -120,7 +122,6 @@ def test_a_catalog_shares_and_a_single_one_does_not(bundles: dict[str, Bundle]) 
     from tunesmith.service.asking import ask
     from tunesmith.service.monitoring import Counts
     from tunesmith.service.services import Services
-    from tunesmith.service.settings import Batching
 
     def served(*names: str) -> Services:
         catalog = checked({"products": {name: str(bundles[name].path) for name in names}}, "catalog")
@@ -146,6 +147,26 @@ def test_a_catalog_shares_and_a_single_one_does_not(bundles: dict[str, Bundle]) 
     single = served("lora")
     assert single.products.of("lora").stable.runtime == "torch"
     single.products.close()
+
+
+def test_each_product_has_its_own_deadline(bundles: dict[str, Bundle]) -> None:
+    limits = [Batching(), Batching(deadline=0.5), Batching(deadline=30)]
+    shared = SharedEngines()
+    shared.wanted = {"same": 3}
+    views = [shared.open("same", bundle, one) for bundle, one in zip(bundles.values(), limits, strict=False)]
+    assert [view and view.limits.deadline for view in views] == [10, 0.5, 30]
+    one, short, _ = views
+    assert one is not None and short is not None
+    one._engine._rate, one._engine._waiting = 1.0, 5  # 5 s to wait
+    one.refuse_if_full()
+    with pytest.raises(Refused, match="in 0.5 s"):
+        short.refuse_if_full()
+    with pytest.raises(Refused, match="in 0.5 s"):
+        asyncio.run(short.submit([{"text": "a"}], "key"))
+    one._engine._waiting = 0
+    for view in views:
+        assert view is not None
+        view.close()
 
 
 def test_lora_for_each_row() -> None:

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class View:
-    """One version's share of an engine: the same calls."""
+    """One version's share of an engine: the same calls, and a deadline of its own. The queue is the engine's."""
 
-    def __init__(self, engine: Engine, member: Any, closed: Any) -> None:
+    def __init__(self, engine: Engine, member: Any, limits: Batching, closed: Any) -> None:
         self._engine = engine
         self._closed = closed
         self.predictor = member
-        self.limits = engine.limits
+        self.limits = engine.limits.model_copy(update={"deadline": limits.deadline})
 
     @property
     def waiting(self) -> int:
@@ -38,7 +38,7 @@ class View:
 
     def refuse_if_full(self, more: int = 0, deadline: float | None = None) -> None:
         """As ``Engine.refuse_if_full``."""
-        self._engine.refuse_if_full(more, deadline)
+        self._engine.refuse_if_full(more, self._within(deadline))
 
     async def submit(
         self,
@@ -50,11 +50,16 @@ class View:
         check: Check | None = None,
     ) -> Computed:
         """As ``Engine.submit``."""
-        return await self._engine.submit(rows, key, deadline=deadline, low=low, who=self.predictor, check=check)
+        return await self._engine.submit(
+            rows, key, deadline=self._within(deadline), low=low, who=self.predictor, check=check
+        )
 
     def close(self, timeout: float = 30.0) -> None:
         """Give up the share; the last one ends the engine."""
         self._closed(self, timeout)
+
+    def _within(self, deadline: float | None) -> float:
+        return self.limits.deadline if deadline is None else deadline
 
 
 class SharedEngines:
@@ -91,7 +96,7 @@ class SharedEngines:
             backbone, engine, _ = self._groups[told]
             with engine.paused():
                 member = backbone.add(bundle)
-        view = View(engine, member, lambda view, timeout: self._leave(told, view, timeout))
+        view = View(engine, member, limits, lambda view, timeout: self._leave(told, view, timeout))
         self._groups[told][2].append(view)
         return view
 
