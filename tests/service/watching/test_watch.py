@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from tunesmith.bundle.drift.baseline import baseline_of, write_baseline
+from tunesmith.bundle.drift.baseline import baseline_of, read_baseline, write_baseline
 from tunesmith.bundle.drift.facts import facts
 from tunesmith.core.errors import RecipeError
 from tunesmith.service.app import make_app
@@ -85,8 +85,46 @@ def test_only_so_many_rows_a_second_are_looked_at(watched: Services) -> None:
     for _ in range(40):
         watch.saw("p", "1", Path(), [{"text": "a"}], features, [{"label": "a", "score": 1.0}])
     watch.flush()
-    window = watch._windows["p", "1"]
+    window = watch._windows["p", "1", Path()]
     assert window is not None and window.seen == 10
+    watch.close()
+
+
+def test_a_version_that_comes_again_is_held_to_its_own_rows(tmp_path: Path) -> None:
+    """DELETE and PUT of one name: the other bundle was proven on other rows, or says nothing of them."""
+
+    def proven_on(name: str, tokens: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = [facts("late", [np.arange(tokens + i % 20)], {"label": "x", "score": 1.0}, None) for i in range(90)]
+        baseline = baseline_of(rows, None)
+        assert baseline is not None
+        write_baseline(folder, baseline)
+        return folder
+
+    told: list[Alert] = []
+    watch = Watch(Drift(rows=50, step=50, per_second=1e6), Counts(), told.append)
+
+    def asked(folder: Path, tokens: int) -> None:
+        for i in range(50):
+            features = [{"row": 0, "input_ids": np.arange(tokens + i % 20)}]
+            watch.saw("p", "2", folder, [{"text": "late"}], features, [{"label": "x", "score": 1.0}])
+        watch.flush()
+
+    asked(proven_on("old", 20), 20)
+    watch.forget("p", "2")
+    asked(new := proven_on("new", 200), 200)
+    assert not told  # by the old one's rows it would be drift
+    watch.forget("p", "2")
+    (bare := tmp_path / "bare").mkdir()
+    asked(bare, 20)
+    asked(new, 20)
+    assert [alert.name for alert in told] == ["drift"]  # a bundle without a baseline has not switched it off
+    asked(bare, 20)
+    write_baseline(bare, read_baseline(new))  # type: ignore[arg-type]
+    watch.forget("p", "2")
+    asked(bare, 20)
+    assert len(told) == 2
     watch.close()
 
 

@@ -45,7 +45,8 @@ class Watch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings, self._counts, self._tell, self._clock = settings, counts, tell, clock
-        self._windows: dict[tuple[str, str], Window | None] = {}
+        self._windows: dict[tuple[str, str, Path], Window | None] = {}
+        """By product, version and its bundle's folder; None: it has no baseline."""
         self._looks: dict[tuple[str, str], Look] = {}
         self._lock = threading.Lock()
         self._room, self._then = settings.per_second, clock()
@@ -61,7 +62,7 @@ class Watch:
         answers: Sequence[Prediction],
     ) -> None:
         """Take an answer, unless this second has had its rows. Never blocks."""
-        if not features or self._windows.get((product, version), True) is None:
+        if not features or self._windows.get((product, version, folder), True) is None:
             return
         now = self._clock()
         most = self.settings.per_second
@@ -77,12 +78,11 @@ class Watch:
             return self._looks.get((product, version))
 
     def forget(self, product: str, version: str) -> None:
-        """Begin a version's window anew."""
+        """A version goes; what comes under its name again may be another bundle, with a baseline of its own."""
         with self._lock:
             self._looks.pop((product, version), None)
-            window = self._windows.get((product, version))
-            if window is not None:
-                window.forget()
+            for key in [key for key in self._windows if key[:2] == (product, version)]:
+                del self._windows[key]
 
     def flush(self) -> None:
         """Wait until all that was taken is looked at."""
@@ -103,14 +103,15 @@ class Watch:
                 self._say(product, version, look)
 
     def _window(self, product: str, version: str, folder: Path) -> Window | None:
-        key = (product, version)
-        if key not in self._windows:
-            baseline = _read(folder)
-            own = self.settings
-            self._windows[key] = None if baseline is None else Window(
-                baseline, rows=own.rows, step=own.step, level=own.level, effect=own.effect
-            )  # fmt: skip
-        return self._windows[key]
+        key = (product, version, folder)
+        with self._lock:
+            if key not in self._windows:
+                baseline = _read(folder)
+                own = self.settings
+                self._windows[key] = None if baseline is None else Window(
+                    baseline, rows=own.rows, step=own.step, level=own.level, effect=own.effect
+                )  # fmt: skip
+            return self._windows[key]
 
     def _say(self, product: str, version: str, look: Look) -> None:
         with self._lock:
