@@ -131,6 +131,8 @@ class Vectors(Lengths):
 class Moods(Lengths):
     """How many of the words of a text are good."""
 
+    labels = ["good", "bad"]
+
     def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
         return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
 

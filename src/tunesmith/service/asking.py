@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.bundle.rows import as_rows
 from tunesmith.core.errors import DataError
 from tunesmith.service.caller import Caller
+from tunesmith.service.metering.event import Event
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, unknown
 from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.safety.limits import tokens_within
 from tunesmith.service.safety.policy import Limits
 from tunesmith.service.services import Services
-from tunesmith.service.settling import Told, metered, noted
+from tunesmith.service.settling import Told, metered, noted, traced
 from tunesmith.service.version import Version
-from tunesmith.service.watching.logs import TRACE_PARENT
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Fits = Callable[[Sequence["Prediction"]], None]
 COUNTED = frozenset({422, 500, 503})
 """Statuses of what a product could not read, or failed at."""
 
@@ -73,6 +74,8 @@ async def ask(
     *,
     low: bool = False,
     deadline: float | None = None,
+    own: int | None = None,
+    fits: Fits | None = None,
 ) -> Answered:
     """Answers to rows, in order; metered before they are returned.
 
@@ -80,12 +83,17 @@ async def ask(
         rows: as ``bundle.rows.as_rows`` takes them.
         low: after all requests that are not low: for work that nobody waits for.
         deadline: seconds; None: the product's.
+        own: rows, from the first, that are the client's. The others were made of them: they are charged, and neither
+            watched nor remembered. None: all are.
+        fits: raises Refused where the answers are not what was asked for; then nothing is charged.
 
     Raises:
         Refused: with what the client is told.
     """
     with failures_counted(services, product, request_id):
-        return await _asked(services, caller, product, rows, request_id, low, deadline)
+        found = product_of(services, caller, product)
+        async with admitted(services, caller, product, request_id):
+            return await _asked(services, caller, found, rows, request_id, low, deadline, own, fits)
 
 
 @contextmanager
@@ -102,68 +110,79 @@ def failures_counted(services: Services, product: str, request_id: str) -> Itera
 async def _asked(
     services: Services,
     caller: Caller,
-    product: str,
+    product: Product,
     rows: Sequence[Any],
     request_id: str,
     low: bool,
     deadline: float | None,
+    own: int | None,
+    fits: Fits | None,
 ) -> Answered:
     began = time.monotonic()
-    found, guard, rows, flags = await admitted(services, caller, product, rows)
+    guard = services.guard(product.name)
+    rows, flags = await guarded(guard, guard.before, rows)
     limits = guard.policy.limits
-    try:
-        version, asked, computed = await _computed(found, rows, caller, request_id, low, deadline, limits)
-    except Refused as why:
-        await given_back(services, caller, product, why)
-        raise
+    version, asked, computed = await _computed(product, rows, caller, request_id, low, deadline, limits)
+    if fits is not None:
+        fits(computed.predictions)
     predictions, more = await guarded(guard, guard.after, computed.predictions)
     stages = {
         "queue": computed.waited - computed.tokenised, "tokenise": computed.tokenised, "compute": computed.computed,
         "total": time.monotonic() - began,
     }  # fmt: skip
     told = Told(
-        caller, request_id, product, version.name, guard.policy, asked, predictions, computed.tokens,
-        computed.written, [*flags, *more], stages,
+        caller, request_id, product.name, version.name, guard.policy, asked, predictions, computed.tokens,
+        computed.written, [*flags, *more], stages, own=own,
     )  # fmt: skip
     await metered(services, told)
     noted(services, told)
     watched(services, version, told, computed)
-    if found.shadow is not None and not low:
-        behind(_compare(services, found, asked, predictions))
-    return Answered(predictions, product, version.name, told.read, told.written, list(told.flags))
+    if product.shadow is not None and not low:
+        behind(_compare(services, product, asked[:own], predictions[:own]))
+    return Answered(predictions, product.name, version.name, told.read, told.written, list(told.flags))
 
 
 def watched(services: Services, version: Version, told: Told, computed: Computed) -> None:
     """What who watches is shown of an answer; nothing waits."""
-    services.counts.computed(told.product, version.name, computed.together, computed.predictions)
+    asked, predictions = told.asked[: told.own], computed.predictions[: told.own]
+    services.counts.computed(told.product, version.name, computed.together, predictions)
     if services.watch is not None:
         folder = version.bundle.path
-        services.watch.saw(told.product, version.name, folder, told.asked, computed.features, computed.predictions)
-    if services.traces is not None:
-        facts = {"product": told.product, "version": version.name, "request_id": told.request_id}
-        counts = {"rows": len(told.asked), "tokens": told.tokens, "batch_rows": computed.together}
-        services.traces.answered(f"predict {told.product}", facts | counts, told.stages, TRACE_PARENT.get())
+        services.watch.saw(told.product, version.name, folder, asked, computed.features, predictions)
+    traced(services, told, "predict", batch_rows=computed.together)
 
 
-async def admitted(
-    services: Services, caller: Caller, product: str, rows: Sequence[Any]
-) -> tuple[Product, Guard, list[Any], list[Flag]]:
-    """A product, its guard, and the rows as the model may see them, with what filters found.
+@asynccontextmanager
+async def admitted(services: Services, caller: Caller, product: str, request_id: str) -> AsyncIterator[None]:
+    """Within: a request that is counted against its plan, and is ``unanswered`` where it fails or is refused after all.
 
     Raises:
-        Refused: the caller may not ask it, its plan is used up, or a filter stops it.
+        Refused: its plan is used up.
     """
-    found = product_of(services, caller, product)
     if services.allowance is not None:
         await services.allowance.admit(caller, product)
-    guard = services.guard(product)
-    return found, guard, *await guarded(guard, guard.before, rows)
+    try:
+        yield
+    except Exception as error:
+        version = services.products.of(product).pick(request_id).name
+        status = error.status if isinstance(error, Refused) else 500
+        await unanswered(services, caller, product, version, request_id, status)
+        raise
 
 
-async def given_back(services: Services, caller: Caller, product: str, why: Refused) -> None:
-    """Overload is not the client's to pay: the request is taken off its plan again."""
-    if why.status == 503 and services.allowance is not None:
+async def unanswered(
+    services: Services, caller: Caller, product: str, version: str, request_id: str, status: int
+) -> None:
+    """Settle a request that was admitted and gets no answer.
+
+    Overload is not the client's to pay, so it is taken off its plan again. What we failed at is written down as failed.
+    """
+    if status == 503 and services.allowance is not None:
         await services.allowance.take_back(caller, product)
+    if status == 500 and services.meter is not None:
+        failed = Event(request_id, caller.key, product, version, rows=0, tokens=0, status=status)
+        with suppress(Refused):  # it cannot be written: the log says so, and the client is told of its own failure
+            await services.meter.note(failed)
 
 
 async def guarded(

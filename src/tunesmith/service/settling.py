@@ -12,6 +12,7 @@ from tunesmith.service.request_log import note
 from tunesmith.service.safety.guard import Flag
 from tunesmith.service.safety.policy import Policy
 from tunesmith.service.services import Services
+from tunesmith.service.watching.logs import TRACE_PARENT
 
 if TYPE_CHECKING:
     from tunesmith.core.contracts import Prediction, Row
@@ -33,6 +34,7 @@ class Told:
         written: tokens that it wrote.
         flags: what filters found.
         stages: seconds by name.
+        own: rows, from the first, that the client asked about; the others were made of them. None: all are its own.
         how: what else makes a question another one, for a client's own id: sampling, and where a stream broke off.
     """
 
@@ -47,6 +49,7 @@ class Told:
     written: int = 0
     flags: Sequence[Flag] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
+    own: int | None = None
     how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,25 +60,33 @@ class Told:
 
 def noted(services: Services, told: Told) -> None:
     """What needs no waiting: the request log, what feedback is put beside, Prometheus."""
+    asked, predictions = told.asked[: told.own], told.predictions[: told.own]
     if services.answers is not None:
         services.answers.keep(
-            told.policy, told.caller.key, told.request_id, told.product, told.version, told.asked, told.predictions
+            told.policy, told.caller.key, told.request_id, told.product, told.version, asked, predictions
         )
     note(
         request_id=told.request_id, key=told.caller.key, product=told.product, version=told.version,
-        rows=len(told.asked), tokens=told.tokens, flags=list(told.flags), asked=told.asked, answered=told.predictions,
+        rows=len(told.asked), tokens=told.tokens, flags=list(told.flags), asked=asked, answered=predictions,
     )  # fmt: skip
     services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, told.stages)
 
 
+def traced(services: Services, told: Told, kind: str, **facts: int) -> None:
+    """A span of an answer, where a collector is named; nothing waits."""
+    if services.traces is None:
+        return
+    about = {"product": told.product, "version": told.version, "request_id": told.request_id}
+    counts = {"rows": len(told.asked), "tokens": told.tokens, **facts}
+    services.traces.answered(f"{kind} {told.product}", about | counts, told.stages, TRACE_PARENT.get())
+
+
 async def metered(services: Services, told: Told) -> None:
-    """Count it against the plan, and write it down.
+    """Write it down, and count its tokens against the plan; in this order, for what is not sent uses nothing up.
 
     Raises:
         Refused: 503; it cannot be written, so the answer must not be sent.
     """
-    if services.allowance is not None:
-        await services.allowance.spend(told.caller, told.product, told.tokens)
     if services.meter is not None:
         digest = ""
         if Event.own(told.request_id):
@@ -91,3 +102,5 @@ async def metered(services: Services, told: Told) -> None:
                 digest=digest,
             )  # fmt: skip
         )
+    if services.allowance is not None:
+        await services.allowance.spend(told.caller, told.product, told.tokens)

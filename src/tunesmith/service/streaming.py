@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.service.asking import admitted, behind, failures_counted, given_back
+from tunesmith.service.asking import admitted, behind, failures_counted, guarded, product_of, unanswered
 from tunesmith.service.caller import Caller
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product
@@ -21,7 +21,7 @@ from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.safety.limits import tokens_within
 from tunesmith.service.safety.screen import Screen
 from tunesmith.service.services import Services
-from tunesmith.service.settling import Told, metered, noted
+from tunesmith.service.settling import Told, metered, noted, traced
 from tunesmith.service.version import Version
 from tunesmith.service.writing.stream import Part, Stream
 from tunesmith.service.writing.writer import Writer
@@ -98,19 +98,22 @@ class Telling:
                     await metered(self._services, told)
                     settled = True
                     noted(self._services, told)
+                    traced(self._services, told, "write")
                     yield shown
                     return
                 yield shown
         except Refused as why:
             settled = True
-            self._services.counts.failed(self._told.product, self._told.version, why.code, why.status)
-            await given_back(self._services, self._told.caller, self._told.product, why)
+            told = self._told
+            self._services.counts.failed(told.product, told.version, why.code, why.status)
+            await unanswered(self._services, told.caller, told.product, told.version, told.request_id, why.status)
             raise
         finally:
             self._stream.cancel()
             if seen and not settled and self._stream.written:
                 told = self._whole(broken=True)
                 noted(self._services, told)
+                traced(self._services, told, "write")
                 behind(metered(self._services, told))  # whoever hung up cancels all that is awaited here
 
     async def _screened(self, part: Part) -> Shown | None:
@@ -180,12 +183,10 @@ async def tell(
     """
     with failures_counted(services, product, request_id):
         began = time.monotonic()
-        found, guard, rows, flags = await admitted(services, caller, product, rows)
-        try:
+        found, guard = product_of(services, caller, product), services.guard(product)
+        async with admitted(services, caller, product, request_id):
+            rows, flags = await guarded(guard, guard.before, rows)
             version, asked, stream = await _stream(found, caller, request_id, rows, question, guard)
-        except Refused as why:
-            await given_back(services, caller, product, why)
-            raise
         told = Told(
             caller, request_id, product, version.name, guard.policy, asked.rows, [], stream.read, flags=flags, how=how
         )

@@ -19,10 +19,12 @@ from tunesmith.service.auth import KeyRing
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.middleware.layers import layered
+from tunesmith.service.problems import Refused
 from tunesmith.service.quotas import Quotas
 from tunesmith.service.request_log import LogSettings, RequestLog
 from tunesmith.service.services import Services
 from tunesmith.service.usage import usage
+from tunesmith.service.watching.traces import Traces
 
 HELLO = [{"role": "user", "content": "Write to ann@example.com: how is the room?"}]
 
@@ -98,6 +100,46 @@ def test_it_is_written_down_before_the_client_has_the_end(
     assert 'errors_total{code="metering_unavailable",product="chat",version="1"} 2.0' in client.get("/metrics").text
 
 
+def test_what_cannot_be_written_down_uses_nothing_up(
+    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(events: Any) -> None:
+        raise OSError("the disk is full")
+
+    async def left() -> int:
+        assert isinstance(services.allowance, Quotas) and isinstance(services.keys, KeyRing)
+        (key,) = services.keys.all()
+        caller = services.keys.of(key.id)
+        for number in range(9):
+            try:
+                await services.allowance.admit(caller, "chat")
+            except Refused:
+                return number
+        return 9
+
+    monkeypatch.setattr(services.meter.meter, "write", fails)  # type: ignore[union-attr]
+    assert [chat(client, stream=bool(i % 2)).status_code for i in range(2)] == [503, 200]
+    assert asyncio.run(left()) == 9  # requests of the day; its 150 tokens are there, too
+
+
+def test_a_stream_has_a_span(client: TestClient, services: Services) -> None:
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    exporter = memory.InMemorySpanExporter()
+    services.traces = Traces("", exporter)
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    body = {"model": "chat", "messages": HELLO, "max_tokens": 9}
+    for stream in (False, True):
+        answer = client.post("/v1/chat/completions", json={**body, "stream": stream}, headers={"traceparent": parent})
+        assert answer.status_code == 200
+    services.traces.flush()
+    spans = [span for span in exporter.get_finished_spans() if span.name == "write chat"]
+    assert len(spans) == 2
+    for span in spans:
+        assert format(span.context.trace_id, "032x") == parent.split("-")[1] and span.attributes["tokens"] > 9
+        below = [one.name for one in exporter.get_finished_spans() if one.parent.span_id == span.context.span_id]
+        assert below == ["first", "compute"]
+
+
 def test_a_plan_ends_and_says_so(client: TestClient) -> None:
     statuses = [chat(client, stream=bool(i % 2), max_tokens=10).status_code for i in range(8)]
     assert statuses[0] == 200 and statuses[-1] == 429
@@ -109,7 +151,8 @@ def test_what_we_fail_at_is_not_paid(client: TestClient, services: Services, par
     parrot.fails = True
     for stream in (False, True):
         assert chat(client, stream=stream).status_code == 500
-    assert counted(services)["requests"] == 0
+    found = counted(services)
+    assert (found["requests"], found["failed"], found["tokens"]) == (2, 2, 0)
     tally = services.counts.tally("chat", "1")
     assert (tally.requests, tally.failed) == (2, 2)
 

@@ -17,7 +17,7 @@ OURS = "req_"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A request that was answered, as it is metered.
+    """A request that was answered, or that the service failed at, as it is metered.
 
     Args:
         request_id: the client's own (``Idempotency-Key``), which is counted once in 24 hours, or one of ours.
@@ -27,7 +27,7 @@ class Event:
         rows: how many rows were asked about.
         tokens: how many tokens they had.
         requests: 1.
-        status: of HTTP. From 400 on it is counted as failed, and not invoiced.
+        status: of HTTP: 200, or 500 where the service failed. From 400 on it is counted as failed, and not invoiced.
         at: seconds since 1970.
         digest: of what was asked (``digest_of``). With it, a client's own id stands for one question: the same id
             with another question is counted, too.

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.core.extras import need
 
-ORDER = ("queue", "tokenise", "compute")
+ORDER = ("queue", "tokenise", "first", "compute")
 
 
 class Traces:
