@@ -56,11 +56,6 @@ class Window:
                 looks.append(Look(self.seen, {name: d.size for name, d in found.items()}, self._moved(found)))
         return looks
 
-    def forget(self) -> None:
-        """Begin anew: the alarm was heard."""
-        self._last.clear()
-        self.seen = 0
-
     def _moved(self, found: Mapping[str, Difference]) -> tuple[str, ...]:
         each = self.level / len(found)
         return tuple(name for name, d in found.items() if d.p < each and d.size >= self.effect)
