@@ -162,6 +162,11 @@ def test_usage_errors(capsys: pytest.CaptureFixture[str], arguments: list[str], 
     assert said in err
 
 
+def test_a_port_that_cannot_be_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(VERBS, ["serve", "out/reviews", "--port", "70000"]) == 2
+    assert "'--port'" in capsys.readouterr().err
+
+
 def test_what_follows_two_dashes_is_text() -> None:
     assert not frame._flag(["predict", "b", "--", "--json"], "--json")
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tunesmith.core.errors import TunesmithError
+
 
 @pytest.mark.parametrize(
     ("verb", "package"),
@@ -27,3 +29,10 @@ assert not {name for name in sys.modules if name.startswith(("tunesmith.pipeline
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_port_that_cannot_be_is_a_clear_error() -> None:
+    from tunesmith.service.run import bound
+
+    with pytest.raises(TunesmithError, match="cannot listen on 127.0.0.1:70000"):
+        bound("127.0.0.1", 70_000)

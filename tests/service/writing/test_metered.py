@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +14,15 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from tunesmith.service.allowance.windows import window
 from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
+from tunesmith.service.caller import Caller
 from tunesmith.service.metering.meter import Meter
 from tunesmith.service.metering.tick import TickMeter
 from tunesmith.service.middleware.layers import layered
-from tunesmith.service.problems import Refused
-from tunesmith.service.quotas import Quotas
+from tunesmith.service.quotas import Quotas, _name
 from tunesmith.service.request_log import LogSettings, RequestLog
 from tunesmith.service.services import Services
 from tunesmith.service.usage import usage
@@ -106,20 +108,13 @@ def test_what_cannot_be_written_down_uses_nothing_up(
     def fails(events: Any) -> None:
         raise OSError("the disk is full")
 
-    async def left() -> int:
-        assert isinstance(services.allowance, Quotas) and isinstance(services.keys, KeyRing)
-        (key,) = services.keys.all()
-        caller = services.keys.of(key.id)
-        for number in range(9):
-            try:
-                await services.allowance.admit(caller, "chat")
-            except Refused:
-                return number
-        return 9
-
     monkeypatch.setattr(services.meter.meter, "write", fails)  # type: ignore[union-attr]
     assert [chat(client, stream=bool(i % 2)).status_code for i in range(2)] == [503, 200]
-    assert asyncio.run(left()) == 9  # requests of the day; its 150 tokens are there, too
+    (key,), quotas = services.keys.all(), services.allowance  # type: ignore[union-attr]
+    day = window("day", time.time())
+    counters = [_name(Caller(key.id), what, day) for what in ("requests", "tokens")]
+    used = [asyncio.run(quotas._counters.get(name)) for name in counters]  # type: ignore[union-attr]
+    assert used == [0, 0]
 
 
 def test_a_stream_has_a_span(client: TestClient, services: Services) -> None:
