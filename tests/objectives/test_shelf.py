@@ -14,7 +14,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.corpus import Corpus
 from tunesmith.data.han_words import found_words
 from tunesmith.objectives.marks import CLAUSE, SENTENCE, WORD, char_marks, token_marks
-from tunesmith.objectives.packing import APART, Around, apart, packed
+from tunesmith.objectives.packing import APART, LEAST, Around, apart, packed
 from tunesmith.objectives.shelf import in_memory, write_shelf
 from tunesmith.objectives.token_rows import TokenRows
 
@@ -81,6 +81,25 @@ def test_rows_are_full_and_lose_nothing() -> None:
     for start, end in pieces:
         seen[start:end] += 1
     assert seen.max() == 1 and seen.mean() > 0.97
+
+
+def test_short_documents_are_kept_whole() -> None:
+    for size in (1, 6, 7, 12):
+        ends = np.arange(size, size * 501, size)
+        pieces, bounds = packed(ends - size, ends, room=64, around=2)
+        kept = int((pieces[:, 1] - pieces[:, 0]).sum())
+        assert kept == ends[-1] if size < LEAST else kept > 0.9 * ends[-1], size
+        assert len(bounds) - 1 <= 500 * (size + 2) / (64 - LEAST) + 1
+    pieces, _ = packed(np.array([0]), np.array([20]), room=8, around=2)  # no room for LEAST: still an end
+    assert pieces.tolist() == [[0, 6], [6, 12], [12, 18]]
+
+
+def test_what_no_row_has_is_counted(processor: Callable[[str], Any]) -> None:
+    around = Around.of(processor("bert"))
+    shelf = in_memory(["good" * 5], processor("bert"))
+    rows = TokenRows(shelf, around, max_length=18 + len(around), seed=3)
+    assert (len(shelf.ids), rows.lengths.tolist(), rows.left_out) == (20, [18 + len(around)], 2), shelf.ids
+    assert TokenRows(shelf, around, max_length=18 + len(around), seed=3, packed=False).left_out == 0
 
 
 def test_no_document_sees_another() -> None:

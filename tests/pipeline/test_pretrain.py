@@ -97,6 +97,14 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
 
 
+def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:
+    (place / "short.txt").write_text("\n".join(["the room was clean"] * 200 + ["the room was clean " * 8]), "utf-8")
+    bundle = made(place, "short.txt", "short", f"model={place / 'bert'}", "training.epochs=1", "data.hold=0.1")
+    report = bundle.report
+    assert report["context"]["training"]["steps"] > 1
+    assert any("tokens are not learned" in note for note in report["data_notes"]), report["data_notes"]
+
+
 def test_a_killed_run_has_the_same_curve(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [
         f"model={place / 'bert'}",

@@ -74,3 +74,5 @@ class Drawn(Sequence[Feature]):
     """The loop's; it sets it."""
     lengths: Sequence[int] = ()
     """Of each feature: what batches of like lengths are made by."""
+    left_out: int = 0
+    """Tokens of the corpus that are in none of them, because they are a cut document's short rest."""

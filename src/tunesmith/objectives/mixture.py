@@ -185,6 +185,7 @@ class MixedRows(Drawn):
 
     def __init__(self, parts: Mapping[str, Drawn], shares: Mapping[str, float], seed: int) -> None:
         self.parts, self.seed = dict(parts), seed
+        self.left_out = max((part.left_out for part in parts.values()), default=0)
         self.counts = {name: max(1, round(shares[name] * len(part))) for name, part in parts.items()}
         self.owner = [name for name, count in self.counts.items() for _ in range(count)]
         self._first = {name: self.owner.index(name) for name in self.counts}

@@ -14,7 +14,8 @@ import numpy as np
 from tunesmith.core.contracts import Batch
 
 LEAST = 8
-"""Tokens of a piece that is worth having; a shorter rest of a row stays empty, a shorter rest of a document is left."""
+"""Tokens of a cut piece that is worth having: a shorter rest of a row stays empty, a shorter rest of a cut document is left.
+A document that is shorter as a whole is kept: where all are lines of a few words, they are the corpus."""
 APART = -30000.0
 """Added to the score of a place that is not attended to; finite in every precision."""
 
@@ -54,14 +55,17 @@ def packed(starts: np.ndarray, ends: np.ndarray, room: int, around: int) -> tupl
 
     >>> packed(np.array([0, 20]), np.array([20, 50]), room=24, around=2)[0].tolist()
     [[0, 20], [20, 42], [42, 50]]
+    >>> packed(np.array([0, 3]), np.array([3, 6]), room=24, around=2)[0].tolist()
+    [[0, 3], [3, 6]]
     """
     pieces: list[tuple[int, int]] = []
     bounds = [0]
     free = room
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        while end - start >= LEAST or (start < end and not pieces):
+        begin = start
+        while end - start >= LEAST or (start < end and start == begin):
             size = min(end - start, free - around)
-            if size < min(LEAST, end - start):
+            if size < min(LEAST, end - start, room - around):
                 bounds.append(len(pieces))
                 free = room
                 continue

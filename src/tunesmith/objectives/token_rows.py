@@ -34,7 +34,9 @@ class TokenRows(Drawn):
             self.rows: np.ndarray | None = None
         else:
             self.pieces, self.bounds, self.rows = packing.alone(shelf.starts, shelf.ends, room, len(around))
-        sizes = self.pieces[:, 1] - self.pieces[:, 0] + len(around)
+        own = self.pieces[:, 1] - self.pieces[:, 0]
+        self.left_out = int((shelf.ends - shelf.starts).sum() - own.sum())
+        sizes = own + len(around)
         self.lengths = np.add.reduceat(sizes, self.bounds[:-1]) if len(sizes) else sizes  # type: ignore[assignment]
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
 from tunesmith.objectives.objective import PROBED
+from tunesmith.objectives.packing import LEAST
 from tunesmith.objectives.shelf import Shelf, write_shelf
 from tunesmith.pipeline.downstream import gain
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
@@ -99,6 +100,11 @@ class Pretraining:
         self.objective.prepare(self.shelf, self.processor)
         self.model: Any = self._built()
         self.features = self._drawn(self.shelf, plan.recipe.training.seed)
+        if self.features.left_out:
+            self.notes.append(
+                f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: rests of "
+                f"fewer than {LEAST} tokens, of documents that were cut where a row ends."
+            )
         self.held = self._drawn(self.held_shelf, PROBED)
 
     def go(self, replace: bool) -> Bundle:
