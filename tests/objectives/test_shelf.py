@@ -13,8 +13,9 @@ from tunesmith import testing
 from tunesmith.core.errors import DataError
 from tunesmith.data.corpus import Corpus
 from tunesmith.data.han_words import found_words
+from tunesmith.models.kept_apart import APART, apart
 from tunesmith.objectives.marks import CLAUSE, SENTENCE, WORD, char_marks, token_marks
-from tunesmith.objectives.packing import APART, LEAST, Around, apart, packed
+from tunesmith.objectives.packing import LEAST, Around, packed
 from tunesmith.objectives.shelf import in_memory, write_shelf
 from tunesmith.objectives.token_rows import TokenRows
 
@@ -107,6 +108,8 @@ def test_no_document_sees_another() -> None:
     mask = found["attention_mask"]
     assert found["position_ids"].tolist() == [[2, 3, 4, 2, 3], [2, 3, 4, 5, 1]]
     assert (mask[0, 0, :3, 3:] == APART).all() and (mask[0, 0, :3, :3] == 0).all() and mask[1, 0, 0, 4] == APART
+    ahead = apart([[3, 2], [4]], width=5, first_position=2, causal=True)["attention_mask"]
+    assert np.array_equal(ahead, np.where(np.tril(np.ones((5, 5), dtype=bool)), mask, np.float32(APART)))
 
 
 def test_a_row_follows_from_its_epoch_and_place(processor: Callable[[str], Any]) -> None:

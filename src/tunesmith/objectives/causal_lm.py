@@ -44,11 +44,7 @@ class CausalLM(Written):
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, how they are attended to, and ``labels``: the ids themselves, but for each piece's first."""
         ids = [feature["input_ids"].astype(np.int64) for feature in features]
-        batch = read_by(features, ids, processor, first_position=0, positions=self._positions)
-        if batch["attention_mask"].ndim == 4:
-            width = batch["input_ids"].shape[1]
-            before = np.tril(np.ones((width, width), dtype=bool))
-            batch["attention_mask"] = np.where(before, batch["attention_mask"], np.float32(-30000.0))
+        batch = read_by(features, ids, processor, first_position=0, positions=self._positions, causal=True)
         return {**batch, "labels": right_padded([feature["target"] for feature in features], IGNORED)}
 
 

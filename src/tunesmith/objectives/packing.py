@@ -1,23 +1,19 @@
 """Documents in rows of one length, without waste: what does not fit goes on in the next row.
 
-A document that is cut so is two pieces, each with the model's own tokens around it; no piece sees another (``apart``).
+A document that is cut so is two pieces, each with the model's own tokens around it; no piece sees another
+(``models.kept_apart``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch
-
 LEAST = 8
-"""Tokens of a cut piece that is worth having: a shorter rest of a row stays empty, a shorter rest of a cut document is left.
+"""Tokens of a cut piece that is worth having: a shorter rest of a row stays empty, of a cut document it is left out.
 A document that is shorter as a whole is kept: where all are lines of a few words, they are the corpus."""
-APART = -30000.0
-"""Added to the score of a place that is not attended to; finite in every precision."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +83,3 @@ def alone(starts: np.ndarray, ends: np.ndarray, room: int, around: int) -> tuple
     ]
     table = np.asarray(found, dtype=np.int64).reshape(-1, 3)
     return table[:, :2], np.arange(len(table) + 1), table[:, 2]
-
-
-def apart(lengths: Sequence[Sequence[int]], width: int, first_position: int) -> Batch:
-    """``position_ids`` [rows, width] and an additive ``attention_mask`` [rows, 1, width, width] of packed rows.
-
-    Args:
-        lengths: of the pieces of each row.
-        width: of the batch.
-        first_position: where a model counts its positions from: 0, or RoBERTa's padding id + 1.
-    """
-    positions = np.full((len(lengths), width), max(0, first_position - 1), dtype=np.int64)
-    owner = np.full((len(lengths), width), -1, dtype=np.int64)
-    for i, sizes in enumerate(lengths):
-        start = 0
-        for number, size in enumerate(sizes):
-            positions[i, start : start + size] = np.arange(first_position, first_position + size)
-            owner[i, start : start + size] = number
-            start += size
-    same = owner[:, None, :, None] == owner[:, None, None, :]
-    return {"position_ids": positions, "attention_mask": np.where(same, 0.0, APART).astype(np.float32)}

@@ -9,6 +9,7 @@ import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature
 from tunesmith.data.batches import Drawn
+from tunesmith.models.kept_apart import apart
 from tunesmith.objectives import packing
 from tunesmith.objectives.marks import WORD
 from tunesmith.objectives.shelf import Shelf
@@ -78,12 +79,18 @@ def right_padded(arrays: Sequence[np.ndarray], fill: int) -> np.ndarray:
 
 
 def read_by(
-    features: Sequence[Feature], ids: Sequence[np.ndarray], processor: Any, *, first_position: int, positions: bool
+    features: Sequence[Feature],
+    ids: Sequence[np.ndarray],
+    processor: Any,
+    *,
+    first_position: int,
+    positions: bool,
+    causal: bool = False,
 ) -> Batch:
     """``input_ids`` and how they are attended to: rows of one piece by a plain mask, others each piece for itself."""
     batch: Batch = {"input_ids": right_padded(ids, padding_id(processor))}
     width = batch["input_ids"].shape[1]
     if positions and any(len(feature["pieces"]) > 1 for feature in features):
-        return {**batch, **packing.apart([feature["pieces"] for feature in features], width, first_position)}
+        return {**batch, **apart([feature["pieces"] for feature in features], width, first_position, causal=causal)}
     sizes = np.asarray([len(array) for array in ids])
     return {**batch, "attention_mask": (np.arange(width)[None] < sizes[:, None]).astype(np.int64)}

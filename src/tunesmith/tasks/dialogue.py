@@ -23,7 +23,7 @@ from tunesmith.tasks.text_scores import text_evidence
 from tunesmith.tasks.writing import Count, Reader, Writing, written_length
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 SAMPLED = 1000
 """Training answers whose length says how much may be written."""
@@ -157,6 +157,20 @@ class Dialogue(Writing):
 
     def configure(self, config: PretrainedConfig) -> None:
         """The head is the model's own."""
+
+    def built(self, model: PreTrainedModel) -> None:
+        """The model keeps conversations of one row apart, where they are to be packed.
+
+        Raises:
+            RecipeError: it does not.
+        """
+        from tunesmith.models.kept_apart import keeps_apart
+
+        if self.packing and not keeps_apart(model):
+            raise RecipeError(
+                f"In this model ({model.config.model_type}) conversations packed in one row would see each other.",
+                "Set task.packing=false.",
+            )
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool

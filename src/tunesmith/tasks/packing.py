@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature
+from tunesmith.models import kept_apart
 
 
 def packed(features: Sequence[Feature], room: int) -> list[Feature]:
@@ -30,19 +31,9 @@ def packed(features: Sequence[Feature], room: int) -> list[Feature]:
 
 
 def apart(features: Sequence[Feature], batch: Batch) -> Batch:
-    """A batch padded on the right, with ``position_ids`` [rows, length] and a mask, bool [rows, 1, length, length]."""
-    rows, length = batch["input_ids"].shape
-    positions = np.zeros((rows, length), dtype=np.int64)
-    owner = np.full((rows, length), -1, dtype=np.int64)
-    for i, feature in enumerate(features):
-        start = 0
-        for number, size in enumerate(feature.get("lengths", [len(feature["input_ids"])])):
-            positions[i, start : start + size] = np.arange(size)
-            owner[i, start : start + size] = number
-            start += size
-    same = owner[:, :, None] == owner[:, None, :]
-    before = np.tril(np.ones((length, length), dtype=bool))
-    return {**batch, "position_ids": positions, "attention_mask": (same & before)[:, None]}
+    """A batch padded on the right, with the positions and the mask of ``models.kept_apart``."""
+    lengths = [feature.get("lengths", [len(feature["input_ids"])]) for feature in features]
+    return {**batch, **kept_apart.apart(lengths, batch["input_ids"].shape[1], causal=True)}
 
 
 def _joined(features: Sequence[Feature]) -> Feature:
