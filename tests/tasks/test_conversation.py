@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.core.errors import ModelError
+from tunesmith.core.errors import DataError, ModelError
+from tunesmith.tasks import conversation
+from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.conversation import Misfit, encoded, end_of_turn, prompt, rendered, template_of
+from tunesmith.tasks.fitted import ROOM, first_fitting, fitted
 from tunesmith.testing.tokenizers import byte_bpe
 
 CHATML = (
@@ -164,3 +167,59 @@ def test_no_template_is_an_error(template: Any) -> None:
     with pytest.raises(ModelError, match="no chat template") as caught:
         template_of(tokenizer(template))
     assert "task.template=FILE" in caught.value.hint
+
+
+def long_talk(length: int) -> list[dict[str, str]]:
+    return [
+        {"role": ("user", "assistant")[i % 2], "content": "the room was great " * (1 + i * 7 % 5)}
+        for i in range(length)
+    ]
+
+
+def test_of_a_long_conversation_the_same_is_left_out_as_by_trying_one_after_the_other() -> None:
+    for name in ("chatml", "mistral", "marked"):
+        processor = tokenizer(TEMPLATES[name])
+        template = Template.of(processor)
+        for length in (2, 9, 16):
+            messages = [{"role": "system", "content": "Be short."}] * (name == "chatml") + long_talk(length)
+            for targets in (True, False):
+                own = messages[: len(messages) - (length % 2 == (1 if targets else 0))]
+                for room in (30, 100, 300, 1000):
+                    try:
+                        found = fitted(own, template, room, 1, targets=targets)
+                    except DataError:
+                        assert not targets, "its last message alone is too long"
+                        continue
+                    left, ids = one_by_one(own, processor, room, targets)
+                    assert found["left_out"] == left, (name, length, targets, room)
+                    assert found["input_ids"].tolist() == ids[:room].tolist()
+
+
+def one_by_one(messages: Any, processor: Any, room: int, targets: bool) -> tuple[int, np.ndarray]:
+    head = [m for m in messages[:1] if m["role"] == "system"]
+    turns = messages[len(head) :]
+    for left in range(0, len(turns) - targets, 2):
+        some = [*head, *turns[left:]]
+        ids = encoded(some, processor).ids if targets else prompt(some, processor)
+        if len(ids) <= room - (0 if targets else ROOM):
+            break
+    return left, ids
+
+
+def test_a_long_conversation_is_not_rendered_over_and_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    template, render, seen = Template.of(tokenizer(CHATML)), conversation._render, []
+
+    def counted(messages: Any, processor: Any, answer: bool) -> str:
+        seen.append(len(messages))
+        return render(messages, processor, answer)
+
+    monkeypatch.setattr(conversation, "_render", counted)
+    found = fitted(long_talk(80), template, 128, 1, targets=True)
+    assert found["left_out"] > 60 and len(found["input_ids"]) <= 128
+    assert sum(seen) < 10 * 80, "messages, of all renderings"
+
+
+def test_where_shorter_is_longer_each_is_tried() -> None:
+    sizes = [90, 50, 95, 93, 40, 30]
+    assert first_fitting(5, sizes.__getitem__, sizes.__getitem__, 60) == 1
+    assert first_fitting(0, sizes.__getitem__, sizes.__getitem__, 60) == 0

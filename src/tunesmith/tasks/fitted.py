@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.tasks.chat_template import Template
-from tunesmith.tasks.conversation import Messages, Misfit, encoded, prompt
+from tunesmith.tasks.conversation import Messages, Misfit, encoded, prompt, rendered
 
 ROOM = 8
 """Tokens that an answer must have room for."""
@@ -66,18 +68,31 @@ def fitted(messages: Messages, template: Template, max_length: int, number: int,
     Raises:
         DataError: it does not fit the template; or, without ``targets``, its last message is too long.
     """
+    head, turns = _divided(messages)
+    last = max(0, len(turns) - (1 if targets else 0) - 1) // 2
+    limit = max_length - (0 if targets else ROOM)
+
+    def shorter(pairs: int) -> Messages:
+        return [*head, *turns[2 * pairs :]]
+
+    @cache
+    def exact(pairs: int) -> tuple[np.ndarray, np.ndarray | None]:
+        if not targets:
+            return prompt(shorter(pairs), template.processor), None
+        whole = encoded(shorter(pairs), template.processor)
+        return whole.ids, np.where(whole.learned, whole.ids, -100)
+
     try:
-        for left_out, some in _shorter(messages, answered=targets):  # noqa: B007 - the last one is told
-            if targets:
-                whole = encoded(some, template.processor)
-                ids, target = whole.ids, np.where(whole.learned, whole.ids, -100)
-            else:
-                ids, target = prompt(some, template.processor), None
-            if len(ids) <= max_length - (0 if targets else ROOM):
-                break
+        pairs = first_fitting(
+            last,
+            about=lambda n: _about(shorter(n), template, answer=not targets),
+            exact=lambda n: len(exact(n)[0]),
+            limit=limit,
+        )
+        ids, target = exact(pairs)
     except Misfit as misfit:
         raise DataError(f"Row {number}: {misfit}.", "Mend the row, or take another model or template.") from misfit
-    made: dict[str, Any] = {"input_ids": ids[:max_length], "left_out": left_out, "cut": False, "unfit": False}
+    made: dict[str, Any] = {"input_ids": ids[:max_length], "left_out": 2 * pairs, "cut": False, "unfit": False}
     if target is None:
         if len(ids) > max_length - ROOM:
             raise DataError(
@@ -107,9 +122,38 @@ def last_answer(target: np.ndarray) -> int:
     return int(learned[gaps[-1] + 1 if len(gaps) else 0])
 
 
-def _shorter(messages: Messages, *, answered: bool) -> Iterator[tuple[int, Messages]]:
-    """(messages left out, the rest), with ever fewer of the earlier turns; a system message stays."""
-    head = [message for message in messages[:1] if message["role"] == "system"]
-    turns = messages[len(head) :]
-    for left_out in range(0, len(turns) - (1 if answered else 0), 2):
-        yield left_out, [*head, *turns[left_out:]]
+def first_fitting(last: int, about: Callable[[int], int], exact: Callable[[int], int], limit: int) -> int:
+    """The least number of pairs left out with which something is at most ``limit`` long; ``last`` where there is none.
+
+    Args:
+        about: pairs left out -> the length, nearly, at little cost. Looked for by halves, if it shrinks with the pairs.
+        exact: the same, as it is, at a cost: asked near the place that ``about`` gives.
+
+    >>> first_fitting(50, lambda n: 100 - n, lambda n: 101 - n, 90)
+    11
+    """
+    seen = {0: about(0)}
+    if seen[0] <= limit:
+        pairs = 0
+    else:
+        pairs = bisect_left(range(last), True, lo=min(1, last), key=lambda n: seen.setdefault(n, about(n)) <= limit)
+        sizes = [seen[n] for n in sorted(seen)]
+        if sizes != sorted(sizes, reverse=True):
+            pairs = 0  # an odd template: one after the other
+    while pairs > 0 and exact(pairs - 1) <= limit:
+        pairs -= 1
+    while pairs < last and exact(pairs) > limit:
+        pairs += 1
+    return pairs
+
+
+def _about(messages: Messages, template: Template, *, answer: bool) -> int:
+    """Tokens of a conversation in one rendering; cut into its answers it may have a few more or fewer."""
+    text = rendered(messages, template.processor, answer=answer)
+    return len(template.processor(text, add_special_tokens=False)["input_ids"])
+
+
+def _divided(messages: Messages) -> tuple[Messages, Messages]:
+    """A system message, which stays, and the turns."""
+    first = 1 if messages and messages[0]["role"] == "system" else 0
+    return messages[:first], messages[first:]
