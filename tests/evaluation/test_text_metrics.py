@@ -50,6 +50,13 @@ def test_bleu_and_chrf_are_sacrebleus(language: str) -> None:
     assert value("bleu", evidence) > 10
 
 
+@pytest.mark.parametrize("language", ["zh-CN", "zh_TW", "ZH", "Chinese", "中文", "汉语"])
+def test_a_language_is_known_by_its_tag_and_its_names(language: str) -> None:
+    texts, references = TEXTS["zh"]
+    found, wanted = (value("bleu", text_evidence(texts, references, name, ("bleu",))) for name in (language, "zh"))
+    assert found == wanted > 10
+
+
 def test_several_references() -> None:
     from sacrebleu import corpus_bleu, corpus_chrf
 

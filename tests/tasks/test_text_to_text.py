@@ -12,7 +12,7 @@ import torch
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.core.errors import DataError, ModelError
+from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import seed_everything
 from tunesmith.models.build import build
@@ -82,6 +82,15 @@ def test_languages_that_nobody_named_bring_no_prefix(tmp_path: Path) -> None:
     assert made("translation", rows, tmp_path)[0].state["prefix"] == ""
     told = made("translation", rows, tmp_path, source_language="en", target_language="fr")[0]
     assert told.state["prefix"] == "translate English to French: "
+
+
+def test_languages_are_told_by_code_tag_or_name() -> None:
+    task: Any = family("tasks").make("translation", {"source_language": "English", "target_language": "zh-CN"})
+    assert task.languages == {"source_language": "en", "target_language": "zh"}
+    assert family("tasks").make("translation", {"target_language": "fi"}).languages["target_language"] == "fi"
+    with pytest.raises(RecipeError, match="task.target_language") as caught:
+        family("tasks").make("translation", {"target_language": "klingon"})
+    assert "ISO 639-1" in caught.value.hint and "Chinese" in caught.value.hint
 
 
 def test_what_is_cut_is_counted_and_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.extras import need
+from tunesmith.tasks.languages import code_of
 
 TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 """Language -> sacreBLEU's tokenizer, where words are not divided by spaces; for all others 13a, as in WMT."""
@@ -17,8 +18,12 @@ TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 def bleu_statistics(
     texts: Sequence[str], references: Sequence[Sequence[str]], language: str | None
 ) -> NDArray[np.int64]:
-    """For each row: the text's length, the reference's, shared n-grams (1 to 4), the text's n-grams: [rows, 10]."""
-    metric: Any = _sacrebleu().BLEU(tokenize=TOKENIZERS.get(language or "", "13a"), force=True)
+    """For each row: the text's length, the reference's, shared n-grams (1 to 4), the text's n-grams: [rows, 10].
+
+    Args:
+        language: a code, a tag or a name: see ``languages``.
+    """
+    metric: Any = _sacrebleu().BLEU(tokenize=TOKENIZERS.get(code_of(language or "") or "", "13a"), force=True)
     found = metric._extract_corpus_statistics(list(texts), _by_column(references))
     return np.asarray(found, dtype=np.int64).reshape(len(texts), 10)
 

@@ -18,6 +18,7 @@ from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature,
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.characters import counted, lost, make_room, with_characters
+from tunesmith.tasks.languages import told
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.text_scores import text_evidence
@@ -51,7 +52,7 @@ class TextToText(Writing):
         characters: "learn" adds those to the tokenizer that it cannot give back, Chinese ones to T5's for example; they
             are learned from the training rows alone, and by method=full. "keep" leaves it as it is.
         prefix: what stands before each text; None: the words that the model was taught by, if it was.
-        source_language: of the texts, an ISO 639-1 code ("en"); None: seen from the training rows.
+        source_language: of the texts, an ISO 639-1 code ("en"), a tag ("zh-CN") or a name; None: seen from the rows.
         target_language: of the targets, likewise.
         max_target_length: tokens of a target that are learned.
         max_new_tokens: written at most; None: a little more than the longest training targets have.
@@ -107,7 +108,8 @@ class TextToText(Writing):
             no_repeat_ngram, stop, seed,
         )  # fmt: skip
         self.prefix, self.max_target_length, self.characters = prefix, max_target_length, characters
-        self.languages = {"source_language": source_language, "target_language": target_language}
+        given = {"source_language": source_language, "target_language": target_language}
+        self.languages = {key: told(key, language) for key, language in given.items()}
         self._cut: dict[str, set[int]] = {"text": set(), "target": set()}
         self._warned: set[int] = set()
         self._samples: dict[str, list[str]] = {"text": [], "target": []}

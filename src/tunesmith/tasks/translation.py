@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from tunesmith.tasks.languages import NAMES
 from tunesmith.tasks.text_to_text import TextToText
-
-NAMES = {
-    "ar": "Arabic", "cs": "Czech", "de": "German", "en": "English", "es": "Spanish", "fr": "French", "hi": "Hindi",
-    "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese",
-    "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
-    "zh": "Chinese",
-}  # fmt: skip
-"""ISO 639-1 code -> the language's English name, as prefixes have it."""
 
 
 class Translation(TextToText):
