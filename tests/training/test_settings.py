@@ -122,6 +122,19 @@ def test_few_rows_are_gone_through_more_often_where_little_is_learned_otherwise(
     assert decided(TrainingBlock(), full, texts, rows=10).epochs == full.defaults.epochs
 
 
+def test_a_mixture_is_trained_as_its_slowest_part() -> None:
+    def rate(method: str, *parts: str, **said: Any) -> float | None:
+        mixed = family("tasks").make("mixture", {"parts": {f"p{i}": name for i, name in enumerate(parts)}})
+        return decided(TrainingBlock(**said), family("methods").make(method), mixed).learning_rate
+
+    texts, tags, questions = "text-classification", "token-classification", "extractive-qa"
+    assert rate("lora", texts, tags) == rate("lora", tags, tags) == 5e-4 < (rate("lora", texts, texts) or 0)
+    assert rate("full", texts, questions) == rate("full", texts, texts), "a rate above the method's own is not taken"
+    assert rate("lora", texts, tags, learning_rate=1e-3) == 1e-3, "who says it decides"
+    mixed = family("tasks").make("mixture", {"parts": {"mood": texts, "things": tags}})
+    assert mixed.training["least_steps"] == family("tasks").make(tags).training["least_steps"]
+
+
 @pytest.mark.parametrize("method", ["lora", "adapter"])
 def test_tags_are_learned_slowly(method: str) -> None:
     made = family("methods").make(method)

@@ -20,6 +20,7 @@ from tunesmith.core.registry import family
 from tunesmith.models.head_reads import KEY, READS
 from tunesmith.tasks.head_outputs import alone, head_outputs
 from tunesmith.tasks.sequence import padded
+from tunesmith.tasks.trained_together import trained_together
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,13 @@ class Mixture(Task):
             for column in part.columns:
                 seen.setdefault(column.role, Column(column.role, column.kind, False, column.target))
         return (*seen.values(), Column(PART, "label", required=False))
+
+    @property
+    def training(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The slowest of the parts' rates, the most of their steps."""
+        methods = family("methods")
+        said = [part.training for part in self.parts.values()]
+        return trained_together(said, lambda method: methods.load(method).defaults.learning_rate)
 
     @property
     def window(self) -> int:  # type: ignore[override]
