@@ -41,6 +41,10 @@ SPELLINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "dpo, whole conversations": (
         {"chosen": [USER, ANSWER], "rejected": [USER, {"role": "assistant", "content": "Nobody."}]}, {**ONE, **WORSE},
     ),
+    "dpo, whole conversations as text": (
+        {"chosen": json.dumps([USER, ANSWER]), "rejected": json.dumps([USER, {**ANSWER, "content": "Nobody."}])},
+        {**ONE, **WORSE},
+    ),
     "kto": ({"prompt": ASK, "completion": SAY, "label": True}, {**ONE, "desirable": True}),
     "kto, sharegpt": (
         {"messages": [USER, ANSWER], "kto_tag": False}, {**ONE, "desirable": False},
@@ -86,6 +90,28 @@ def test_a_text_alone_is_a_question() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '{"speaker": "Bob", "text": "hi"}',
+        '[{"role": "user", "text": "hi"}]',
+        '{"role": "assistant", "content": "x"}',
+        '[{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]',
+    ],
+)
+def test_what_is_asked_or_answered_in_json_stays_as_it_is(text: str) -> None:
+    shape, asked, said = DialogueShape(), {"role": "user", "content": text}, {"role": "assistant", "content": text}
+    for cells in ({"instruction": ASK, "output": text}, {"prompt": ASK, "completion": text}):
+        assert [row["messages"] for row in shape.read(cells, target=True)] == [[USER, said]]
+    (row,) = shape.read({"prompt": text, "chosen": SAY, "rejected": text}, target=True)
+    assert (row["messages"], row["rejected"]) == ([asked, ANSWER], text)
+    (row,) = shape.read({"prompt": ASK, "chosen": text, "rejected": SAY}, target=True)
+    assert (row["completion"], row["rejected"]) == (text, SAY)
+    (row,) = shape.read({"messages": json.dumps([USER, said])}, target=True)
+    assert row["completion"] == text
+    assert [row["messages"] for row in shape.read({"prompt": text}, target=False)] == [[asked]]
+
+
+@pytest.mark.parametrize(
     ("cells", "why"),
     [
         ({"messages": [USER]}, "there is no answer: it ends with the user's"),
@@ -119,7 +145,7 @@ def test_a_last_question_that_nobody_answers_is_left_out_and_counted() -> None:
 
 
 def test_to_be_asked_a_conversation_must_have_a_question() -> None:
-    assert in_order(messages_of([USER, ANSWER], "user"), answered=False) == [USER]
+    assert in_order(messages_of([USER, ANSWER], "user", read=True), answered=False) == [USER]
     with pytest.raises(RowProblem, match="no question"):
         in_order([{"role": "system", "content": "s"}], answered=False)
 

@@ -110,22 +110,32 @@ def _kept(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(cells: Cells, target: bool) -> tuple[list[Message], Any]:
-    """A row's messages, and the worse answer where there is one."""
+    """A row's messages, and the worse answer where there is one.
+
+    JSON text is read as messages where nothing else can be meant; in what is asked or answered it is a text.
+    """
     found: list[Message] = []
     if _given(cells, "messages"):
-        found = messages_of(cells["messages"], "user")
+        found = messages_of(cells["messages"], "user", read=True)
     elif _given(cells, "prompt"):
-        found = messages_of(cells["prompt"], "user")
+        found = messages_of(cells["prompt"], "user", read=False)
     elif "instruction" in cells:
         found = [*_history(cells.get("history")), {"role": "user", "content": _asked(cells)}]
     elif are_messages(cells.get("chosen")):
-        found = messages_of(cells["chosen"], "assistant")
-    if _given(cells, "system") and not any(message["role"] == "system" for message in found):
-        found = [{"role": "system", "content": str(cells["system"])}, *found]
+        found = messages_of(cells["chosen"], "assistant", read=True)
+        other = cells.get("rejected")
+        return _with_system(found, cells), parsed(other) if are_messages(other) else other
+    found = _with_system(found, cells)
     if target and not (found and found[-1]["role"] == "assistant"):
         last = next((cells[role] for role in ("chosen", "completion", "output") if role in cells), None)
-        found = [*found, *([] if last is None else messages_of(last or "", "assistant"))]
+        found = [*found, *([] if last is None else messages_of(last or "", "assistant", read=False))]
     return found, cells.get("rejected")
+
+
+def _with_system(messages: list[Message], cells: Cells) -> list[Message]:
+    if not _given(cells, "system") or any(message["role"] == "system" for message in messages):
+        return messages
+    return [{"role": "system", "content": str(cells["system"])}, *messages]
 
 
 def _given(cells: Cells, role: str) -> bool:
@@ -150,7 +160,7 @@ def _history(value: Any) -> list[Message]:
 
 
 def _other(value: Any, chosen: str) -> str:
-    messages = messages_of(value, "assistant")
+    messages = messages_of(value, "assistant", read=False)
     text = messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else ""
     if not text.strip():
         raise RowProblem("the rejected answer is empty")

@@ -31,14 +31,18 @@ def are_messages(value: Any) -> bool:
     return isinstance(found, list) and bool(found) and all(is_message(one) for one in found)
 
 
-def messages_of(value: Any, role: str) -> list[Message]:
+def messages_of(value: Any, role: str, *, read: bool) -> list[Message]:
     """A cell as messages: a list of them, one alone, or a text, which is of ``role``.
+
+    Args:
+        read: whether JSON text of messages is these messages; else it is a text like any other: people ask for JSON,
+            and models answer with it.
 
     Raises:
         RowProblem: it is none of these, a role is not known, or a content is no text.
     """
-    found = parsed(value)
-    if isinstance(value, str) and not (is_message(found) or are_messages(found)):
+    found = parsed(value) if read else value
+    if isinstance(value, str) and not (read and (is_message(found) or are_messages(found))):
         return [{"role": role, "content": value}]
     if is_message(found):
         found = [found]
