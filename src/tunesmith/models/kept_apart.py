@@ -48,7 +48,7 @@ def keeps_apart(model: Any) -> bool:
     import torch
 
     ids = np.random.default_rng(7).integers(0, model.get_input_embeddings().num_embeddings, size=11)
-    sizes = (6, 5)
+    sizes = [6, 5]
     batch = {"input_ids": ids[None], **apart([sizes], len(ids), causal=True)}
     was, device = model.training, next(model.parameters()).device
     try:
@@ -56,7 +56,8 @@ def keeps_apart(model: Any) -> bool:
             model.eval()
             tensors = {key: torch.from_numpy(array).to(device) for key, array in batch.items()}
             together = model(**tensors, use_cache=False).logits[0]
-            alone = [model(part[None], use_cache=False).logits[0] for part in tensors["input_ids"][0].split(sizes)]
+            parts = torch.split(tensors["input_ids"][0], sizes)
+            alone = [model(part[None], use_cache=False).logits[0] for part in parts]
     except (ValueError, TypeError, RuntimeError, IndexError, AttributeError):
         return False
     finally:
