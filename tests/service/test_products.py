@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tunesmith.core.errors import BundleError
+from tunesmith.core.errors import BundleError, TunesmithError
+from tunesmith.service import kept
 from tunesmith.service.app import make_app
 from tunesmith.service.opening import refuse_unproven
 from tunesmith.service.services import Services
@@ -63,6 +64,13 @@ def test_load_and_unload(made: Callable[..., Services], tasks: dict[str, Any]) -
         assert client.put("/admin/products/p", json={"stable": "9"}).json()["error"]["code"] == "no_such_version"
         assert client.put("/admin/products/new/versions/1", json={"bundle": "/x/new"}).status_code == 201
         assert client.post("/v1/predict/new", json={"text": "abc"}).json()["prediction"]["label"] == "new/3"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"p": {}}', '{"p": {"versions": 1, "route": {}, "before": null}}'])
+def test_a_damaged_file_of_changes_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "products.json").write_text(text, "utf-8")
+    with pytest.raises(TunesmithError, match="products.json is damaged"):
+        kept.read(tmp_path / "products.json")
 
 
 @pytest.mark.parametrize("folder", ["a" * 5000, "nul\0", ""])

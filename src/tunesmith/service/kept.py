@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.errors import TunesmithError
 from tunesmith.service.settings import ProductSpec, Route
 
 Block = Mapping[str, Any]
@@ -64,19 +65,30 @@ def write(path: Path, changes: Mapping[str, Change]) -> None:
 
 
 def read(path: Path) -> dict[str, Change]:
-    """Changes by product; none where there is no file."""
+    """Changes by product; none where there is no file.
+
+    Raises:
+        TunesmithError: the file is damaged: which version would answer is not to be guessed.
+    """
     if not path.is_file():
         return {}
-    return {
-        name: Change(
-            # A file without it is an older one, which had all products in it, changed or not.
-            told.get("catalog", {}),
-            {version: Path(folder) for version, folder in told["versions"].items()},
-            Route.model_validate(told["route"]),
-            Route.model_validate(told["before"]) if told["before"] else None,
-        )
-        for name, told in json.loads(path.read_text("utf-8")).items()
-    }
+    try:
+        return {name: _change(told) for name, told in json.loads(path.read_text("utf-8")).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TunesmithError(
+            f"{path} is damaged: {type(error).__name__}: {error}",
+            "It has what the admin API changed. Remove it to serve what the catalog says.",
+        ) from error
+
+
+def _change(told: Mapping[str, Any]) -> Change:
+    return Change(
+        # A file without it is an older one, which had all products in it, changed or not.
+        told.get("catalog", {}),
+        {version: Path(folder) for version, folder in told["versions"].items()},
+        Route.model_validate(told["route"]),
+        Route.model_validate(told["before"]) if told["before"] else None,
+    )
 
 
 def _told(versions: Mapping[str, Path]) -> dict[str, str]:
