@@ -64,6 +64,40 @@ def test_normal_text() -> None:
         assert normal_text(fine) == fine
 
 
+RIGHT = (
+    "La devise est « liberté\u00a0» depuis 1848.",
+    "«\u00a0Me voilà\u00a0», la lettre «\u00a0é\u00a0»",
+    "“No sé dónde está…” dijo. No sé…¿y tú?",
+    "“My fiancé—” she began.",
+    "Il l’a donné\u00a0– et ça a coûté\u00a0€ 5, c’est l’été…\u00a0»",
+    "“AMANHÃ” e ‘MANHû, MANHÃ\u00a0SEGUINTE",
+    "Otče náš…” a „kéž…“",
+    "Also right: È…», Ã, “irmã…”",
+)
+MEANT = (
+    "café, CAFÉ, HÖHER, CORAZÓN, AMÉLIE", "It’s “l’été”… – 5 €", "« liberté » 20°C, voilà", "«Été»",
+    "你好，世界", "好", "안녕하세요", "こんにちは", "5 → 6 ✓ I ♥ you 😀", "™", "Ça va, Österreich",
+)  # fmt: skip
+
+
+def mangled(text: str) -> str:
+    return "".join(chr(b) if b in b"\x81\x8d\x8f\x90\x9d" else bytes([b]).decode("cp1252") for b in text.encode())
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_right_texts_are_not_mended(text: str) -> None:
+    assert normal_text(text) == text
+
+
+@pytest.mark.parametrize("text", MEANT)
+def test_mangled_texts_are_mended(text: str) -> None:
+    assert normal_text(mangled(text)) == text
+
+
+def test_what_is_right_beside_what_is_mangled() -> None:
+    assert normal_text("“Aimé…” au cafÃ©") == "“Aimé…” au café"
+
+
 def test_clean_counts_everything() -> None:
     rows = Rows.of([
         {"text": "cafe\u0301 ", "label": "a"},
