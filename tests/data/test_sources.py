@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -227,3 +228,55 @@ def test_every_source_says_what_it_is(name: str) -> None:
     source = SOURCES.make(name)
     assert source.name == name
     assert source.summary
+
+
+def pairs(count: int) -> list[str]:
+    return ["en\tde", *(f"Sentence {i} is here\tSatz {i * 7919 % 1013} ist hier" for i in range(count))]
+
+
+@pytest.mark.parametrize("places", [[51], [6, 13], [1], [200], list(range(7, 150, 13))])
+def test_stray_quotes_swallow_no_rows(tmp_path: Path, places: list[int]) -> None:
+    lines = pairs(200)
+    for place in places:
+        lines[place] = f'"{lines[place]}'
+    (tmp_path / "a.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    rows = read(str(tmp_path / "a.tsv"))
+    assert ["\t".join(row.values()) for row in rows] == lines[1:]
+    assert not rows.broken
+    assert "quotes are read as signs of the text" in rows.origin.notes[0]
+
+
+def test_a_stray_quote_behind_the_sample(tmp_path: Path) -> None:
+    lines = pairs(12000)
+    lines[9000] = f'"{lines[9000]}'
+    (tmp_path / "a.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    rows = read(str(tmp_path / "a.tsv"))
+    assert (len(rows), rows[8999]["en"]) == (12000, '"Sentence 8999 is here')
+
+
+def test_quotes_around_a_part_of_a_cell_stay(tmp_path: Path) -> None:
+    lines = [*pairs(40), '"Do you like it?" "Yes, I do."\t"Magst du es?" "Ja."']
+    (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")
+    assert read(str(tmp_path / "a.tsv"))[-1]["en"] == '"Do you like it?" "Yes, I do."'
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|"])
+@pytest.mark.parametrize(
+    "cell", ["Nice, but\npricey", "One\n\nline two, or\nthree", 'He said "no",\nthen "yes"', "plain", "a,b\nc,d\ne,f"]
+)
+@pytest.mark.parametrize("always", [False, True])
+def test_quoted_cells_are_read_as_before(tmp_path: Path, delimiter: str, cell: str, always: bool) -> None:
+    made = [{"text": f"{cell} {i}" if i % 3 else f"fine {i}", "label": "ab"[i % 2]} for i in range(60)]
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL if always else csv.QUOTE_MINIMAL)
+        writer.writerows([["text", "label"], *(row.values() for row in made)])
+    rows = read(str(tmp_path / "a.csv"))
+    assert contents(rows) == made
+    assert not rows.origin.notes
+
+
+def test_a_broken_record_counts_by_its_lines(tmp_path: Path) -> None:
+    lines = ["text,label", *(f'"Nice, {i}",pos' for i in range(120)), '"Never, closed,neg', *["fine,neg"] * 80]
+    (tmp_path / "a.csv").write_text("\n".join(lines), "utf-8")
+    with pytest.raises(DataError, match=r"81 of 201 rows are broken; the longest, line 122: .* over 81 lines"):
+        read(str(tmp_path / "a.csv"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.quoting import quotes_are_text
 
 DELIMITERS = ("\t", ";", "|", ",", "\x01", "，", "；")
 MAX_CELL = 16 * 2**20
@@ -25,6 +27,8 @@ class Dialect:
     header: bool
     escape: bool = False
     """Quotes inside cells are written ``\\"`` instead of ``""``."""
+    quoted: bool = True
+    """Quotes enclose cells; otherwise they are signs like any other."""
 
 
 def find_dialect(sample: str, *, delimiter: str | None = None, prefer: str = ",", whole: bool = False) -> Dialect:
@@ -39,29 +43,44 @@ def find_dialect(sample: str, *, delimiter: str | None = None, prefer: str = ","
     if delimiter is not None and len(delimiter) != 1:
         raise DataError(f"data.delimiter is {delimiter!r}; it must be one character.", 'For tabs: "\\t".')
     candidates = [delimiter] if delimiter else [prefer, *(d for d in DELIMITERS if d != prefer)]
-    escapes = (False, True) if '\\"' in sample else (False,)
-    trials = [(d, e, records(sample, d, e, whole)) for d in candidates for e in escapes]
-    best = max(trials, key=lambda t: _consistency(t[2], delimiter is not None))
-    if not delimiter and _consistency(best[2], False) == 0:
-        best = (prefer, False, records(sample, prefer, False, whole))
-    rows = best[2]
+    trials = [trial for d in candidates for trial in _trials(sample, d, whole)]
+    best = max(trials, key=lambda t: _consistency(t.rows, delimiter is not None))
+    if not delimiter and _consistency(best.rows, False) == 0:
+        best = next(_trials(sample, prefer, whole))
+    rows, found = best.rows, (best.escape, best.quoted)
     if not rows:
-        return Dialect(best[0], [], True, best[1])
+        return Dialect(best.delimiter, [], True, *found)
     header = has_header(rows)
     names = unique_names(rows[0]) if header else [f"column_{i + 1}" for i in range(len(rows[0]))]
-    return Dialect(best[0], names, header, best[1])
+    return Dialect(best.delimiter, names, header, *found)
 
 
-def records(text: str, delimiter: str, escape: bool, whole: bool, most: int = 1000) -> list[list[str]]:
+class _Trial(NamedTuple):
+    delimiter: str
+    escape: bool
+    quoted: bool
+    rows: list[list[str]]
+
+
+def _trials(sample: str, delimiter: str, whole: bool) -> Iterator[_Trial]:
+    """Records under a delimiter: quoted, with escaped quotes if there are any; or plain, where quotes are text."""
+    escapes = (False, True) if '\\"' in sample else (False,)
+    if '"' in sample and all(
+        quotes_are_text([sample.encode("utf-8", "replace")], delimiter, escape=e, whole=whole) for e in escapes
+    ):
+        yield _Trial(delimiter, False, False, records(sample, delimiter, False, whole, quoted=False))
+        return
+    for escape in escapes:
+        yield _Trial(delimiter, escape, True, records(sample, delimiter, escape, whole))
+
+
+def records(
+    text: str, delimiter: str, escape: bool, whole: bool, most: int = 1000, quoted: bool = True
+) -> list[list[str]]:
     """The first records of a text under a dialect, blank lines left out."""
     found: list[list[str]] = []
     with wide_cells():
-        reader = csv.reader(
-            io.StringIO(text, newline=""),
-            delimiter=delimiter,
-            escapechar="\\" if escape else None,
-            doublequote=not escape,
-        )
+        reader = reader_of(io.StringIO(text, newline=""), delimiter, escape, quoted)
         try:
             for row in reader:
                 if row:
@@ -71,6 +90,17 @@ def records(text: str, delimiter: str, escape: bool, whole: bool, most: int = 10
         except csv.Error:
             return found
     return found if whole or len(found) < 2 else found[:-1]
+
+
+def reader_of(lines: Iterable[str], delimiter: str, escape: bool = False, quoted: bool = True) -> Any:
+    """Python's reader of a dialect."""
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        escapechar="\\" if escape else None,
+        doublequote=not escape,
+    )
 
 
 def _consistency(rows: list[list[str]], forced: bool) -> float:

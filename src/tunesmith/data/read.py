@@ -88,13 +88,13 @@ def _refuse_empty(found: Located, spill: Spill, reading: Reading) -> None:
 
 
 def _refuse_broken(found: Located, good: int, reading: Reading) -> None:
-    share = len(reading.broken) / max(good + len(reading.broken), 1)
-    if share <= MOST_BROKEN:
+    broken = sum(row.lines for row in reading.broken)
+    if broken <= MOST_BROKEN * (good + broken):
         return
-    first = reading.broken[0]
+    first = max(reading.broken, key=lambda row: row.lines)
     raise DataError(
-        f"{first.file}: {len(reading.broken)} of {good + len(reading.broken)} rows are broken; "
-        f"the first, line {first.line}: {first.reason}.",
+        f"{first.file}: {broken} of {good + broken} rows are broken; "
+        f"{'the first' if first.lines == 1 else 'the longest'}, line {first.line}: {first.reason}.",
         f"Read as {found.format}, delimiter {reading.delimiter!r}, encoding {reading.encoding}. "
         "Where that is wrong, set data.delimiter or data.encoding.",
     )

@@ -27,6 +27,8 @@ class BrokenRow:
     line: int
     reason: str
     text: str
+    lines: int = 1
+    """Of the file, that it spans."""
 
 
 @dataclass

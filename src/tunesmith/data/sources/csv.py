@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -14,8 +15,9 @@ import pyarrow.csv
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.bytestream import MARK, Utf8Stream, is_gzip, open_text
-from tunesmith.data.dialect import MAX_CELL, Dialect, find_dialect, wide_cells
+from tunesmith.data.dialect import MAX_CELL, Dialect, find_dialect, reader_of, wide_cells
 from tunesmith.data.encoding import Encoding, detect
+from tunesmith.data.quoting import quotes_are_text
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.source import BATCH_ROWS, Reading, Source
 
@@ -47,10 +49,14 @@ class Csv(Source):
             sample = file.read(SAMPLE)
         prefer = "\t" if re.search(r"\.(tsv|tab)(\.gz)?$", path.lower()) else ","
         dialect = find_dialect(sample, delimiter=self.delimiter, prefer=prefer, whole=len(sample) < SAMPLE)
+        if _swallows(path, encoding, dialect, sample):
+            dialect = replace(dialect, quoted=False, escape=False)
         reading.encoding, reading.delimiter = encoding.name, dialect.delimiter
         reading.names = dialect.names if dialect.header else []
         if not dialect.header and dialect.names:
             reading.note(f"{path} has no header: its columns are called {', '.join(dialect.names)}.")
+        if not dialect.quoted:
+            reading.note(f"{path}: some quotes enclose no cell; quotes are read as signs of the text.")
         if not dialect.names:
             return
         found = _by_arrow if dialect.delimiter.isascii() else _by_python
@@ -58,11 +64,19 @@ class Csv(Source):
             yield batch if encoding.clean else _without_marked(batch, path, reading)
 
 
+def _swallows(path: str, encoding: Encoding, dialect: Dialect, sample: str) -> bool:
+    """Whether a quote behind the sample shows that quotes are text."""
+    if not dialect.quoted or len(sample) < SAMPLE or not dialect.delimiter.isascii():
+        return False
+    with _stream(path, encoding) as file:
+        blocks = iter(lambda: file.read(2**20), b"")
+        return quotes_are_text(blocks, dialect.delimiter, escape=dialect.escape)
+
+
 def _by_arrow(path: str, encoding: Encoding, dialect: Dialect, reading: Reading) -> Iterator[pa.RecordBatch]:
     def put_aside(row: Any) -> str:
         if row.text.strip():
-            reason = f"{row.actual_columns} cells instead of {row.expected_columns}"
-            reading.broken.append(BrokenRow(path, row.number or 0, reason, row.text))
+            _put_aside(reading, path, row.number or 0, (row.actual_columns, row.expected_columns), row.text)
         return "skip"
 
     raw = dialect.names if dialect.header else [f"f{i}" for i in range(len(dialect.names))]
@@ -76,9 +90,10 @@ def _by_arrow(path: str, encoding: Encoding, dialect: Dialect, reading: Reading)
             ),
             pa.csv.ParseOptions(
                 delimiter=dialect.delimiter,
-                double_quote=not dialect.escape,
+                quote_char='"' if dialect.quoted else False,
+                double_quote=dialect.quoted and not dialect.escape,
                 escape_char="\\" if dialect.escape else False,
-                newlines_in_values=True,
+                newlines_in_values=dialect.quoted,
                 invalid_row_handler=put_aside,
             ),
             pa.csv.ConvertOptions(
@@ -97,6 +112,12 @@ def _by_arrow(path: str, encoding: Encoding, dialect: Dialect, reading: Reading)
         raise DataError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}", "Check the file.") from error
 
 
+def _put_aside(reading: Reading, path: str, line: int, cells: tuple[int, int], text: str) -> None:
+    lines = text.strip("\r\n").count("\n") + 1
+    over = f", over {lines} lines: a quote may never be closed" if lines > 1 else ""
+    reading.broken.append(BrokenRow(path, line, f"{cells[0]} cells instead of {cells[1]}{over}", text, lines))
+
+
 def too_long(path: str, line: int) -> DataError:
     """The error for a row beyond ``MAX_CELL``."""
     return DataError(
@@ -110,12 +131,7 @@ def _raw_names(path: str, encoding: Encoding, dialect: Dialect, generated: list[
     if not dialect.header:
         return generated
     with open_text(path, encoding.name) as file, wide_cells():
-        reader = csv.reader(
-            file,
-            delimiter=dialect.delimiter,
-            doublequote=not dialect.escape,
-            escapechar="\\" if dialect.escape else None,
-        )
+        reader = reader_of(file, dialect.delimiter, dialect.escape, dialect.quoted)
         return next((row for row in reader if row), [])
 
 
@@ -144,7 +160,7 @@ def _by_python(path: str, encoding: Encoding, dialect: Dialect, reading: Reading
     """The same by Python's csv, for delimiters that are not ASCII."""
     width = len(dialect.names)
     with open_text(path, encoding.name) as file, wide_cells():
-        reader = csv.reader(file, delimiter=dialect.delimiter)
+        reader = reader_of(file, dialect.delimiter, quoted=dialect.quoted)
         rows = (row for row in chain(reader) if row)
         if dialect.header:
             next(rows, None)
@@ -152,8 +168,7 @@ def _by_python(path: str, encoding: Encoding, dialect: Dialect, reading: Reading
         try:
             for row in rows:
                 if len(row) != width:
-                    reason = f"{len(row)} cells instead of {width}"
-                    reading.broken.append(BrokenRow(path, reader.line_num, reason, dialect.delimiter.join(row)))
+                    _put_aside(reading, path, reader.line_num, (len(row), width), dialect.delimiter.join(row))
                     continue
                 batch.append(row)
                 if len(batch) == BATCH_ROWS:
