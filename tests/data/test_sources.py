@@ -280,3 +280,50 @@ def test_a_broken_record_counts_by_its_lines(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\n".join(lines), "utf-8")
     with pytest.raises(DataError, match=r"81 of 201 rows are broken; the longest, line 122: .* over 81 lines"):
         read(str(tmp_path / "a.csv"))
+
+
+VERSE = ["床前明月光，疑是地上霜。", "举头望明月，低头思故乡。", "白日依山尽，黄河入海流。", "欲穷千里目，更上一层楼。"] * 2
+PROSE = [f"When the {what} came, we left the {what}." for what in "rain sun snow fog wind storm night dawn".split()]
+
+
+@pytest.mark.parametrize("lines", [VERSE, PROSE, ["one; two; three"] * 9])
+def test_a_comma_in_each_line_is_no_table(tmp_path: Path, lines: list[str]) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(lines), "utf-8")
+    assert read(str(tmp_path / "a.txt")).column("text").to_pylist() == lines
+
+
+def test_tables_in_txt(tmp_path: Path) -> None:
+    rows = [f"fine {i},pos" for i in range(9)]
+    (tmp_path / "known.txt").write_text("\n".join(["text,label", *rows]), "utf-8")
+    (tmp_path / "given.txt").write_text("\n".join(["what,how", *rows]), "utf-8")
+    (tmp_path / "tabs.txt").write_text("\n".join(["what\thow", *rows]).replace(",", "\t"), "utf-8")
+    assert read(str(tmp_path / "known.txt")).columns == ["text", "label"]
+    assert read(str(tmp_path / "given.txt")).columns == ["text"]
+    assert read(str(tmp_path / "given.txt"), delimiter=",").columns == ["what", "how"]
+    assert read(str(tmp_path / "tabs.txt"))[3] == {"what": "fine 3", "how": "pos"}
+
+
+@pytest.mark.parametrize(
+    ("first", "line"),
+    [
+        ("Das Haus ist groß.\tThe house is big.", "Haus {} ist klein.\tHouse {} is small."),
+        ("Hi.\t嗨。", "How are you, {}?\t你好吗，{}？"),
+        ("我们今天去那个公园\twe all go to the park", "明天{}我们也去那个公园\tand {} we go there again"),
+    ],
+)
+def test_a_pair_of_sentences_is_no_header(tmp_path: Path, first: str, line: str) -> None:
+    lines = [first, *(line.format(i, i) for i in range(50))]
+    (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")
+    rows = read(str(tmp_path / "a.tsv"))
+    assert ["\t".join(row.values()) for row in rows] == lines
+
+
+@pytest.mark.parametrize(
+    ("header", "said"), [("en,de", False), ("why,how", False), ("What did you like best?,And what did you not?", True)]
+)
+def test_a_header_above_sentences(tmp_path: Path, header: str, said: bool) -> None:
+    lines = [header, *(f"The room was nice and clean {i}.,We did not like the food {i}." for i in range(50))]
+    (tmp_path / "a.csv").write_text("\n".join(lines), "utf-8")
+    rows = read(str(tmp_path / "a.csv"))
+    assert (len(rows), rows.columns) == (50, header.split(","))
+    assert ["the first line was taken as the header" in note for note in rows.origin.notes] == [True] * said

@@ -8,14 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, NamedTuple
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.quoting import quotes_are_text
+from tunesmith.data.words import is_known
 
 DELIMITERS = ("\t", ";", "|", ",", "\x01", "，", "；")
 MAX_CELL = 16 * 2**20
 """Bytes of the largest row. A larger one is nearly always a quote that was never closed."""
+
+CLAUSE = 4
+"""Words from which on a cell may be a sentence rather than a name."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,9 @@ def _consistency(rows: list[list[str]], forced: bool) -> float:
 
 
 def has_header(rows: list[list[str]]) -> bool:
-    """Whether the first record names columns: its cells are short, no numbers, and not seen again below."""
+    """Whether the first record names columns: its cells are short, no numbers, not seen again below, and no sentences
+    above sentences.
+    """
     first, body = rows[0], rows[1:]
     if [c.strip() for c in first] == [str(i) for i in range(len(first))]:
         return True
@@ -123,7 +130,41 @@ def has_header(rows: list[list[str]]) -> bool:
         column = Counter(row[i].strip() for row in body if i < len(row))
         if cell.strip() and column[cell.strip()] >= 2 and column[cell.strip()] > 0.02 * len(body):
             return False
-    return True
+    below = [[row[i] for row in body if i < len(row) and row[i].strip()] for i in range(len(first))]
+    named = any(is_known(cell) or _shorter(cell, column) for cell, column in zip(first, below, strict=True))
+    return named or not any(_like_sentences(cell, column) for cell, column in zip(first, below, strict=True))
+
+
+def is_plain_header(names: list[str]) -> bool:
+    """Whether names can be nothing else: one is known, or none is as long as a clause or ends like one."""
+    return any(map(is_known, names)) or not any(_ends(name) or _words(name) >= CLAUSE for name in names)
+
+
+def _like_sentences(cell: str, column: list[str]) -> bool:
+    """Whether a cell is a sentence as most of the cells below are: by its end, or by its length."""
+    if not column or _asks(cell) and sum(map(_asks, column)) < 0.05 * len(column):  # a question above its answers
+        return False
+    if _ends(cell):
+        return sum(map(_ends, column)) >= 0.5 * len(column)
+    return _words(cell) >= CLAUSE and median(map(_words, column)) >= CLAUSE
+
+
+def _shorter(cell: str, column: list[str]) -> bool:
+    """Whether a cell is far shorter than those below, and no sentence."""
+    return not _ends(cell) and bool(column) and len(cell) < 0.3 * median(map(len, column))
+
+
+def _asks(cell: str) -> bool:
+    return cell.strip().endswith(("?", "？"))
+
+
+def _ends(cell: str) -> bool:
+    return cell.strip().rstrip("\"'”’」』»)").endswith((".", "!", "?", "。", "！", "？", "…"))
+
+
+def _words(cell: str) -> float:
+    """Words; of Chinese, Japanese and Korean, halves of its characters."""
+    return len(cell.split()) + sum(c >= "\u2e80" for c in cell) / 2
 
 
 def is_number(cell: str) -> bool:

@@ -61,3 +61,18 @@ def names_id(name: str) -> bool:
 def names_time(name: str) -> bool:
     """Whether the name says date or time."""
     return bool(_TIME.search(normal(name)))
+
+
+def is_known(name: str) -> bool:
+    """Whether a name says what a column holds.
+
+    >>> is_known("Review Text"), is_known("id"), is_known("we left the house.")
+    (True, True, False)
+    """
+    from tunesmith.data.shapes.text_to_text_names import LONG, SHORT, language_code
+
+    plain = normal(name)
+    pairs = (one for pair in PAIRS for one in pair)
+    return plain in {*TEXT, *LABEL, *LABELS, *NUMBERS, *LONG, *SHORT, *pairs} or bool(
+        language_code(plain) or _ID.search(plain) or _TIME.search(plain)
+    )

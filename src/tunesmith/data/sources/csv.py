@@ -15,7 +15,7 @@ import pyarrow.csv
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.bytestream import MARK, Utf8Stream, is_gzip, open_text
-from tunesmith.data.dialect import MAX_CELL, Dialect, find_dialect, reader_of, wide_cells
+from tunesmith.data.dialect import MAX_CELL, Dialect, find_dialect, is_plain_header, reader_of, wide_cells
 from tunesmith.data.encoding import Encoding, detect
 from tunesmith.data.quoting import quotes_are_text
 from tunesmith.data.rows import BrokenRow
@@ -55,6 +55,9 @@ class Csv(Source):
         reading.names = dialect.names if dialect.header else []
         if not dialect.header and dialect.names:
             reading.note(f"{path} has no header: its columns are called {', '.join(dialect.names)}.")
+        if dialect.header and not is_plain_header(dialect.names):
+            shown = ", ".join(f'"{name}"' for name in dialect.names[:5])
+            reading.note(f"{path}: the first line was taken as the header: {shown}. If it is a row, put names above.")
         if not dialect.quoted:
             reading.note(f"{path}: some quotes enclose no cell; quotes are read as signs of the text.")
         if not dialect.names:

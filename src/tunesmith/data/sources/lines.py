@@ -8,15 +8,17 @@ import pyarrow as pa
 
 from tunesmith.data.bytestream import MARK, open_text
 from tunesmith.data.cells import batch_of
-from tunesmith.data.dialect import find_dialect
+from tunesmith.data.dialect import DELIMITERS
 from tunesmith.data.encoding import detect
+from tunesmith.data.quoting import FIELDS
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.csv import SAMPLE, Csv
 from tunesmith.data.sources.source import BATCH_ROWS, Reading, Source
+from tunesmith.data.words import is_known
 
 
 class Lines(Source):
-    """One text a line, in a column ``text``. A .txt file with delimited columns is read as these.
+    """One text a line, in a column ``text``. A .txt file of columns divided by tabs or bars is read as these.
 
     Args:
         encoding: None: detected.
@@ -37,8 +39,8 @@ class Lines(Source):
         reading.encoding = encoding.name
         with open_text(path, encoding.name) as file:
             sample = file.read(SAMPLE)
-        if self.delimiter or _is_table(sample):
-            yield from Csv(self.encoding, self.delimiter).batches(path, reading)
+        if delimiter := self.delimiter or _table_delimiter(sample):
+            yield from Csv(self.encoding, delimiter).batches(path, reading)
             return
         waiting: list[dict[str, str]] = []
         with open_text(path, encoding.name) as file:
@@ -56,11 +58,17 @@ class Lines(Source):
             yield batch_of(waiting)
 
 
-def _is_table(sample: str) -> bool:
-    """Prose has commas and semicolons, but not the same number of tabs or bars in every line."""
+def _table_delimiter(sample: str) -> str | None:
+    """What divides a table; None for prose and verse, whose lines may well have a comma each.
+
+    Tabs and bars make a table where each line has as many; signs of prose only under a header of known names.
+    """
     lines = [line for line in sample.splitlines() if line.strip()][:-1] or sample.splitlines()
-    dialect = find_dialect(sample, prefer="\t")
-    if len(dialect.names) < 2 or len(lines) < 2:
-        return False
-    even = len({line.count(dialect.delimiter) for line in lines}) == 1
-    return even and (dialect.delimiter in "\t|\x01" or dialect.header and len(lines) > 5)
+    if len(lines) < 2:
+        return None
+    for delimiter in DELIMITERS:
+        if not lines[0].count(delimiter) or len({line.count(delimiter) for line in lines}) > 1:
+            continue
+        if delimiter in FIELDS or len(lines) > 5 and all(is_known(cell) for cell in lines[0].split(delimiter)):
+            return delimiter
+    return None
