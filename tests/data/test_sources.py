@@ -282,8 +282,13 @@ def test_a_broken_record_counts_by_its_lines(tmp_path: Path) -> None:
         read(str(tmp_path / "a.csv"))
 
 
-VERSE = ["床前明月光，疑是地上霜。", "举头望明月，低头思故乡。", "白日依山尽，黄河入海流。", "欲穷千里目，更上一层楼。"] * 2
-PROSE = [f"When the {what} came, we left the {what}." for what in "rain sun snow fog wind storm night dawn".split()]
+VERSE = [
+    "床前明月光，疑是地上霜。",
+    "举头望明月，低头思故乡。",
+    "白日依山尽，黄河入海流。",
+    "欲穷千里目，更上一层楼。",
+] * 2
+PROSE = [f"When the {what} came, we left the {what}." for what in ("rain", "sun", "fog", "wind", "night", "dawn")]
 
 
 @pytest.mark.parametrize("lines", [VERSE, PROSE, ["one; two; three"] * 9])

@@ -25,12 +25,17 @@ from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
 
 EXAMPLES = 5
-INPUTS = ("words", "choices", "predicate", "head", "tail", "negatives", "image", "audio", "numeric", "categorical")
+INPUTS = (
+    "words", "choices", "predicate", "head", "tail", "negatives", "image", "audio", "numeric", "categorical",
+    "rejected", "control", "beginning", "length",
+)  # fmt: skip
 BESIDE_TEXT = ("image", "audio", "numeric", "categorical")
 """Roles beside which a text may be missing."""
 OPTIONAL = ("context",)
 """Roles of texts that a row may lack; where a task cannot do without, its shape says so."""
-TARGET_ROLES = ("labels", "spans", "roles", "relations", "answers", "answer", "score")
+WRITTEN = ("target", "completion")
+"""Roles of texts that are written, and not read."""
+TARGET_ROLES = ("labels", "spans", "roles", "relations", "answers", "answer", "score", "desirable")
 
 
 @dataclass
@@ -129,8 +134,15 @@ def text_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
     return [c for role, c in columns.items() if role in TEXTS and isinstance(c, str)]
 
 
+def read_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
+    """Columns of the texts that a task reads before it writes: the prompt, the source; none where it writes nothing."""
+    if not set(columns) & set(WRITTEN):
+        return []
+    return [c for role, c in columns.items() if role in TEXTS and role not in WRITTEN and isinstance(c, str)]
+
+
 def other_inputs(columns: Mapping[str, str | list[str]]) -> list[str]:
-    """Columns that tell rows of the same text apart: the choices, the predicate, the two entities."""
+    """Columns that tell rows of the same text apart: the choices, the predicate, the two entities, the worse answer."""
     return [c for role, c in columns.items() if role in INPUTS and isinstance(c, str)]
 
 

@@ -13,6 +13,9 @@ from tunesmith.data.duplicates import exact_groups, joined_texts, merged, near_g
 from tunesmith.data.roles import label_array
 from tunesmith.data.rows import Rows
 
+INSTRUCTION = 0.2
+"""Share of the rows from which on what they all read is an instruction."""
+
 
 def linked(
     rows: Rows, given: Mapping[str, Rows], names: Sequence[str], *, near: bool, known: np.ndarray | None = None
@@ -40,6 +43,31 @@ def linked(
     groups = near_groups(column) if near else exact_groups(_keys(column))
     ends = np.cumsum([len(rows), *(len(part) for part in given.values())])
     return groups[: len(rows)], dict(zip(given, np.split(groups[len(rows) :], ends[:-1] - len(rows))[1:], strict=True))
+
+
+def linked_inputs(
+    rows: Rows, given: Mapping[str, Rows], names: Sequence[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+    """Groups of rows that read the same, but for case, width and punctuation, whatever they write.
+
+    What more than ``INSTRUCTION`` of all rows read is an instruction and no problem: these stand alone.
+
+    Args:
+        rows: the rows to divide.
+        given: parts that are divided already.
+        names: columns of the texts that are read.
+
+    Returns:
+        the groups as ``linked`` gives them, and how many of all rows read an instruction.
+    """
+    parts = (rows, *given.values())
+    column = pa.chunked_array([c for p in parts for c in joined_texts(p, list(names)).chunks], pa.large_string())
+    groups = exact_groups(_keys(column))
+    common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
+    groups[common] = np.flatnonzero(common)
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    own, *others = np.split(groups, ends)
+    return own, dict(zip(given, others, strict=True)), int(common.sum())
 
 
 def grouped(rows: Rows, column: str, links: np.ndarray) -> np.ndarray:

@@ -35,12 +35,13 @@ def quotes_are_text(blocks: Iterable[bytes], delimiter: str, *, escape: bool = F
     mark = delimiter.encode()
     weighed = _Weighed(mark, delimiter in FIELDS, escape)
     for block in _whole_lines(blocks, whole):
-        if weighed.cells and not weighed.inside and b'\n"' not in block and mark + b'"' not in block[1:]:
-            if not block.startswith(b'"'):
-                weighed.lines += block.count(b"\n") + 1
-                continue
+        if weighed.passes(block):
+            continue
         for line in block.split(b"\n"):
-            weighed.add(line[:-1] if line.endswith(b"\r") else line)
+            if weighed.inside or b'"' in line or not weighed.cells:
+                weighed.add(line[:-1] if line.endswith(b"\r") else line)
+            else:
+                weighed.lines += 1
         if weighed.cells == 1 or weighed.enclosed():
             return False
     weighed.end(whole)
@@ -54,12 +55,20 @@ class _Weighed:
         self.mark, self.fields, self.escape = mark, fields, escape
         self.cells = 0
         """Of the first line."""
-        self.lines = self.opening = 0
+        self.lines = self.closed = 0
         self.plain = self.quoted = self.doubled = 0
         self.inside = 0
         """Lines of the open cell."""
         self.rows = True
         """Whether all of these are whole rows."""
+
+    def passes(self, block: bytes) -> bool:
+        """Whether no quote stands at a cell's start in a block; then its lines need no look, and are counted."""
+        at_start = b'"' in block and (block[:1] == b'"' or b'\n"' in block or self.mark + b'"' in block)
+        if at_start or self.inside or not self.cells:
+            return False
+        self.lines += block.count(b"\n") + 1
+        return True
 
     def add(self, line: bytes) -> None:
         self.lines += 1
@@ -69,7 +78,6 @@ class _Weighed:
         if not self.inside and not opens:
             return
         fits = line.count(self.mark) == self.cells - 1
-        self.opening += opens
         self.plain += bool(line) and not fits
         before = self.inside
         if before:
@@ -86,13 +94,14 @@ class _Weighed:
 
     def enclosed(self, last: bool = False) -> bool:
         """Whether quotes enclose cells: before the end, only where that is beyond doubt."""
-        against, most = 3 * self.plain + self.doubled, self.opening > 0.5 * self.lines
+        against, most = 3 * self.plain + self.doubled, self.closed > 0.5 * self.lines
         if last:
             return most or self.quoted <= against
-        return (most or self.quoted < 0.5 * against) and min(self.opening, self.lines) > ENOUGH
+        return (most or self.quoted < 0.5 * against) and min(self.closed, self.lines) > ENOUGH
 
     def _follow(self, line: bytes, inside: bool, fits: bool) -> None:
-        at, strange, doubled, crossing = 0, False, 0, inside
+        """Walk over a line cell by cell, from within an open one or from its start."""
+        at, strange, closed, doubled, crossing = 0, False, False, 0, inside
         while True:
             if not inside:
                 if line[at : at + 1] != b'"':
@@ -112,6 +121,7 @@ class _Weighed:
                 continue
             inside, at = False, end + 1
             wrong = at < len(line) and not line.startswith(self.mark, at)
+            closed |= not wrong
             if crossing:
                 least = 2 if self.fields else ROWS_IN_CELL
                 self.quoted += self.inside if wrong or self.rows and self.inside >= least else 0
@@ -123,6 +133,7 @@ class _Weighed:
                 break
         self.doubled += doubled
         self.quoted += strange
+        self.closed += closed and not strange
         if inside and not crossing:
             self.inside, self.rows = 1, fits
 

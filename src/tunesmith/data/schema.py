@@ -106,8 +106,11 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         named = (shape.target in given and shape.target in NESTED) or shape.named_by in given
         if columns or named or task != "auto":
             same = {c: c for c in rows.columns if c in shape.roles and c not in _used({**columns, **given})}
+            if columns:
+                same = {role: role for role in same if role in shape.optional and role not in {*columns, *given}}
+                why += [f'{role}: "{role}", by its name' for role in same]
             why += [f'{role}: "{column}", as given' for role, column in given.items()]
-            return Guess(name, {**({} if columns else same), **columns, **given}, why)
+            return Guess(name, {**same, **columns, **given}, why)
     return None
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.clean import BESIDE_TEXT, text_columns
+from tunesmith.data.clean import BESIDE_TEXT, read_columns, text_columns
 from tunesmith.data.draw import draw, newest
-from tunesmith.data.links import grouped, linked, needed
+from tunesmith.data.duplicates import merged
+from tunesmith.data.links import grouped, linked, linked_inputs, needed
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
 from tunesmith.data.targets import Targets, targets
@@ -54,7 +55,7 @@ def split(
         validation: share of the rows that are left.
         group: column whose equal values stay on one side; with any ``by``.
         time: column to order by.
-        near_duplicates: keep near duplicates on one side.
+        near_duplicates: keep near duplicates on one side, and of tasks that write all rows that read the same.
         given_test: test rows of their own; training rows with the same text (or nearly, with
             ``near_duplicates``) are left out, with a note.
         given_validation: validation rows of their own, likewise.
@@ -121,7 +122,19 @@ def _own_rows(
     pool = np.arange(len(rows))
     for name in parts:
         pool = _without(pool, links, of_given[name], f"are in the {name} file, too{_nearly(near)}", notes)
-    return (links if near else np.arange(len(rows))), pool
+    links = links if near else np.arange(len(rows))
+    read = read_columns(columns)
+    if not read or beside or not near and not parts:
+        return links, pool
+    asked, of_given, common = linked_inputs(rows, parts, read)
+    for name in parts:
+        pool = _without(pool, asked, of_given[name], f"read the same as a row of the {name} file", notes)
+    if common and near:
+        notes.append(
+            f"{common} rows read the same as more than a fifth of all rows: an instruction, so they may stand on both "
+            "sides of the split."
+        )
+    return (merged(links, asked) if near else links), pool
 
 
 def _by_time(rows: Rows, column: str) -> Hold:

@@ -24,6 +24,7 @@ class ControlledShape(Shape):
     task: ClassVar[str] = "controlled-generation"
     summary: ClassVar[str] = "texts beside what is controlled of them: one column or several of labels"
     roles: ClassVar[tuple[str, ...]] = ("control", "text", "beginning", "length")
+    optional: ClassVar[tuple[str, ...]] = ("beginning", "length")
     target: ClassVar[str] = "text"
     named_by: ClassVar[str] = "control"
 

@@ -30,6 +30,8 @@ class Shape(ABC):
     """Every role that ``read`` takes: the ones it gives, and other spellings."""
     target: ClassVar[str]
     """The role that is learned, as ``read`` gives it; "" where the rows alone teach."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Roles that a column of that very name plays, whatever columns play the others."""
     named_by: ClassVar[str] = ""
     """A role without which a file is not tried against it, where the task is not named."""
     keeps_text: ClassVar[bool] = False

@@ -29,11 +29,16 @@ class TextToTextShape(Shape):
     """Gives ``text`` and ``target``, and ``references`` (list of str) where a row has several right ones."""
 
     roles: ClassVar[tuple[str, ...]] = ("text", "target", "references", "translation")
+    optional: ClassVar[tuple[str, ...]] = ("references",)
     target: ClassVar[str] = "target"
 
     def spelled(self, columns: Mapping[str, Any], there: Collection[str]) -> Mapping[str, Any]:
-        """``summary1``, ``summary2`` ... of a test file are references, where training rows have one ``summary``."""
+        """``summary1``, ``summary2`` ... of a test file are references, where training rows have one ``summary``; so is
+        a column called ``references``.
+        """
         target = columns.get("target")
+        if "references" in there and "references" not in {*columns, *columns.values()} and target in there:
+            return {**columns, "references": "references"}
         several = [name for name in there if re.fullmatch(rf"{re.escape(str(target))}[ _-]?\d+", name)]
         if target is None or target in there or not several:
             return columns
