@@ -72,6 +72,10 @@ def test_answers_have_reasons(tuned: tuple[dict[str, Path], Bundle]) -> None:
     ranked = bundle.predict([{"user": "u0", "candidates": ["17", "07", "nothing"]}])[0]
     assert [one["item"] for one in ranked["items"]] == ["07", "17"], "cold items, told apart by their texts"
     assert ranked["unknown"] == ["nothing"]
+    none, alone = bundle.predict([{"user": "u0", "candidates": ["no", "nor"]}, {"user": "u0", "candidates": ["17"]}])
+    assert none["items"] == [] and none["unknown"] == ["no", "nor"], "never the whole catalogue"
+    assert [one["item"] for one in alone["items"]] == ["17"]
+    assert bundle.predict([{"user": "u0", "candidates": ["no"]}])[0]["items"] == [], "nor in a batch of its own"
     strange = bundle.predict([{"history": ["never seen", "10"]}])[0]
     assert strange["unknown"] == ["never seen"] and strange["history"] == 1
 

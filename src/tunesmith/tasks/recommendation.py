@@ -200,6 +200,8 @@ class Recommendation(Task):
         if any(feature["among"] is not None for feature in features):
             among = [np.zeros(0, np.int64) if f["among"] is None else f["among"] + 1 for f in features]
             batch["among"] = _in_front(among, np.int64)
+            # Candidates that are all unknown leave a row of padding, which must not read as "all items".
+            batch["chosen"] = np.array([f["among"] is not None for f in features], bool)
         if features and "target" in features[0]:
             batch |= candidates_of(features, self.memory.share, self.negatives)
         return batch
@@ -217,10 +219,10 @@ class Recommendation(Task):
         scores = towers.users @ towers.items.T
         pools = []
         for i, ids in enumerate(batch["input_ids"]):
-            among = batch["among"][i] if "among" in batch else np.zeros(0, np.int64)
+            among = batch["among"][i] if "chosen" in batch and batch["chosen"][i] else None
             time = None if np.isnan(batch["moment"][i]) else float(batch["moment"][i])
             seen = batch["seen"][i]
-            asked = Allowed(time, seen[seen > 0] - 1, among[among > 0] - 1 if among.any() else None)
+            asked = Allowed(time, seen[seen > 0] - 1, None if among is None else among[among > 0] - 1)
             pools.append(pool_of(towers, i, scores[i], ids[ids > 0] - 1, asked, self.memory.known, self.pool))
         return pools
 
