@@ -13,11 +13,12 @@ from tunesmith.core.errors import DataError
 from tunesmith.models.two_towers import TwoTowers, TwoTowersConfig
 from tunesmith.service.examples import row_of
 from tunesmith.tasks.recommendation import Recommendation
+from tunesmith.tasks.recommending.catalogue import Catalogue
 from tunesmith.tasks.recommending.draws import candidates_of
 from tunesmith.tasks.recommending.memory import Memory, learned
 from tunesmith.tasks.recommending.neighbours import together
 from tunesmith.tasks.recommending.popularity import Popularity
-from tunesmith.tasks.recommending.ranker import fitted
+from tunesmith.tasks.recommending.ranker import Ranker, fitted
 from tunesmith.tasks.recommending.retrieve import largest
 from tunesmith.tasks.recommending.signals import named
 from tunesmith.tasks.recommending.taken import Taken
@@ -77,6 +78,32 @@ def test_names_that_a_user_likes_lift_an_item() -> None:
     codes = np.array([[0, -1], [0, 1], [2, -1], [1, 2]], np.int32)
     found = named(codes, np.array([0]), np.arange(4))
     assert found[0] > 0 > found[2] and found[0] > found[1] > found[2]
+
+
+def shelf() -> Catalogue:
+    columns = {"price": [1.0, 2.0, 3.0, None], "kind": ["a", "a", "b", "b"], "note": ["x", "y", None, "z"]}
+    return Catalogue(list("0123"), [""] * 4, columns)
+
+
+def test_columns_stay_of_their_kind_whatever_is_added() -> None:
+    before = shelf()
+    assert (list(before.numbers), list(before.names)) == (["price"], ["kind"])
+    known = Catalogue.of_state(json.loads(json.dumps(before.to_state())))
+    grown = known.grown(["4", "5"], ["", ""], {"price": ["N/A", 9.0], "kind": [7, "a"], "note": ["x", "y"]})
+    again = Catalogue.of_state(json.loads(json.dumps(grown.to_state())))
+    assert (list(again.numbers), list(again.names)) == (["price"], ["kind"]), "a note now stands with several, too late"
+    assert np.array_equal(again.numbers["price"][:4], before.numbers["price"], equal_nan=True), "mean and spread stay"
+    assert np.isnan(again.numbers["price"][4]) and again.names["kind"][4, 0] == -1
+    old = {name: value for name, value in before.to_state().items() if name != "kinds"}
+    assert Catalogue.of_state(old).kinds == before.kinds, "a bundle that tells no kinds: by its cells"
+
+
+def test_a_ranker_finds_its_signals_by_name() -> None:
+    ranker = Ranker(("a", "b", "c"), np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 4.0]))
+    signals = np.array([[5.0, 6.0, 7.0]])
+    moved = ranker.over(["c", "new", "a"]).parts(signals)
+    assert moved[0, 2] == ranker.parts(np.array([[7.0, 0.0, 0.0]]))[0, 0]
+    assert moved[0, 0] == ranker.parts(np.array([[0.0, 0.0, 5.0]]))[0, 2] and moved[0, 1] == 0
 
 
 def test_candidates_hold_the_right_ones_and_are_drawn_the_same_again() -> None:

@@ -300,8 +300,8 @@ class Recommendation(Task):
         self._reader = Reader(found, DAY)
 
     def _ranker(self) -> Ranker:
-        told = self.state.get("ranker")
-        return towers_alone(self.memory.known.names) if told is None else Ranker.of_state(told)
+        told, names = self.state.get("ranker"), self.memory.known.names
+        return towers_alone(names) if told is None else Ranker.of_state(told).over(names)
 
 
 def _in_front(arrays: Sequence[np.ndarray], kind: Any) -> np.ndarray:

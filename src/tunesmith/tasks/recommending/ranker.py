@@ -41,6 +41,15 @@ class Ranker:
         found: np.ndarray = (signals - self.middle) / self.spread * self.weights
         return found
 
+    def over(self, names: Sequence[str]) -> Ranker:
+        """For signals of these names, in this order; one that it was not fitted on counts nothing."""
+        at = {name: i for i, name in enumerate(self.names)}
+        weights, middle, spread = np.zeros(len(names)), np.zeros(len(names)), np.ones(len(names))
+        for i, name in enumerate(names):
+            if (own := at.get(name)) is not None:
+                weights[i], middle[i], spread[i] = self.weights[own], self.middle[own], self.spread[own]
+        return Ranker(tuple(names), weights, middle, spread)
+
     def to_state(self) -> dict[str, Any]:
         """As JSON values."""
         return {

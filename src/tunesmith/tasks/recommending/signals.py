@@ -53,7 +53,8 @@ class Known:
     @property
     def names(self) -> list[str]:
         """Of the signals, in the order of their columns."""
-        return [*PLAIN, *self.catalogue.names, *self.catalogue.numbers]
+        columns = [*self.catalogue.names, *self.catalogue.numbers]
+        return [*PLAIN, *(f"{name} (column)" if name in PLAIN else name for name in columns)]
 
     def signals(self, asked: Asked, found: np.ndarray) -> np.ndarray:
         """float32 [pool, signals].
