@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.moments import UNITS
 from tunesmith.data.past import DAY, Interactions, Past
 from tunesmith.data.rows import BrokenRow, Rows
 
-UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
-"""Median time from which on a unit is taken, and what brings it to seconds."""
 SINCE_1980 = 3.2e8
 """Seconds: a median below is a count of something, which cannot lie in the future."""
 
@@ -74,6 +73,7 @@ def _floats(rows: Rows, name: str) -> np.ndarray:
 
 
 def _in_seconds(times: np.ndarray, notes: list[str]) -> np.ndarray:
+    """By the median, all of one unit."""
     middle = float(np.median(np.abs(times))) if len(times) else 0.0
     for least, scale, unit in UNITS:
         if middle >= least:

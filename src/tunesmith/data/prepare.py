@@ -18,6 +18,7 @@ from tunesmith.data.schema import Columns, Guess, guess
 from tunesmith.data.settle import as_read
 from tunesmith.data.shapes.settle import is_log, shape_of
 from tunesmith.data.split import split
+from tunesmith.data.times import notes_on_times
 
 
 @dataclass
@@ -70,6 +71,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
     notes += parts.notes
+    if block.split.by == "time" and block.split.time:
+        notes += notes_on_times(rows, block.split.time)
     needed = ("label", "labels") if set(columns) & set(BESIDE_TEXT) else ("text", "label", "labels")
     wanted = [role for role in columns if role in needed]
     own = {name: columns if found is None else {**found[1], **columns} for name, found in held.items()}

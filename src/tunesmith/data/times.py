@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.moments import seconds
+from tunesmith.data.moments import seconds, slash_order, unclear_order
 from tunesmith.data.rows import Rows
 
 
@@ -23,8 +23,10 @@ def times(rows: Rows, name: str) -> np.ndarray:
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return np.asarray(pc.fill_null(column.cast(pa.float64()), 0.0))
     found = np.zeros(len(rows))
-    for i, cell in enumerate(column.to_pylist()):
-        value = seconds(cell)
+    cells = column.to_pylist()
+    order, _ = slash_order(cells)
+    for i, cell in enumerate(cells):
+        value = seconds(cell, order)
         if value is None:
             raise DataError(
                 f'Row {i + 1}: {cell!r} in the column "{name}" is neither a date nor a number.',
@@ -32,3 +34,10 @@ def times(rows: Rows, name: str) -> np.ndarray:
             )
         found[i] = value
     return found
+
+
+def notes_on_times(rows: Rows, name: str) -> list[str]:
+    """What was taken for granted of a column's dates, in words."""
+    column = rows.column(name)
+    _, unclear = slash_order(column.to_pylist()) if not pa.types.is_primitive(column.type) else (None, "")
+    return [f"{name}: {unclear_order(unclear)}."] if unclear else []

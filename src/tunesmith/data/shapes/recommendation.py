@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Self
 
-from tunesmith.data.moments import seconds
+from tunesmith.data.moments import Order, ambiguous, asked_seconds, seconds, slash_order, unclear_order
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.traits import Traits
 from tunesmith.data.words import normal
@@ -41,6 +41,22 @@ class RecommendationShape(Shape):
     target: ClassVar[str] = "item"
     log: ClassVar[bool] = True
 
+    def __init__(self) -> None:
+        self._slashes: Order | None = None
+        self._unclear: dict[str, int] = {}
+
+    def over(self, columns: Mapping[str, Callable[[], list[Any]]]) -> Self:
+        """One order of day and month for all dates of the log."""
+        if "time" in columns:
+            cells = columns["time"]()
+            self._slashes, unclear = slash_order(cells)
+            self._unclear = {unclear_order(unclear): sum(map(ambiguous, cells))} if unclear else {}
+        return self
+
+    def repaired(self) -> dict[str, int]:
+        """Dates of which no cell told the order of day and month."""
+        return self._unclear
+
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """By the names of users and items beside a time or a rating, in a file without prose.
 
@@ -72,7 +88,7 @@ class RecommendationShape(Shape):
         if user is not None:
             row["user"] = user
         if "time" in cells and cells["time"] not in (None, ""):
-            row["time"] = _time(cells["time"])
+            row["time"] = self._of_log(cells["time"]) if target else _asked(cells["time"])
         if target:
             if user is None or item is None:
                 raise RowProblem(f"there is no {'user' if user is None else 'item'}")
@@ -88,6 +104,10 @@ class RecommendationShape(Shape):
         if not row.keys() & {"user", "history", "candidates"}:
             raise RowProblem("there is no user, no history and no candidates")
         yield row
+
+    def _of_log(self, value: Any) -> float:
+        """The number itself: ``interactions`` knows the unit by all of them."""
+        return _finite(seconds(value, self._slashes), value)
 
 
 def identifier(value: Any) -> str | None:
@@ -117,7 +137,7 @@ def _history(value: Any) -> list[dict[str, Any]]:
         if isinstance(one, Mapping):
             event: dict[str, Any] = {"item": _identifier(one.get("item"))}
             if one.get("time") not in (None, ""):
-                event["time"] = _time(one["time"])
+                event["time"] = _asked(one["time"])
             rating = _number(one.get("rating"))
             found.append(event if rating is None else {**event, "rating": rating})
         else:
@@ -138,8 +158,14 @@ def _listed(value: Any, what: str) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _time(value: Any) -> float:
-    found = seconds(value)
+def _asked(value: Any) -> float:
+    """Seconds of a question's own time, whatever its unit; no column tells whether its day stands first."""
+    if ambiguous(value):
+        raise RowProblem(f'the time "{value}" can be read with the day or the month first; write it as 2024-01-31')
+    return _finite(asked_seconds(value), value)
+
+
+def _finite(found: float | None, value: Any) -> float:
     if found is None or not math.isfinite(found):
         raise RowProblem(f'the time "{str(value)[:40]}" is neither a date nor a number')
     return found

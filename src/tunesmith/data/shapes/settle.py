@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ def in_shape(
 
     shape = shape.beside(media_folder(rows))
     known = shape.spelled({role: column for role, column in columns.items() if role in shape.roles}, rows.columns)
+    whole = {role: column for role, column in known.items() if isinstance(column, str) and column in rows.columns}
+    shape = shape.over({role: partial(_cells, rows, column) for role, column in whole.items()})
     kept: list[int] = []
     made: list[dict[str, Any]] = []
     broken: list[BrokenRow] = []
@@ -98,6 +101,10 @@ def media_folder(rows: Rows) -> Path | None:
     files = [os.path.abspath(file) for file in rows.origin.files if os.path.exists(file)]
     folders = {file if os.path.isdir(file) else os.path.dirname(file) for file in files}
     return Path(os.path.commonpath(folders)) if folders else None
+
+
+def _cells(rows: Rows, column: str) -> list[Any]:
+    return rows.column(column).to_pylist()
 
 
 def _of_role(row: Mapping[str, Any], role: str, column: str | list[str]) -> Any:

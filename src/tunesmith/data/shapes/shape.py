@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -74,6 +74,14 @@ class Shape(ABC):
 
     def beside(self, folder: Path | None) -> Self:
         """The shape for rows of a file in that folder, where rows name further files."""
+        return self
+
+    def over(self, columns: Mapping[str, Callable[[], list[Any]]]) -> Self:
+        """The shape for the rows of a file of which whole columns tell more than a cell does.
+
+        Args:
+            columns: role -> gives all cells of its column.
+        """
         return self
 
     def names(self, value: Any) -> list[str]:
