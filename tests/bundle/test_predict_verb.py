@@ -92,9 +92,42 @@ def test_bad_rows_are_answered_by_what_is_wrong(ask: Ask) -> None:
     code, out, err = ask("--json", stdin=stdin)
     found = json.loads(out)["predictions"]
     assert code == 0
-    assert [p.get("error", "")[:12] for p in found] == ["", "no text", "Row 1 has no", "not a JSON o"]
+    assert [p.get("error", "")[:12] for p in found] == ["", "no text", "Row 3 has no", "line 4 is no"]
     assert found[1]["label"] is None
     assert "3 of 4 rows have no answer" in err
+
+
+@pytest.mark.parametrize(
+    ("first", "problem"),
+    [
+        ('[{"text": "a"}]', "line 1 is a JSON list; give an object a line"),
+        ("[", "line 1 is not a JSON object"),
+        ('{"text": "a"', "line 1 is not a JSON object"),
+        ('\n{"text": "a"', "line 2 is not a JSON object"),
+    ],
+)
+def test_a_broken_first_line_does_not_make_texts_of_the_others(
+    ask: Ask, bundle: Bundle, first: str, problem: str
+) -> None:
+    code, out, _ = ask("--json", stdin=f'{first}\n{{"text": "good"}}\n')
+    broken, answered = json.loads(out)["predictions"]
+    assert (code, broken["error"], answered) == (0, problem, bundle.predict(["good"])[0])
+    code, out, _ = ask("--json", stdin="[1] a good film\ngood\n")
+    assert json.loads(out)["predictions"] == bundle.predict(["[1] a good film", "good"]), "texts, as they were"
+
+
+def test_half_a_surrogate_pair_is_one_unknown_character(ask: Ask, bundle: Bundle, tmp_path: Path) -> None:
+    lines = '{"text": "good \\ud83d", "tags": ["\\ud83d"]}\n{"text": "房间很好"}\n'
+    want = bundle.predict(["good \ufffd", "房间很好"])
+    (tmp_path / "a.jsonl").write_text(lines, "utf-8")
+    for given in ({"stdin": lines}, {}):
+        named = [] if given else ["--file", tmp_path / "a.jsonl"]
+        code, _, err = ask("--output", tmp_path / "b.jsonl", *named, **given)
+        found = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text("utf-8").splitlines()]
+        assert (code, err) == (0, "") and [one["label"] for one in found] == [one["label"] for one in want]
+        assert found[0]["text"] == "good \ufffd" and found[0]["tags"] == ["\ufffd"]
+    assert bundle.predict([{"text": "good \ud83d"}]) == bundle.predict(["good \ufffd"])
+    assert main(["check", str(tmp_path / "a.jsonl"), "--json"]) in (0, 2)
 
 
 @pytest.mark.parametrize(

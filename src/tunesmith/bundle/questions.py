@@ -6,10 +6,11 @@ A question that has no text is not dropped: its answer is empty and says why.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,18 @@ from tunesmith.bundle.rows import as_row, input_columns, rows_in_shape
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.settle import cells_of, media_folder, shape_of
+from tunesmith.data.surrogates import whole
+from tunesmith.tasks.mixture import PART, Mixture
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
 
 Columns = Mapping[str, str | list[str]]
 """Role -> column."""
+
+
+_JSON = re.compile(r"\ufeff?\s*(\{|\[\s*([\[{\"\]]|$))")
+"""How a first line of JSON begins. "[1] as was said" is a text."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,15 @@ class Question:
 def from_texts(task: Task, texts: Iterable[str]) -> Iterator[Question]:
     """A question for each text."""
     role = input_columns(task)[0].role
-    for text in texts:
+    for text in map(whole, texts):
         asked = _question(task, {role: text}, {role: text})
         yield from [asked] if asked.row is None else _asked(task, asked.given, asked.row)
 
 
 def from_lines(task: Task, lines: Iterable[str], columns: Columns) -> Iterator[Question]:
-    """A question for each line: JSON objects if the first line is one, else texts.
+    """A question for each line: JSON if the first one begins as JSON does, else texts.
+
+    Lines of JSON are objects; lists and what else is none are answered with their number.
 
     Args:
         task: what is predicted.
@@ -52,15 +61,16 @@ def from_lines(task: Task, lines: Iterable[str], columns: Columns) -> Iterator[Q
         columns: role -> key, for objects whose keys are not the roles.
     """
     ended = (line.rstrip("\r\n") for line in lines)
-    first = next(ended, None)
-    if first is None:
-        return
-    objects = isinstance(_object(first), dict)
-    yield _from_object(task, first, columns) if objects else next(from_texts(task, [first]))
-    for line in ended:
+    blank: list[str] = []
+    for first in ended:
+        blank.append(first)
+        if first.strip():
+            break
+    objects = bool(blank) and _JSON.match(blank[-1]) is not None
+    for number, line in enumerate(chain(blank, ended), 1):
         if objects and not line.strip():
             continue
-        yield _from_object(task, line, columns) if objects else next(from_texts(task, [line]))
+        yield _from_object(task, line, columns, number) if objects else next(from_texts(task, [line]))
 
 
 def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
@@ -123,11 +133,35 @@ def no_answer(task: Task, problem: str) -> Prediction:
 
 
 def _question(task: Task, given: Row, row: Row) -> Question:
+    if parts := _parts(task):
+        return _question_of_parts(parts, given, row)
     first = input_columns(task)[0]
     value = row.get(first.role)
-    if first.required and (value is None or (isinstance(value, str) and not value.strip())):
+    if first.required and _blank(value):
         return Question(given, None, f"no {first.role}")
     return Question(given, row)
+
+
+def _question_of_parts(parts: Mapping[str, Task], given: Row, row: Row) -> Question:
+    """Empty cells are none: a part is asked only where all that it needs is there."""
+    filled = {role: value for role, value in row.items() if not _blank(value)}
+    named = filled.get(PART)
+    if named is not None and named not in parts:
+        return Question(given, None, f'no part is called "{named}"; there are {", ".join(parts)}')
+    asked = parts.values() if named is None else [parts[named]]
+    needs = [[column.role for column in input_columns(part) if column.required] for part in asked]
+    if any(filled.keys() >= set(roles) for roles in needs):
+        return Question(given, filled)
+    return Question(given, None, f"no {' or '.join(dict.fromkeys(' and '.join(roles) for roles in needs))}")
+
+
+def _parts(task: Task) -> Mapping[str, Task]:
+    """Of a mixture its tasks by name."""
+    return task.parts if isinstance(task, Mixture) else {}
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _asked(task: Task, given: Row, cells: Row, folder: Path | None = None) -> Iterator[Question]:
@@ -140,24 +174,23 @@ def _asked(task: Task, given: Row, cells: Row, folder: Path | None = None) -> It
     yield from (_question(task, given, row) for row in found)
 
 
-def _from_object(task: Task, line: str, columns: Columns) -> Question:
+def _from_object(task: Task, line: str, columns: Columns, number: int) -> Question:
     given = _object(line)
     if not isinstance(given, dict):
-        return Question({"line": line}, None, "not a JSON object")
+        kind = "a JSON list; give an object a line" if isinstance(given, list) else "not a JSON object"
+        return Question({"line": whole(line)}, None, f"line {number} is {kind}")
     named = {role: given[key] for role, key in columns.items() if isinstance(key, str) and key in given}
     try:
-        row = as_row(task, {**given, **named})
+        row = as_row(task, {**given, **named}, number)
     except DataError as error:
         return Question(given, None, error.problem)
     return _question(task, given, row)
 
 
 def _object(line: str) -> Any:
-    if not line.lstrip().startswith("{"):
-        return None
     try:
-        return json.loads(line)
-    except ValueError:
+        return whole(json.loads(line.lstrip("\ufeff")))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -10,6 +10,7 @@ from tunesmith.core.contracts import Column, Feature, Row, Task
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.settle import shape_of
 from tunesmith.data.shapes.shape import RowProblem
+from tunesmith.data.surrogates import whole
 
 
 def input_columns(task: Task) -> list[Column]:
@@ -64,11 +65,10 @@ def rows_in_shape(task: Task, row: Row, number: int = 1, folder: Path | None = N
     """
     shape = shape_of(task.name)
     if shape is None:
-        return [row]
+        return [whole(row)]
     try:
-        return list(
-            shape.beside(folder).read({role: value for role, value in row.items() if role in shape.roles}, target=False)
-        )
+        cells = {role: whole(value) for role, value in row.items() if role in shape.roles}
+        return [whole(found) for found in shape.beside(folder).read(cells, target=False)]
     except RowProblem as problem:
         raise DataError(
             f"Row {number}: {problem}.", f"See docs/tasks/{task.name}.md for how rows are spelled."

@@ -8,16 +8,32 @@ from typing import Any
 
 import pyarrow as pa
 
+from tunesmith.data.surrogates import whole
+
 
 def batch_of(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
     """A record batch from dictionaries; keys may be missing, and a column's values of mixed types become text."""
+    try:
+        return _batch_of(rows)
+    except UnicodeEncodeError:
+        return _batch_of([whole(row) for row in rows])
+
+
+def _batch_of(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
     names = list(dict.fromkeys(name for row in rows for name in row))
     arrays = [array_of([row.get(name) for row in rows]) for name in names]
     return pa.RecordBatch.from_arrays(arrays, names=[str(n) for n in names])
 
 
 def array_of(values: list[Any]) -> pa.Array:
-    """An array of one type; text where the values have none in common."""
+    """An array of one type; text where the values have none in common. Half a surrogate pair becomes U+FFFD."""
+    try:
+        return _array_of(values)
+    except UnicodeEncodeError:
+        return _array_of(whole(values))
+
+
+def _array_of(values: list[Any]) -> pa.Array:
     kinds = {type(v) for v in values if v is not None}
     if kinds == {str}:
         return pa.array(values, pa.large_string())

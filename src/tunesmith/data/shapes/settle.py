@@ -15,6 +15,7 @@ import numpy as np
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes import KEYED, NAMES, NESTED, SHAPES
 from tunesmith.data.shapes.shape import RowProblem, Shape
+from tunesmith.data.surrogates import whole
 
 if TYPE_CHECKING:  # a service reads no files, and does without Arrow
     import pyarrow as pa
@@ -130,7 +131,7 @@ def _table(table: pa.Table, made: list[dict[str, Any]], shape: Shape, target: bo
     if target and shape.target:
         names = [shape.names(row.get(shape.target)) for row in made]
         if any(names):
-            table = _put(table, NAMES, pa.array(names, pa.large_list(pa.large_string())))
+            table = _put(table, NAMES, pa.array(whole(names), pa.large_list(pa.large_string())))
     return table
 
 
@@ -147,7 +148,7 @@ def _cell(role: str, value: Any) -> Any:
 def _broken(rows: Rows, number: int, row: Mapping[str, Any], columns: Columns, reason: str) -> BrokenRow:
     from tunesmith.data.rows import BrokenRow
 
-    text = json.dumps(cells_of(row, columns), ensure_ascii=False, default=str)
+    text = whole(json.dumps(cells_of(row, columns), ensure_ascii=False, default=str))
     return BrokenRow(_file(rows), number + 1, reason, text[:SHOWN])
 
 
