@@ -47,7 +47,9 @@ def test_what_does_not_fit_the_others_is_no_date() -> None:
 
 
 def test_dividing_by_time_tells_what_it_took(tmp_path: Path) -> None:
-    lines = [f"row number {i} of them is {'good' if i % 2 else 'bad'},{'ab'[i % 2]},01/{i:02d}/2024" for i in range(1, 13)]
+    lines = [
+        f"row number {i} of them is {'good' if i % 2 else 'bad'},{'ab'[i % 2]},01/{i:02d}/2024" for i in range(1, 13)
+    ]
     (tmp_path / "rows.csv").write_text("\n".join(["text,label,date", *lines]), "utf-8")
     overrides = ["data.split.by=time", "data.split.time=date", "data.split.test=0.2"]
     found = prepare(Recipe.parse({"data": {"path": str(tmp_path / "rows.csv")}}, overrides).data)

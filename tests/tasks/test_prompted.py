@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tunesmith.bundle.parity import compare
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import read_bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.core.errors import ModelError, RecipeError
+from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.core.registry import family
 from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
@@ -156,6 +157,19 @@ def test_what_does_not_fit_is_said(place: Path) -> None:
     task.learn(ROWS["en"])
     with pytest.raises(ModelError, match="entailment"):
         build(resolve(str(place / "bert")), task)
+
+
+def test_pairs_are_refused_and_not_read_by_half(place: Path, tmp_path: Path) -> None:
+    task, predictor, _ = alive("likelihood", "en", place)
+    with pytest.raises(DataError, match="Row 2 is a pair"):
+        predictor.predict([{"text": "a"}, {"text": "a", "text_pair": "b"}])
+    assert "text_pair" not in task.request_model().model_fields
+    rows = [{"premise": row["text"], "hypothesis": f"{row['text']} b", "label": row["label"]} for row in ROWS["en"]]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    settings = [f"model={place / 'llama'}", f"bundle={tmp_path / 'b'}", "training.trackers=[]"]
+    settings += ["data.text=premise", "data.text_pair=hypothesis"]
+    with pytest.raises(DataError, match="pair of texts"):
+        prompt(str(tmp_path / "pairs.jsonl"), settings, PromptOptions("likelihood"))
 
 
 @pytest.mark.parametrize(("way", "language"), [("similarity", "zh"), ("likelihood", "en"), ("cloze", "zh")])

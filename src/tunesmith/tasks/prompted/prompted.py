@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.core.contracts import Feature, Prediction, Row
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.contracts import Column, Feature, Prediction, Row
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.prompted.examples import Order, Retrieval, in_order, pool_of
 from tunesmith.tasks.prompted.templates import rendered, templates, words_for
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 FREE = {"en": ("N/A", "", "[MASK]"), "zh": ("无", "", "……")}
 """Texts without content, by which a prompt's own leaning is measured (Zhao et al. 2021, section 5)."""
+
+
+class PromptedRequest(BaseModel):
+    """A text."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1)
 
 
 class Prompted(TextClassification):
@@ -41,6 +48,7 @@ class Prompted(TextClassification):
     pooled: ClassVar[bool] = False
     together: ClassVar[int | None] = 1024
     takes_shots: ClassVar[bool] = False
+    columns: ClassVar[tuple[Column, ...]] = tuple(c for c in TextClassification.columns if c.role != "text_pair")
 
     def __init__(
         self,
@@ -59,6 +67,8 @@ class Prompted(TextClassification):
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The labels, their words, and examples to draw from."""
         listed = list(rows)
+        for i, row in enumerate(listed):
+            _refuse_pair(row, i)
         super().learn(listed)
         texts = [str(required(row, "text", i)) for i, row in enumerate(listed)]
         language = language_of(texts[:500])
@@ -118,9 +128,14 @@ class Prompted(TextClassification):
         wanted = self.targets(rows) if targets else [None] * len(rows)
         features = []
         for i, row in enumerate(rows):
+            _refuse_pair(row, i)
             for feature in self.features_of(str(row.get("text") or ""), processor, max_length):
                 features.append({**feature, "row": i, **({"target": wanted[i]} if targets else {})})
         return features
+
+    def request_model(self) -> type[BaseModel]:
+        """A text."""
+        return PromptedRequest
 
     @abstractmethod
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
@@ -136,6 +151,14 @@ class Prompted(TextClassification):
         """Softmax of the scores, without what the prompt gives to a text that says nothing."""
         bias = self.state.get("bias")
         return super().answer(logits if bias is None else logits - np.asarray(bias))
+
+
+def _refuse_pair(row: Row, index: int) -> None:
+    if row.get("text_pair"):
+        raise DataError(
+            f"Row {index + 1} is a pair of texts; a prompt reads one text, and the second would go unread.",
+            "Put both into one column, or tune a classifier of pairs: tunesmith tune.",
+        )
 
 
 def leaning(scores: np.ndarray) -> list[float]:
