@@ -21,9 +21,11 @@ from tunesmith.compression import FORMS
 from tunesmith.compression.forms import Int8, Int8Block, Onnx
 from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
 from tunesmith.core.recipe import read_yaml
+from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
 from tunesmith.pipeline.shrink_sides import Answers, Side
+from tunesmith.tasks import sentence_transformer
 
 Damage = Callable[[Path], None]
 TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely film 🙂", "dull and slow", "很" * 90]
@@ -62,6 +64,21 @@ def parents(
 
 def shrunk(parent: Path, place: Path, *overrides: str, **options: Any) -> Bundle:
     return shrink(parent, [f"bundle={place / 'small'}", *overrides], ShrinkOptions(**options))
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_what_sentence_transformers_read_goes_along_whole_or_not_at_all(tmp_path: Path, weights: bool) -> None:
+    parent, child = tmp_path / "parent", tmp_path / "child"
+    parent.mkdir()
+    child.mkdir()
+    sentence_transformer.write(parent, pooling="mean", prompts={"query": "", "passage": ""}, width=8, max_length=16)
+    (parent / "model.safetensors").write_bytes(b"w")
+    shrink_write.brought(parent, child, weights=weights)
+    folders = {"1_Pooling", "2_Normalize"} if weights else set()
+    assert {path.name for path in child.iterdir() if path.is_dir()} == folders
+    assert (child / "modules.json").exists() is weights is (child / "model.safetensors").exists()
+    if weights:
+        assert pooling_of(child) == "mean"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
 
 OWN = {CARD, RECIPE, REPORT, REPORT_PAGE, ENVIRONMENT, MANIFEST, LOG, "broken_rows.csv"}
 """Files of a parent that its child has its own of, or none."""
+MODULES = "modules.json"
 
 
 def report_of(
@@ -85,10 +87,7 @@ def written(
     )
 
     def fill(part: Path) -> None:
-        for path in sorted(source.path.iterdir()):
-            stays = keep_weights or picked.form is None or path.suffix != ".safetensors"
-            if path.is_file() and path.name not in OWN and stays:
-                shutil.copyfile(path, part / path.name)
+        brought(source.path, part, weights=keep_weights or picked.form is None)
         if picked.folder is not None:
             shutil.copytree(picked.folder, part, dirs_exist_ok=True)
         (part / RECIPE).write_text(Recipe.model_validate(recipe).to_yaml(), "utf-8")
@@ -108,3 +107,23 @@ def written(
 
     write_bundle(plan.bundle, fill=fill, manifest=manifest, prove=prove, finish=finish, replace=overwrite)
     return read_bundle(plan.bundle, verify=False)
+
+
+def brought(source: Path, part: Path, *, weights: bool) -> None:
+    """Copy what a parent hands on: its files, and the folders that its ``modules.json`` names for SentenceTransformer.
+
+    Args:
+        weights: with the weights; without them there is nothing that SentenceTransformer could read.
+    """
+    for path in sorted(source.iterdir()):
+        stays = weights or (path.suffix != ".safetensors" and path.name != MODULES)
+        if path.is_file() and path.name not in OWN and stays:
+            shutil.copyfile(path, part / path.name)
+    for name in _module_folders(source) if weights else ():
+        shutil.copytree(source / name, part / name)
+
+
+def _module_folders(folder: Path) -> list[str]:
+    told: Any = json.loads((folder / MODULES).read_text("utf-8")) if (folder / MODULES).is_file() else []
+    names = dict.fromkeys(Path(str(one.get("path", ""))).parts[:1] for one in told)
+    return [name[0] for name in names if name and name[0] != ".." and (folder / name[0]).is_dir()]
