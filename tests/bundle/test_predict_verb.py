@@ -168,7 +168,7 @@ def test_a_failed_file_leaves_the_old_one(ask: Ask, tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tunesmith.bundle.answers.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     code, _, err = ask("good", "--output", old)
     assert code == 2
     assert "No space left" in err

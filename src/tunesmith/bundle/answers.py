@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +13,7 @@ from tunesmith.bundle.layout import finite
 from tunesmith.bundle.questions import Question
 from tunesmith.core.contracts import Prediction
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.whole_file import whole_file
 from tunesmith.core.width import shorten, width_of
 
 Write = Callable[[Question, Prediction], None]
@@ -32,21 +32,11 @@ def answers_file(path: Path, *, errors: bool = True) -> Iterator[Write]:
         TunesmithError: the suffix is none of ``SUFFIXES``, or the file cannot be written.
     """
     check_suffix(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            with writer(file, path.suffix.lower(), errors=errors) as write:
-                yield write
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise TunesmithError(
-            f"The predictions cannot be written to {path}: {error.strerror or error}.", "Name another --output."
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with (
+        whole_file(path, what="What was predicted") as file,
+        writer(file, path.suffix.lower(), errors=errors) as write,
+    ):
+        yield write
 
 
 def check_suffix(path: Path) -> None:

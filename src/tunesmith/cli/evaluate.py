@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json, Overrides
+from tunesmith.core.whole_file import whole_file
 
 
 def evaluate(
@@ -28,11 +30,12 @@ def evaluate(
     calm_threads()
     from tunesmith.pipeline.measure import measured
 
-    found = measured(bundle, file, overrides or [])
-    if report is not None:
-        from tunesmith.evaluation.html import render
+    with nullcontext() if report is None else whole_file(report, "--report", "The page") as page:
+        found = measured(bundle, file, overrides or [])
+        if page is not None:
+            from tunesmith.evaluation.html import render
 
-        report.write_text(render(found), "utf-8")
+            page.write(render(found))
     keys = ("task", "rows", "metrics", "per_class", "confusion", "calibration", "worst_errors", "data_notes", "verdict")
     emit({"bundle": bundle, "file": file, **{key: found[key] for key in keys}}, json, _page)
 

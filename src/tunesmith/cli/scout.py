@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json, Overrides
+from tunesmith.core.whole_file import whole_file
 
 
 def scout(
@@ -34,12 +36,13 @@ def scout(
     from tunesmith.pipeline.plan import as_recipe
     from tunesmith.pipeline.scout import scout as climbed
 
-    with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
-        result = climbed(as_recipe(data, overrides or []), seconds, scratch)
-    if report is not None:
-        from tunesmith.evaluation.ladder_page import ladder_page
+    with nullcontext() if report is None else whole_file(report, "--report", "The page") as page:
+        with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
+            result = climbed(as_recipe(data, overrides or []), seconds, scratch)
+        if page is not None:
+            from tunesmith.evaluation.ladder_page import ladder_page
 
-        report.write_text(ladder_page(result, _yaml(result["recipe"])), "utf-8")
+            page.write(ladder_page(result, _yaml(result["recipe"])))
     emit(result, json, _page)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.whole_file import whole_file
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A data file with a column of paths, or a folder of sounds.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Write here, as JSON lines.")]
@@ -35,14 +35,11 @@ def transcribe(
     from tunesmith.data.read import read
     from tunesmith.pipeline.transcribed import with_texts
 
-    rows = read(file)
-    rows.origin.media = media
-    made, broken = with_texts(rows, TranscribeBlock(column=column, model=model, language=language))
-    try:
-        with output.open("w", encoding="utf-8") as out:
-            out.writelines(notation.dumps(row, ensure_ascii=False, default=str) + "\n" for row in made)
-    except OSError as error:
-        raise TunesmithError(f"{output} cannot be written: {error.strerror}.", "Name another --output.") from error
+    with whole_file(output, what="The texts") as out:
+        rows = read(file)
+        rows.origin.media = media
+        made, broken = with_texts(rows, TranscribeBlock(column=column, model=model, language=language))
+        out.writelines(notation.dumps(row, ensure_ascii=False, default=str) + "\n" for row in made)
     told = {"output": str(output), "rows": len(made), "broken": [{"row": b.line, "reason": b.reason} for b in broken]}
     emit(told, json, _page)
 
