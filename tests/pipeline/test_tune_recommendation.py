@@ -15,7 +15,7 @@ from tunesmith.bundle.parity import RELOAD, compare
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import BundleError, DataError, RecipeError
 from tunesmith.pipeline.add_items import add_items
 from tunesmith.pipeline.measure import measured
 from tunesmith.testing import tiny_bert
@@ -114,6 +114,18 @@ def test_new_items_are_recommended_without_training(
     assert best["items"][0]["item"] == "new" and best["unknown"] == []
     assert grown.predict([{"user": "u1"}])[0]["history"] == bundle.predict([{"user": "u1"}])[0]["history"] + 1
     assert bundle.predict([{"user": "u0", "candidates": ["new", "17"]}])[0]["unknown"] == ["new"]
+    with pytest.raises(DataError, match="nothing new"):
+        add_items(grown.path, None, str(log))
+    more = write(tmp_path / "more.csv", [
+        {"user_id": "u1", "item_id": "new", "rating": 5, "timestamp": 1_650_000_000},
+        {"user_id": "u1", "item_id": "new", "rating": 5, "timestamp": 1_650_000_009},
+    ])  # fmt: skip
+    with pytest.raises(BundleError, match="grown"):
+        add_items(bundle.path, str(table), str(more), tmp_path / "grown")
+    twice = add_items(bundle.path, str(table), str(log), tmp_path / "grown", overwrite=True)
+    assert twice.events == 1
+    longer = add_items(grown.path, None, str(more))
+    assert longer.events == 1 and any("1 rows of" in n and "known already" in n for n in longer.notes)
     with pytest.raises(DataError, match="nothing new"):
         add_items(grown.path, str(table))
     with pytest.raises(RecipeError, match="nothing to add"):

@@ -106,6 +106,15 @@ def test_a_ranker_finds_its_signals_by_name() -> None:
     assert moved[0, 0] == ranker.parts(np.array([[0.0, 0.0, 5.0]]))[0, 2] and moved[0, 1] == 0
 
 
+def test_an_event_is_known_once() -> None:
+    memory = learned(rows(), {})
+    assert memory.new(rows()) == []
+    fresh = [{**rows()[0], "time": 7e5}, {**rows()[0], "user": "nobody"}, {**rows()[0], "item": "unknown"}]
+    assert memory.new([*rows(), *fresh]) == fresh
+    timeless = [{key: value for key, value in row.items() if key != "time"} for row in rows()]
+    assert learned(timeless, {}).new(timeless) == timeless, "without a time, it may have been taken again"
+
+
 def test_candidates_hold_the_right_ones_and_are_drawn_the_same_again() -> None:
     share = np.array([0.5, 0.3, 0.2, 0.0])
     features = [{"row": i, "target": t, "input_ids": np.array([1], np.int32)} for i, t in enumerate((1, 2, 1))]

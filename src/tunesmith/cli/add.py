@@ -18,6 +18,7 @@ def add(
         str | None, typer.Option("--log", help="Interactions since then, columns as in the log of the bundle.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Write here; absent: in the bundle's place.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over another bundle that is at --to.")] = False,
     json: Json = False,
 ) -> None:
     """Let a recommender know new items, or what users have taken since, without tuning it again.
@@ -30,7 +31,7 @@ def add(
     calm_threads()
     from tunesmith.pipeline.add_items import add_items
 
-    found = add_items(bundle, items, log, to)
+    found = add_items(bundle, items, log, to, overwrite=replace)
     told = {
         "bundle": str(found.bundle.path), "items": found.items, "known": found.known, "events": found.events,
         "notes": found.notes,

@@ -15,7 +15,7 @@ from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime, load_model
-from tunesmith.bundle.write import write_bundle
+from tunesmith.bundle.write import check_target, write_bundle
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import BundleError, DataError, RecipeError
@@ -48,7 +48,14 @@ class Added:
     notes: list[str]
 
 
-def add_items(path: str | Path, items: str | None, log: str | None = None, target: str | Path | None = None) -> Added:
+def add_items(
+    path: str | Path,
+    items: str | None,
+    log: str | None = None,
+    target: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+) -> Added:
     """Write the bundle with further items, or further rows of the log, or both.
 
     Args:
@@ -56,6 +63,7 @@ def add_items(path: str | Path, items: str | None, log: str | None = None, targe
         items: a table of items.
         log: a file of interactions, its columns called as in the log that the bundle was tuned on.
         target: where to; None: in the bundle's place, which holds the old one until the new one is whole.
+        overwrite: whether another bundle at ``target`` gives way.
 
     Raises:
         RecipeError: there is nothing to add, or the bundle is no recommender.
@@ -70,10 +78,16 @@ def add_items(path: str | Path, items: str | None, log: str | None = None, targe
         raise RecipeError("There is nothing to add.", "Name a table of items, or --log FILE, or both.")
     if not all((bundle.path / name).is_file() for name in CONFIG_AND_WEIGHTS):
         raise BundleError(f"{path} has no weights to add to.", "Add to the bundle that it was made from.")
+    place = Path(target) if target else bundle.path
+    overwrite = overwrite or place.resolve() == bundle.path.resolve()
+    check_target(place, replace=overwrite)
     notes: list[str] = []
     first = len(task.memory.catalogue)
     catalogue, known = _catalogue(task, items, notes)
-    rows = _rows(bundle, log, notes) if log else []
+    given = _rows(bundle, log, notes) if log else []
+    rows = task.memory.new(given)
+    if again := len(given) - len(rows):
+        notes.append(f"{again} rows of {log} are known already, with their user, item and time; they were left out.")
     strange = [row for row in rows if row["item"] not in catalogue.code]
     if strange:
         notes.append(f"{len(strange)} rows of {log} are of items that are not known; they were left out.")
@@ -83,7 +97,7 @@ def add_items(path: str | Path, items: str | None, log: str | None = None, targe
     model = load_model(bundle)
     if len(catalogue) > first:
         model = _grown(model, _vectors(bundle, task, first))
-    written = _written(bundle, task, model, Path(target) if target else bundle.path, first)
+    written = _written(bundle, task, model, place, first, overwrite)
     return Added(written, len(catalogue) - first, known, len(rows) - len(strange), notes)
 
 
@@ -157,7 +171,7 @@ def _grown(model: Any, vectors: np.ndarray) -> Any:
     return model.eval()
 
 
-def _written(bundle: Bundle, task: Recommendation, model: Any, target: Path, first: int) -> Bundle:
+def _written(bundle: Bundle, task: Recommendation, model: Any, target: Path, first: int, overwrite: bool) -> Bundle:
     """Written beside, proven in a fresh process, and only then put in its place."""
     own = bundle.manifest
     predictor = Predictor(task, bundle.processor, TorchRuntime(model), max_length=own.max_length)
@@ -180,7 +194,7 @@ def _written(bundle: Bundle, task: Recommendation, model: Any, target: Path, fir
     def prove(part: Path) -> Sequence[Parity]:
         return [prove_reload(part, rows, arrays, predictions, tokens_of(features))]
 
-    write_bundle(target, fill=fill, manifest=manifest, prove=prove, replace=True)
+    write_bundle(target, fill=fill, manifest=manifest, prove=prove, replace=overwrite)
     return read_bundle(target, verify=False)
 
 

@@ -105,7 +105,8 @@ def media_folder(rows: Rows) -> Path | None:
 
 
 def _cells(rows: Rows, column: str) -> list[Any]:
-    return rows.column(column).to_pylist()
+    found: list[Any] = rows.column(column).to_pylist()
+    return found
 
 
 def _of_role(row: Mapping[str, Any], role: str, column: str | list[str]) -> Any:

@@ -67,6 +67,13 @@ class Memory:
         taken = self.taken.more(_events(rows, self.catalogue))
         return self._counted(self.catalogue, taken)
 
+    def new(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that are no event known already; rows of items that are not known among them."""
+        code = self.catalogue.code
+        return [
+            row for row in rows if row["item"] not in code or not self.taken.holds(_events([row], self.catalogue)[0])
+        ]
+
     def grown(self, catalogue: Catalogue, rows: Sequence[Row] = ()) -> Memory:
         """With items after its own, and with further events."""
         events = _events(rows, catalogue)

@@ -53,6 +53,14 @@ class Taken:
         own = zip(self.user.tolist(), self.items.tolist(), self.times.tolist(), self.ratings.tolist(), strict=True)
         return Taken.of([*((self.users[u], i, t, r) for u, i, t, r in own), *events])
 
+    def holds(self, event: tuple[str, int, float, float]) -> bool:
+        """Whether an event of this user, item and time is known; one without a time may be another each time."""
+        at, time = self.code.get(event[0]), event[2]  # type: ignore[attr-defined]
+        if at is None or np.isnan(time):
+            return False
+        part = slice(int(self.first[at]), int(self.first[at + 1]))  # type: ignore[attr-defined]
+        return bool(((self.items[part] == event[1]) & (self.times[part] == time)).any())
+
     @cached_property
     def end(self) -> float:
         """The newest time; NaN where there is none."""
