@@ -24,6 +24,7 @@ from tunesmith.methods.beside import write as write_adapter
 from tunesmith.models.heads import mean
 from tunesmith.models.routed import Looking, Routed
 from tunesmith.models.router import Router, Seen, also, seen
+from tunesmith.pipeline.inherited import of_any_method
 from tunesmith.pipeline.learn import Learned, LearnOptions, free_sibling, go_on_from
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected
@@ -32,8 +33,6 @@ from tunesmith.training.loop import Trained
 
 TASKS = ("text-classification", "multi-label-classification")
 """One answer a text, over classes: what a text's adapter does not know has a probability of 0."""
-KEPT = ("seed", "precision", "device", "threads", "trackers", "checkpoint_seconds")
-"""Training settings that hold for any method."""
 
 
 def learn_apart(
@@ -83,8 +82,7 @@ def _recipe(parent: Bundle, file: str, overrides: list[str]) -> Recipe:
     place = str(free_sibling(parent.path))
     if (parent.path / ROUTES).is_dir():
         return as_recipe(parent, file, overrides, place)
-    training = {name: getattr(parent.recipe.training, name) for name in KEPT}
-    return as_recipe(parent, file, overrides, place, method=DEFAULT, training=training)
+    return as_recipe(parent, file, overrides, place, method=DEFAULT, training=of_any_method(parent))
 
 
 def _adds(method: Method) -> None:

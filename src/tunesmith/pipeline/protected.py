@@ -13,6 +13,7 @@ from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.prepare import prepare
 from tunesmith.data.read import read
+from tunesmith.pipeline import inherited
 
 MEASURED, CHOSEN_ON = 0.5, 0.2
 """Shares of rows that are not the bundle's own: half is measured on; of the others a fifth helps to choose."""
@@ -97,22 +98,26 @@ def _of(found: Any, note: str) -> Protected:
 def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str, **blocks: Any) -> Recipe:
     """How a bundle learns from a file: its own task, method and training settings, its own weights to start from.
 
+    Another method, or another rate, brings its own settings: see ``inherited.training``.
+
     Args:
         blocks: of the recipe, in the place of what the bundle's own would be.
     """
     manifest = parent.manifest
     given = Recipe.parse({"data": {"path": file}}, [o for o in overrides if o.startswith("data.")]).data
-    training = parent.recipe.training.model_dump(exclude_none=True, exclude={"strategies", "max_steps"})
     values = {
         "data": {**given.model_dump(exclude_unset=True), "columns": columns_in(parent, file, given)},
         "model": {"name": str(weights_of(parent)), "max_length": manifest.max_length},
         "task": {"name": manifest.task.name, **manifest.task.options},
         "method": {"name": manifest.method.name, **manifest.method.options},
-        "training": training,
         "evaluation": {"calibrate": parent.recipe.evaluation.model_dump()["calibrate"]},
         "bundle": bundle,
     }
-    return Recipe.parse({**values, **blocks}, [o for o in overrides if not o.startswith("data.")])
+    values, others = {**values, **blocks}, [o for o in overrides if not o.startswith("data.")]
+    if "training" not in blocks:
+        asked = Recipe.parse(values, others)
+        values["training"] = inherited.training(parent, asked.method.name, asked.training.model_fields_set)
+    return Recipe.parse(values, others)
 
 
 def weights_of(parent: Bundle) -> Path:
