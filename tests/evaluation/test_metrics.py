@@ -97,3 +97,18 @@ def test_every_metric_is_whole(name: str) -> None:
     assert fitting
     for evidence in fitting:
         assert math.isfinite(metric(evidence))
+
+
+@pytest.mark.parametrize("values", [[1.0] * 9 + [5.0], [2.0] * 19 + [3.1], [0.1] * 8 + [0.7, 0.3]])
+def test_a_resample_without_variance_has_no_r2(values: list[float]) -> None:
+    from tunesmith.evaluation.bootstrap import figures
+
+    truth = np.array(values)
+    e = {"value": truth, "predicted_value": truth + np.linspace(-0.2, 0.2, len(truth))}
+    found = figures(e, ["r2", "pearson"])
+    assert found["r2"].low > -100, "what rounding leaves of a constant target is no variance"
+    # One column per resample: all rows the same one, and all rows once.
+    r2 = METRICS.make("r2")
+    counts = np.vstack([np.eye(len(truth))[0] * len(truth), np.ones(len(truth))])
+    alone, whole = r2.over(e)(counts)
+    assert np.isnan(alone) and whole == pytest.approx(found["r2"].value)

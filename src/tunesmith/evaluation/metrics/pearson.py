@@ -6,15 +6,12 @@ import numpy as np
 
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array
-from tunesmith.evaluation.metrics.resampled import REGRESSION, SumMetric, divide
+from tunesmith.evaluation.metrics.resampled import REGRESSION, SumMetric, divide, variation
 
 
 def correlation(n: Array, x: Array, y: Array, xx: Array, yy: Array, xy: Array) -> Array:
     """Pearson's r from sums; NaN where either side is constant."""
-    var_x, var_y = np.maximum(n * xx - x**2, 0), np.maximum(n * yy - y**2, 0)
-    # What rounding leaves of a constant side is no variance.
-    var_x, var_y = (np.where(v > 1e-12 * n * s, v, 0) for v, s in ((var_x, xx), (var_y, yy)))
-    return divide(n * xy - x * y, np.sqrt(var_x * var_y))
+    return divide(n * xy - x * y, np.sqrt(variation(n, x, xx) * variation(n, y, yy)))
 
 
 class Pearson(SumMetric):

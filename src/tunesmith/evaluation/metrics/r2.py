@@ -6,7 +6,7 @@ import numpy as np
 
 from tunesmith.core.contracts import Evidence
 from tunesmith.evaluation.evidence import Array
-from tunesmith.evaluation.metrics.resampled import REGRESSION, SumMetric, divide
+from tunesmith.evaluation.metrics.resampled import REGRESSION, SumMetric, divide, variation
 
 
 class R2(SumMetric):
@@ -26,4 +26,4 @@ class R2(SumMetric):
     def figure(self, sums: Array) -> Array:
         """1 - residual / total."""
         n, total, squares, residual = sums.T
-        return 1 - divide(residual, squares - total**2 / n)
+        return 1 - divide(residual, variation(n, total, squares) / n)

@@ -97,6 +97,19 @@ def divide(above: Array, below: Array) -> Array:
     return quotient
 
 
+def variation(n: Array, total: Array, squares: Array) -> Array:
+    """``n`` squared times the variance, from sums; exactly 0 for a constant: what rounding leaves is no variance.
+
+    Args:
+        n: rows.
+        total: sum of their values.
+        squares: sum of the values' squares.
+    """
+    found = n * squares - total**2
+    kept: Array = np.where(found > 1e-12 * n * squares, found, 0.0)
+    return kept
+
+
 SINGLE = ("label", "predicted")
 MULTI = ("labels", "predicted_labels")
 GROUPED = (*SINGLE, "group")
