@@ -8,9 +8,9 @@ import pytest
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import Recipe, TrainingBlock
-from tunesmith.core.registry import family
+from tunesmith.core.registry import family, options_of
 from tunesmith.search.budget import seconds_of
-from tunesmith.search.default_space import default_space
+from tunesmith.search.default_space import OPTIONS, default_space
 from tunesmith.search.space import Choice, Range, check_space, parse_space, with_values
 from tunesmith.training.settings import decided
 
@@ -111,6 +111,26 @@ def test_every_method_has_a_space_that_its_recipe_takes(method: str, task: str) 
     check_space(space, {"task": {"name": task}, "method": {"name": method}})
     assert space["training.learning_rate"].holds(training.learning_rate), "the defaults are among them"
     assert "training.learning_rate" not in default_space(made, made_task, training, {"training.learning_rate"})
+
+
+def test_every_option_that_is_tried_is_one_of_some_plug_in_and_its_default_among_the_values() -> None:
+    for key, choice in OPTIONS.items():
+        block, _, name = key.partition(".")
+        plugins = family(f"{block}s")
+        fields = [options_of(plugins.load(one)).model_fields.get(name) for one in plugins]
+        defaults = [field.default for field in fields if field is not None and isinstance(field.default, int | float)]
+        assert any(choice.holds(default) for default in defaults), f"no plug-in has {key}"
+
+
+@pytest.mark.parametrize("method", ["prefix", "prompt", "p_tuning", "adapter", "lora", "adalora"])
+def test_a_methods_own_size_is_tried_at_values_that_it_takes(method: str) -> None:
+    made, task = family("methods").make(method), family("tasks").make("text-classification")
+    (key,) = (k for k in default_space(made, task, decided(TrainingBlock(), made, task)) if k.startswith("method."))
+    found = default_space(made, task, decided(TrainingBlock(), made, task))[key]
+    assert isinstance(found, Choice) and len(found.values) > 1
+    assert found.holds(options_of(type(made)).model_fields[key.partition(".")[2]].default)
+    for value in found.values:
+        family("methods").make(method, {key.partition(".")[2]: value})
 
 
 def test_budgets() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from tunesmith.core.contracts import Method, Task
+from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import options_of
 from tunesmith.search.space import Choice, Range, Space
 
@@ -14,8 +15,8 @@ WIDTH = 5.0
 
 OPTIONS: dict[str, Choice] = {
     "method.rank": Choice((4, 8, 16, 32)),
-    "method.prefix_length": Choice((8, 16, 32)),
-    "method.bottleneck": Choice((16, 32, 64)),
+    "method.length": Choice((8, 16, 32)),
+    "method.size": Choice((24, 48, 96)),
     "task.label_smoothing": Choice((0.0, 0.05, 0.1)),
 }
 """Options of methods and tasks that are worth trying, where the plug-in has them as a number."""
@@ -39,13 +40,22 @@ def default_space(method: Method, task: Task, training: Any, given: Collection[s
         space["training.weight_decay"] = Choice((0.0, 0.01, 0.1))
     if method.defaults.layer_decay < 1:  # the method trains the layers themselves
         space["training.layer_decay"] = Range(0.75, 1.0)
-    options = {"method": options_of(type(method)), "task": options_of(type(task))}
+    plugins: dict[str, type] = {"method": type(method), "task": type(task)}
     for key, choice in OPTIONS.items():
         block, _, name = key.partition(".")
-        field = options[block].model_fields.get(name)
+        field = options_of(plugins[block]).model_fields.get(name)
         if field is not None and isinstance(field.default, int | float):
-            space[key] = choice
+            space[key] = Choice(tuple(value for value in choice.values if _takes(plugins[block], name, value)))
     return {key: dimension for key, dimension in space.items() if key not in given}
+
+
+def _takes(plugin: type, option: str, value: Any) -> bool:
+    """Whether it goes with the plug-in's other defaults: adalora's rank is below its first one."""
+    try:
+        plugin(**{option: value})
+    except RecipeError:
+        return False
+    return True
 
 
 def _sizes(default: int) -> tuple[int, ...]:
