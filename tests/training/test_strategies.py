@@ -101,6 +101,32 @@ def test_fgm_moves_a_table_that_is_not_trained_by_the_same_formula(run: Any, met
         torch.testing.assert_close(gradient, trained[name], atol=1e-6, rtol=1e-3)
 
 
+def test_fgm_moves_against_the_loss_of_its_own_batch(run: Any) -> None:
+    """Gradients of the step's earlier batches are in the table's, and are none of this batch's direction."""
+    model, values = run.fresh(0.0).train(), compute(run)
+    batches = [tensors(run.task.collate(run.features[i : i + 6], run.processor)) for i in (0, 6, 12)]
+    made = state(run, model)
+    weight, seen = made.embedding().weight, []
+
+    def looked(model: Any, batch: Any) -> Any:
+        seen.append(weight.detach().clone())
+        return values(model, batch)
+
+    strategy = Fgm(0.5)
+    strategy.start(made)
+    wrapped = strategy.loss(looked)
+    for batch in batches:
+        wrapped(model, batch)[0].backward()
+        strategy.after_backward(made, batch, wrapped)
+    clean = weight.detach().clone()
+    for i, batch in enumerate(batches):
+        model.zero_grad()
+        values(model, batch)[0].backward()
+        moved = seen[2 * i + 1] - clean
+        assert torch.equal(seen[2 * i], clean)
+        torch.testing.assert_close(moved, perturbation(weight.grad, 0.5), atol=1e-5, rtol=1e-3)
+
+
 def test_fgm_says_where_it_could_do_nothing(run: Any) -> None:
     with pytest.raises(RecipeError, match="a head on finished vectors"):
         Fgm().start(state(run, head_on_vectors(run.fresh())))

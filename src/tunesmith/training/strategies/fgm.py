@@ -55,6 +55,9 @@ class Fgm(Strategy):
         self.epsilon = epsilon
         self._embedding: Any = None
         self._lookups: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._earlier: torch.Tensor | None = None
+        """What earlier batches of the step have left in the gradient of a trained table."""
+        self._moved = False
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Not on vectors that were computed before, nor on embeddings that are computed."""
@@ -73,6 +76,9 @@ class Fgm(Strategy):
         """The same loss; what a table that is not trained gives out is kept, to learn its gradient."""
 
         def watched(model: Any, batch: Batch) -> tuple[torch.Tensor, Any]:
+            weight = self._embedding.weight
+            if weight.requires_grad and weight.grad is not None and self._earlier is None and not self._moved:
+                self._earlier = weight.grad.clone()
             with self._watched():
                 return compute(model, batch)
 
@@ -89,18 +95,21 @@ class Fgm(Strategy):
         clean = weight.detach()[rows].clone()  # put back as it was: subtracting the move would leave rounding behind
         with torch.no_grad():
             weight[rows] = clean + perturbation(gradient, self.epsilon)
+        self._earlier, self._moved = None, True
         loss, _ = compute(run.model, batch)
+        self._moved = False
         run.backward(loss)
         self._lookups.clear()
         with torch.no_grad():
             weight[rows] = clean
 
     def _gradient(self, weight: torch.Tensor) -> tuple[Any, torch.Tensor | None]:
-        """Rows of the table, and their gradient."""
+        """Rows of the table, and their gradient of this batch alone."""
         import torch
 
         if weight.requires_grad:
-            return slice(None), weight.grad
+            earlier = self._earlier if weight.grad is not None else None
+            return slice(None), weight.grad if earlier is None else weight.grad - earlier
         seen = [(ids.flatten(), out.grad.flatten(0, -2)) for ids, out in self._lookups if out.grad is not None]
         self._lookups.clear()
         if not seen:
