@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +15,13 @@ from toy_files import write_csv
 
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.recipe import TrainingBlock
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.recipe import CleanBlock, EvaluationBlock, PluginBlock, TrainingBlock
+from tunesmith.core.registry import family
+from tunesmith.pipeline.inherited import decided_by_itself, left_out, refuse_less_private
+from tunesmith.pipeline.learn import LearnOptions, allowed, go_on_from, learn
 from tunesmith.pipeline.plan import Plan, plan
-from tunesmith.pipeline.protected import as_recipe
+from tunesmith.pipeline.protected import as_recipe, protected
 from tunesmith.testing import toy_rows
 from tunesmith.training.settings import decided
 
@@ -77,8 +85,6 @@ def test_the_heads_rate_follows_a_new_one(parent: Bundle) -> None:
 
 
 def test_what_was_set_for_the_bundle_holds_and_epochs_for_few_rows_do_not(parent: Bundle) -> None:
-    from tunesmith.pipeline.inherited import decided_by_itself
-
     assert decided_by_itself(parent) == set(RATES) - {"batch_size"}
     rows = parent.report["context"]["rows"]["train"]
     vars(parent.task)["training"] = {"least_steps": 5 * -(-rows // 8)}  # as for tags
@@ -87,3 +93,99 @@ def test_what_was_set_for_the_bundle_holds_and_epochs_for_few_rows_do_not(parent
     assert decided_by_itself(parent) == {"epochs", "learning_rate", "weight_decay", "layer_decay"}
     training = as_recipe(parent, str(parent.path.parent / "new.csv"), [], "none").training
     assert (training.warmup, training.head_learning_rate, training.epochs) == (0.3, 5e-3, None)
+
+
+def test_the_gate_and_the_checks_hold_and_what_is_left_out_is_told(parent: Bundle) -> None:
+    assert planned(parent).recipe.evaluation == parent.recipe.evaluation
+    gate = {"accuracy": ">= 0.0", "macro_f1": ">= baseline + 0.02", "log_loss": "< tfidf", "odds_gap": "<= 0.1"}
+    vars(parent)["recipe"] = parent.recipe.model_copy(
+        update={"evaluation": EvaluationBlock.model_validate({"gate": gate, "checks": ["calibration"]})}
+    )
+    made = planned(parent)
+    assert made.recipe.evaluation.gate == {"accuracy": ">= 0.0", "log_loss": "< tfidf"}
+    assert [check.name for check in made.recipe.evaluation.checks] == ["calibration"]
+    (note,) = left_out(parent, made.recipe)
+    assert "strategies: fgm" in note and "macro_f1 >= baseline + 0.02, odds_gap <= 0.1" in note
+    assert "odds_gap" not in left_out(parent, planned(parent, "evaluation.gate.accuracy=> 0.1").recipe)[0].split(";")[0]
+    assert left_out(parent, planned(parent, "training.strategies=[fgm]").recipe)[0].count("fgm") == 0
+
+
+def test_redaction_holds(parent: Bundle) -> None:
+    clean = CleanBlock(redact=True)
+    data = parent.recipe.data.model_copy(update={"clean": clean})
+    vars(parent)["recipe"] = parent.recipe.model_copy(update={"data": data})
+    assert planned(parent).recipe.data.clean == clean
+    assert not planned(parent, "data.clean.redact=false").recipe.data.clean.redact
+
+
+def test_a_private_bundle_does_not_learn_on_without_privacy(parent: Bundle, files: dict[str, Path]) -> None:
+    strategies = [PluginBlock(name="dp_sgd")]
+    training = parent.recipe.training.model_copy(update={"strategies": strategies})
+    vars(parent)["recipe"] = parent.recipe.model_copy(update={"training": training})
+    new, options = str(parent.path.parent / "new.csv"), LearnOptions(str(files["en"]))
+    plain = as_recipe(parent, new, [], "none")
+    with pytest.raises(RecipeError, match="was tuned with dp_sgd"):
+        refuse_less_private(parent, plain)
+    refuse_less_private(parent, as_recipe(parent, new, ["training.strategies=[{name: dp_sgd, epsilon: 4}]"], "none"))
+    with pytest.MonkeyPatch.context() as patch:
+        for apart in (False, True):
+            patch.setattr("tunesmith.pipeline.learn.read_bundle", lambda path: parent)
+            with pytest.raises(RecipeError, match="was tuned with dp_sgd"):
+                learn(parent.path, new, [], replace(options, apart=apart))
+
+
+def test_only_what_protects_gets_the_protected_rows(parent: Bundle, files: dict[str, Path], tmp_path: Path) -> None:
+    unlabelled, others = tmp_path / "unlabelled.csv", write_csv(tmp_path / "others.csv", toy_rows("en", 20, seed=3))
+    unlabelled.write_text("text\n" + "\n".join(f"a text {i}" for i in range(20)), "utf-8")
+    old = protected(parent, str(files["en"]))
+    for given, path, rows in (
+        (f"{{name: uda, path: {unlabelled}}}", str(unlabelled), None),
+        (f"{{name: pseudo_labels, path: {unlabelled}}}", str(unlabelled), None),
+        (f"{{name: replay, path: {others}}}", str(others), None),
+        (f"{{name: replay, path: {files['en']}}}", "", old.memory),
+        (f"{{name: ewc, path: {files['en']}}}", "", old.memory),
+    ):
+        made = planned(parent, f"training.strategies=[{given}]")
+        go_on_from(made, parent, old)
+        (strategy,) = made.strategies
+        assert (strategy.path, strategy.rows) == (path, rows), given  # type: ignore[attr-defined]
+
+
+def test_a_fall_that_is_not_defined_does_not_pass() -> None:
+    assert allowed(0.02, 0.02) and allowed(-0.3, 0.0) and not allowed(0.03, 0.02)
+    assert not any(allowed(fall, 0.02) for fall in (float("nan"), float("inf"), float("-inf")))
+
+
+def test_earlier_weights_say_nothing_of_classes_that_came_later() -> None:
+    import torch
+
+    from tunesmith.training.strategies.teachers import Earlier, answers
+
+    head = torch.nn.Linear(4, 3)
+    task = family("tasks").make("text-classification", {})
+    task.restore({"labels": ["a", "b", "new"], "counts": [1, 1, 1]})
+    run = SimpleNamespace(task=task, model=head, trained=lambda: {}, autocast=nullcontext)
+    task.forward = lambda model, batch: SimpleNamespace(logits=model(batch["x"]))
+    batch = {"x": torch.randn(5, 4), "labels": torch.tensor([0, 1, 2, 2, 0])}
+    (told,) = answers(Earlier(run, known=2), run, batch)
+    torch.testing.assert_close(told, head(batch["x"]).detach()[:, :2])
+    assert Earlier(run, known=3).columns is None and Earlier(run).columns is None
+
+
+def test_the_classes_that_lwf_may_speak_of_are_the_bundles(parent: Bundle, files: dict[str, Path]) -> None:
+    made = planned(parent, "training.strategies=[lwf]")
+    go_on_from(made, parent, protected(parent, str(files["en"])))
+    assert vars(made.strategies[0])["known"] == len(parent.task.labels)
+
+
+def test_the_loss_counts_the_classes_that_are_trained_on(parent: Bundle, files: dict[str, Path]) -> None:
+    old = protected(parent, str(files["en"]))
+    was = parent.task.state["counts"]
+    for given, replayed in (("[]", 0.0), (f"[{{name: replay, path: {files['en']}, share: 0.5}}]", 1.0)):
+        made = planned(parent, f"training.strategies={given}")
+        new = Counter(row["label"] for row in made.data.train)
+        go_on_from(made, parent, old)
+        memory, n = Counter(row["label"] for row in old.memory), len(made.data.train)
+        wanted = {label: new[label] + replayed * n * memory[label] / len(old.memory) for label in parent.task.labels}
+        assert vars(made.task)["_trained_on"] == pytest.approx(wanted)
+        assert made.task.state["counts"] == [a + new[label] for a, label in zip(was, parent.task.labels, strict=True)]

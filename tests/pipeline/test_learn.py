@@ -77,7 +77,7 @@ def weights(bundle: Bundle) -> dict[str, Any]:
 def test_a_new_class(
     learn: Learn, parents: dict[str, Path], files: dict[str, Path], news: dict[str, Path], tmp_path: Path, language: str
 ) -> None:
-    code, told, err = learn(language, news[language], files[language], "--strategy", "none")
+    code, told, err = learn(language, news[language], files[language], "--strategy", "none", "training.epochs=28")
     assert code == 0, err
     found, parent, grown = told["forgetting"], read_bundle(parents[language]), read_bundle(tmp_path / "grown")
     assert grown.task.labels == [*parent.task.labels, NEW[language]] and found["new_classes"] == [NEW[language]]

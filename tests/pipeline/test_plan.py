@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,50 @@ def test_what_does_not_fit_is_said_before_training(
             pytest.skip("this machine has a GPU")
     with pytest.raises(error, match=words):
         planned(files, models, tmp_path, override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (("evaluation.baselines=false", "evaluation.gate.macro_f1=>= baseline + 0.02"), "measures nothing to compare"),
+        (("evaluation.baselines=false", "evaluation.gate.macro_f1=>= 0.1 + before"), "measures nothing to compare"),
+        (("task.class_weights=none", "evaluation.gate.macro_f1=> tfidf"), None),
+        (("evaluation.gate.macro_f1=> majority - 0.1",), None),
+        (("evaluation.baselines=false", "evaluation.gate.macro_f1=> 0.5"), None),
+        (("evaluation.checks=[calibration]", "evaluation.gate.calibration=< before"), "of the tuned model alone"),
+    ],
+)
+def test_a_gate_compares_with_what_will_be_measured(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path, overrides: tuple[str, ...], words: str | None
+) -> None:
+    if words is None:
+        assert planned(files, models, tmp_path, *overrides).recipe.evaluation.gate
+        return
+    with pytest.raises(RecipeError, match=words):
+        planned(files, models, tmp_path, *overrides)
+
+
+def test_a_gate_beside_a_baseline_that_the_task_has_not(models: dict[str, str], tmp_path: Path) -> None:
+    rows = [{"text": f"Ann {i} ok", "spans": [{"start": 0, "end": 3, "label": "PER"}]} for i in range(30)]
+    file = tmp_path / "spans.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    given = ["task=token-classification", f"model={models['bert']}", f"bundle={tmp_path / 'out'}"]
+    with pytest.raises(RecipeError, match='"tfidf" is not measured for token-classification') as caught:
+        plan(as_recipe(str(file), [*given, "evaluation.gate.micro_f1=> tfidf"]))
+    assert caught.value.hint == "Compare with one of: baseline, before, or with a number."
+
+
+def test_plans_of_the_same_rows_do_not_share_their_notes(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path
+) -> None:
+    from tunesmith.pipeline.augmented import training_rows
+
+    base = planned(files, models, tmp_path, "data.augment=[typos]")
+    again = [planned(files, models, tmp_path, "data.augment=[typos]", data=base.data) for _ in range(3)]
+    for one in again:
+        training_rows(one)
+        assert sum("typos" in note for note in one.data.notes) == 1
+    assert not any("typos" in note for note in base.data.notes)
 
 
 def test_options_without_a_name_are_those_of_what_is_decided(

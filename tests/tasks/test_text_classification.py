@@ -122,6 +122,22 @@ def test_class_weights(option: Any, counts: dict[str, int], weighed: bool) -> No
         assert float((weights * torch.from_numpy(n)).sum() / n.sum()) == pytest.approx(1)
 
 
+def test_class_weights_of_what_is_trained_on() -> None:
+    task = learned(rows_of(a=5000, b=5000, c=200))
+    known = task._class_weights(torch.zeros(1))
+    task.weigh({"a": 43.0, "b": 43.0, "c": 200.0})
+    weights = task._class_weights(torch.zeros(1))
+    n = torch.tensor([43.0, 43.0, 200.0])
+    assert known is not None and weights is not None and weights[0] > weights[2], "old rows weigh no less than new ones"
+    share = float((known * n)[:2].sum() / (known * n).sum())
+    assert share < 0.1 < 0.3 < float((weights * n)[:2].sum() / (weights * n).sum())
+    task.weigh({"c": 200.0, "a": 20.0})
+    weights = task._class_weights(torch.zeros(1))
+    assert weights is not None and float(weights[1]) == 1.0, "a class without rows"
+    task.weigh({"a": 70.0, "b": 70.0, "c": 100.0})
+    assert task._class_weights(torch.zeros(1)) is None and task.state["counts"] == [5000, 5000, 200]
+
+
 def test_divergence_is_symmetric_and_zero_for_the_same() -> None:
     task, one, other = learned(), outputs([[1.0, 0.0], [2.0, 1.0]]), outputs([[0.0, 1.0], [2.0, 3.0]])
     p, q = one.logits.softmax(-1), other.logits.softmax(-1)

@@ -84,7 +84,7 @@ def test_bf16_leaves_a_model_in_fp32_that_answers_in_fp32(run: Any) -> None:
     assert not torch.equal(logits, logits.bfloat16().float()), "the answer was computed in bf16"
 
 
-@pytest.mark.parametrize("batches", [(32, 1), (8, 4)], ids=["whole", "accumulated"])
+@pytest.mark.parametrize("batches", [(32, 1), (8, 4), (15, 3)], ids=["whole", "accumulated", "uneven"])
 def test_accumulating_is_a_larger_batch(run: Any, batches: tuple[int, int]) -> None:
     seen: list[torch.Tensor] = []
 

@@ -39,6 +39,11 @@ class Condition:
     terms: tuple[tuple[int, float | str], ...]
     """(+1 or -1, number or word)."""
 
+    @property
+    def words(self) -> list[str]:
+        """What it compares with beside numbers."""
+        return [term for _, term in self.terms if isinstance(term, str)]
+
 
 @dataclass(frozen=True)
 class GateLine:

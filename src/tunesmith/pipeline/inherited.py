@@ -7,13 +7,18 @@ from typing import Any
 
 from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Method
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import family
+from tunesmith.evaluation.gate import parse_gate
+from tunesmith.pipeline.plan import figures
 from tunesmith.training.settings import decided
 
 KEPT = ("seed", "precision", "device", "threads", "trackers", "checkpoint_seconds")
 """Training settings that hold for any method."""
 LEFT = {"strategies", "max_steps"}
 """Training settings of the one run that made the bundle."""
+PRIVATE = "dp_sgd"
 DECIDED = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "layer_decay", "warmup")
 """Training settings that are decided where a recipe is silent."""
 
@@ -53,3 +58,54 @@ def decided_by_itself(parent: Bundle) -> set[str]:
         return getattr(decided(silent, method, parent.task, strategies, rows), name)
 
     return {name for name in DECIDED if again(name) == getattr(block, name)}
+
+
+def evaluation(parent: Bundle, columns: Collection[str]) -> dict[str, Any]:
+    """A bundle's evaluation block for the next run, but for what of its gate cannot hold there: see ``holding``.
+
+    Args:
+        columns: roles of the next run's data.
+    """
+    return {**parent.recipe.evaluation.model_dump(), "gate": holding(parent, columns)}
+
+
+def holding(parent: Bundle, columns: Collection[str]) -> dict[str, str]:
+    """The conditions of its gate that can hold when it learns on.
+
+    What a strategy was measured by, or groups that the new rows do not name, is not measured again; and the model
+    before is the bundle itself, not one that was not tuned.
+    """
+    block = parent.recipe.evaluation
+    known = figures(parent.task, columns, [check.name for check in block.checks], before=block.baselines)
+    return {
+        condition.name: condition.text
+        for condition in parse_gate(block.gate)
+        if condition.name in known and not {"before", "baseline"} & set(condition.words)
+    }
+
+
+def left_out(parent: Bundle, recipe: Recipe) -> list[str]:
+    """What of a bundle's recipe the next one does not have, as a note; none where it has all."""
+    was = parent.recipe
+    kept = {block.name for block in recipe.training.strategies}
+    strategies = [block.name for block in was.training.strategies if block.name not in kept]
+    lines = [f"{name} {text}" for name, text in was.evaluation.gate.items() if name not in recipe.evaluation.gate]
+    added = [] if recipe.data.augment else [block.name for block in was.data.augment]
+    found = [
+        f"{what} {', '.join(names)}"
+        for what, names in (("strategies:", strategies), ("of the gate:", lines), ("data.augment:", added))
+        if names
+    ]
+    if not found:
+        return []
+    return [f"What {parent.path} was tuned with and did not learn on with: {'; '.join(found)}."]
+
+
+def refuse_less_private(parent: Bundle, recipe: Recipe) -> None:
+    """Raise RecipeError where a bundle that guards its rows would learn on without guarding any."""
+    private, now = ({block.name for block in r.training.strategies} for r in (parent.recipe, recipe))
+    if PRIVATE in private - now:
+        raise RecipeError(
+            f"{parent.path} was tuned with {PRIVATE}, and what it learns without it can be found out.",
+            f"Give the strategy: training.strategies=[{PRIVATE}], with the epsilon that may be spent.",
+        )

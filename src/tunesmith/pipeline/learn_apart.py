@@ -24,7 +24,7 @@ from tunesmith.methods.beside import write as write_adapter
 from tunesmith.models.heads import mean
 from tunesmith.models.routed import Looking, Routed
 from tunesmith.models.router import Router, Seen, also, seen
-from tunesmith.pipeline.inherited import of_any_method
+from tunesmith.pipeline.inherited import of_any_method, refuse_less_private
 from tunesmith.pipeline.learn import Learned, LearnOptions, free_sibling, go_on_from
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected
@@ -45,6 +45,7 @@ def learn_apart(
     """
     _can_learn_apart(parent, options)
     recipe = _recipe(parent, file, list(overrides))
+    refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
     planned = plan(recipe, replace=overwrite)
     _adds(planned.method)

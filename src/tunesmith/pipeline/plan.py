@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
-from tunesmith.evaluation.gate import parse_gate
+from tunesmith.evaluation.baselines import FOR
+from tunesmith.evaluation.gate import WORDS, Condition, parse_gate
 from tunesmith.evaluation.groups import GAPS
-from tunesmith.evaluation.preferences import FIGURES
+from tunesmith.evaluation.preferences import FIGURES as PREFERENCES
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
@@ -114,6 +116,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     if data is None:
         block = transcribed(recipe.data)
         data = prepare_parts(block) if block.parts else prepare(block, recipe.task.name)
+    else:
+        data = replaced(data, notes=list(data.notes))  # what this run adds to them is not of the others
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
@@ -233,16 +237,49 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
 
 
 def _figures_exist(recipe: Recipe, task: Task, data: Prepared, strategies: Sequence[Strategy]) -> None:
-    """A gate on a figure that no report will have would fail only after training."""
-    gaps = GAPS if "group" in data.columns else ()
-    judged = [name for strategy in strategies for name in strategy.metrics]
-    pairs = FIGURES if "rejected" in data.columns else ()
-    known = [*task.metrics, *judged, *gaps, *pairs, *(block.name for block in recipe.evaluation.checks)]
-    for name in recipe.evaluation.gate:
-        if name not in known:
+    """A gate on a figure, or beside one, that no report will have would fail only after training."""
+    names = [name for strategy in strategies for name in strategy.metrics]
+    checks, beside = [block.name for block in recipe.evaluation.checks], recipe.evaluation.baselines
+    known = figures(task, data.columns, [*names, *checks], before=beside)
+    for condition in parse_gate(recipe.evaluation.gate):
+        if condition.name not in known:
             raise RecipeError(
-                f'evaluation.gate names "{name}", which a report of {task.name} does not have.',
-                did_you_mean(name, known),
+                f'evaluation.gate names "{condition.name}", which a report of {task.name} does not have.',
+                did_you_mean(condition.name, known),
+            )
+        if condition.words:
+            _measured_beside(condition, recipe, task)
+
+
+def figures(task: Task, columns: Collection[str], more: Iterable[str] = (), *, before: bool = True) -> list[str]:
+    """The names of the figures that a report will have.
+
+    Args:
+        columns: roles of the data.
+        more: of strategies and checks.
+        before: whether the model is measured before it is tuned, too.
+    """
+    gaps = GAPS if "group" in columns else ()
+    pairs = PREFERENCES[: 2 if before else 1] if "rejected" in columns else ()
+    return [*task.metrics, *more, *gaps, *pairs]
+
+
+def _measured_beside(condition: Condition, recipe: Recipe, task: Task) -> None:
+    """A gate compares with sides that will be measured."""
+    where = f'evaluation.gate.{condition.name} is "{condition.text}"'
+    if not recipe.evaluation.baselines:
+        raise RecipeError(
+            f"{where}, and evaluation.baselines=false measures nothing to compare with.",
+            "Leave out evaluation.baselines=false, or compare with a number.",
+        )
+    if condition.name in {block.name for block in recipe.evaluation.checks}:
+        raise RecipeError(f"{where}, and a check is of the tuned model alone.", "Compare with a number.")
+    known = [word for word in WORDS if word in ("baseline", "before", *FOR.get(task.name, ()))]
+    for word in condition.words:
+        if word not in known:
+            raise RecipeError(
+                f'{where}, and "{word}" is not measured for {task.name}.',
+                f"Compare with one of: {', '.join(known)}, or with a number.",
             )
 
 

@@ -28,6 +28,7 @@ class Protected:
         validation: the best checkpoint is chosen on these beside the new ones.
         measured: forgetting is measured on these.
         note: where they come from, in words.
+        path: their file.
     """
 
     memory: list[Row]
@@ -36,6 +37,7 @@ class Protected:
     columns: dict[str, Any]
     fingerprints: dict[str, Any]
     note: str
+    path: str
 
 
 def protected(parent: Bundle, path: str) -> Protected:
@@ -56,7 +58,7 @@ def protected(parent: Bundle, path: str) -> Protected:
     found = prepare(fresh, parent.task.name)
     _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
     note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
-    return _of(found, note)
+    return _of(found, path, note)
 
 
 def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dict[str, Any]:
@@ -75,7 +77,9 @@ def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
     then = parent.manifest.data
     if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
         return None
-    return _of(found, f"{block.path} is what the bundle was tuned on: forgetting is measured on its test rows.")
+    return _of(
+        found, block.path, f"{block.path} is what the bundle was tuned on: forgetting is measured on its test rows."
+    )
 
 
 def _refuse_strangers(parent: Bundle, path: str, rows: list[Row]) -> None:
@@ -91,8 +95,8 @@ def _refuse_strangers(parent: Bundle, path: str, rows: list[Row]) -> None:
         )
 
 
-def _of(found: Any, note: str) -> Protected:
-    return Protected(found.train, found.validation, found.test, found.columns, found.fingerprints, note)
+def _of(found: Any, path: str, note: str) -> Protected:
+    return Protected(found.train, found.validation, found.test, found.columns, found.fingerprints, note, path)
 
 
 def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str, **blocks: Any) -> Recipe:
@@ -104,13 +108,15 @@ def as_recipe(parent: Bundle, file: str, overrides: list[str], bundle: str, **bl
         blocks: of the recipe, in the place of what the bundle's own would be.
     """
     manifest = parent.manifest
-    given = Recipe.parse({"data": {"path": file}}, [o for o in overrides if o.startswith("data.")]).data
+    own = {"path": file, "clean": parent.recipe.data.clean.model_dump()}
+    given = Recipe.parse({"data": own}, [o for o in overrides if o.startswith("data.")]).data
+    columns = columns_in(parent, file, given)
     values = {
-        "data": {**given.model_dump(exclude_unset=True), "columns": columns_in(parent, file, given)},
+        "data": {**given.model_dump(exclude_unset=True), "columns": columns},
         "model": {"name": str(weights_of(parent)), "max_length": manifest.max_length},
         "task": {"name": manifest.task.name, **manifest.task.options},
         "method": {"name": manifest.method.name, **manifest.method.options},
-        "evaluation": {"calibrate": parent.recipe.evaluation.model_dump()["calibrate"]},
+        "evaluation": inherited.evaluation(parent, columns),
         "bundle": bundle,
     }
     values, others = {**values, **blocks}, [o for o in overrides if not o.startswith("data.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -75,6 +75,7 @@ class TextClassification(SequenceTask):
         self.label_smoothing = label_smoothing
         self._index: dict[str, int] = {}
         self._weights: Any = None
+        self._trained_on: dict[str, float] | None = None
         self._calibrated: Calibrated | None = None
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
@@ -97,6 +98,13 @@ class TextClassification(SequenceTask):
         self._weights = None
         known = self.state.get(CALIBRATED)
         self._calibrated = Calibrated.from_json(known) if known else None
+
+    def weigh(self, counts: Mapping[str, float]) -> None:
+        """Weigh the loss by these rows of each class, and not by all that it has ever met.
+
+        A task that learns on knows of rows that it is no longer trained on: they may weigh nothing in the loss.
+        """
+        self._trained_on, self._weights = dict(counts), None
 
     def check(self, rows: Sequence[Row]) -> None:
         """All labels must be known."""
@@ -139,13 +147,13 @@ class TextClassification(SequenceTask):
     def _class_weights(self, logits: torch.Tensor) -> torch.Tensor | None:
         import torch
 
-        counts = np.asarray(self.state["counts"], dtype=np.float64)
-        if self.class_weights == "none" or (self.class_weights == "auto" and counts.max() < UNEVEN * counts.min()):
+        of_all, known = self.state["counts"], self._trained_on
+        counts = np.array(of_all if known is None else [known.get(label, 0) for label in self.labels], dtype=np.float64)
+        present = counts[counts > 0]
+        if self.class_weights == "none" or (self.class_weights == "auto" and present.max() < UNEVEN * present.min()):
             return None
         if self._weights is None:
-            # The inverse root: full inverse weights let a class of three rows shake the whole model.
-            raw = 1 / np.sqrt(counts)
-            self._weights = torch.as_tensor(raw * counts.sum() / (raw * counts).sum(), dtype=torch.float32)
+            self._weights = torch.as_tensor(weights_of(counts), dtype=torch.float32)
         return self._weights.to(logits.device)  # type: ignore[no-any-return]
 
     def answer(self, logits: np.ndarray) -> Prediction:
@@ -208,6 +216,19 @@ class TextClassification(SequenceTask):
     def response_model(self) -> type[BaseModel]:
         """Label, score, scores; where it was calibrated, what they are worth."""
         return CalibratedPrediction if self._calibrated else ClassPrediction
+
+
+def weights_of(counts: np.ndarray) -> np.ndarray:
+    """The inverse root of each class's count, 1 on average over rows; 1 for a class without rows. [classes].
+
+    The root, because full inverse weights let a class of three rows shake the whole model.
+
+    >>> weights_of(np.array([400.0, 100.0, 0.0])).round(3).tolist()
+    [0.833, 1.667, 1.0]
+    """
+    raw = 1 / np.sqrt(np.maximum(counts, 1e-9))
+    weights: np.ndarray = np.where(counts > 0, raw * counts.sum() / (raw * counts).sum(), 1.0)
+    return weights
 
 
 def _order(label: str) -> tuple[int, float, str]:

@@ -195,6 +195,7 @@ class _Loop:
         self.features.epoch = progress.epoch
         self.model.train()
         batches, indices = len(self.loader), self._indices()
+        self.sizes = [len(chosen) for chosen in indices]
         stepped = time.monotonic()
         for batch in self.loader:
             progress.batch += 1
@@ -245,11 +246,11 @@ class _Loop:
             strategy.after_backward(self.run_state, batch, self.compute)
 
     def _add_gradient(self, loss: torch.Tensor) -> None:
-        """Of one batch, as its share of the step's; an epoch's last step may have fewer batches than the others."""
-        accumulate = self.settings.accumulate
-        first = (self.progress.batch - 1) // accumulate * accumulate
-        share = min(accumulate, len(self.loader) - first)
-        self.accelerator.backward(loss / share if share > 1 else loss)
+        """Of one batch, as its share of the step's rows; an epoch's last step may have fewer than the others."""
+        accumulate, batch = self.settings.accumulate, self.progress.batch - 1
+        first = batch // accumulate * accumulate
+        rows = self.sizes[first : first + accumulate]
+        self.accelerator.backward(loss * self.sizes[batch] / sum(rows) if len(rows) > 1 else loss)
 
     def _step(self) -> float:
         """One step of the optimizer; returns the share of the full learning rate that it took."""

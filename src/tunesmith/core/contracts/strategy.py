@@ -37,6 +37,8 @@ class Strategy:
     """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Metrics of what ``judge`` gives, reported beside the task's."""
+    protects: ClassVar[bool] = False
+    """Whether its rows (``path``, ``rows``) are those that must not be forgotten: ``learn`` hands them over."""
     new_tokens: ClassVar[bool] = False
     """Whether it trains on texts with tokens that the features do not have, so that every row of the table of
     embeddings must be there to be moved."""

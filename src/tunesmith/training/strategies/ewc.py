@@ -65,6 +65,7 @@ class Ewc(Strategy):
 
     name: ClassVar[str] = "ewc"
     summary: ClassVar[str] = "weights that old rows need move less (Kirkpatrick et al. 2017)"
+    protects: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -108,8 +108,9 @@ class Fgm(Strategy):
         import torch
 
         if weight.requires_grad:
-            earlier = self._earlier if weight.grad is not None else None
-            return slice(None), weight.grad if earlier is None else weight.grad - earlier
+            if weight.grad is None or self._earlier is None:
+                return slice(None), weight.grad
+            return slice(None), weight.grad - self._earlier
         seen = [(ids.flatten(), out.grad.flatten(0, -2)) for ids, out in self._lookups if out.grad is not None]
         self._lookups.clear()
         if not seen:

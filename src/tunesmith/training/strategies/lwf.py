@@ -36,6 +36,8 @@ class Lwf(Distill):
         temperature: Annotated[float, Field(ge=1)] = 2.0,
     ) -> None:
         super().__init__([before] if before else [], weight, temperature)
+        self.known = 0
+        """Classes that the model as it is has learned, the first ones; 0: all. Who makes classes says so."""
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Anywhere: only a bundle needs more than finished vectors."""
@@ -44,7 +46,7 @@ class Lwf(Distill):
     def start(self, run: Any) -> None:
         """Load the bundle, or keep the weights."""
         super().start(run)
-        self.teachers = self.teachers or [Earlier(run)]
+        self.teachers = self.teachers or [Earlier(run, self.known)]
 
     def together(self, loss: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         """The sum: the labels count in full."""

@@ -36,6 +36,7 @@ class Replay(Strategy):
 
     name: ClassVar[str] = "replay"
     summary: ClassVar[str] = "old rows among the new ones (Chaudhry et al. 2019)"
+    protects: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -36,11 +36,15 @@ class Teacher(Protocol):
 
 
 class Earlier:
-    """The student itself with the weights that it has now."""
+    """The student itself with the weights that it has now.
 
-    columns: Columns | None = None
+    Args:
+        known: classes that these weights know, the first ones; those after them are as they were drawn. 0: all.
+    """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Any, known: int = 0) -> None:
+        news = run.task.name == "text-classification" and 2 <= known < len(run.task.labels)
+        self.columns: Columns | None = (list(range(known)), list(range(known))) if news else None
         self.weights = {name: p.detach().clone() for name, p in run.trained().items()}
 
     def answer(self, run: Any, batch: Batch) -> Any:
@@ -159,7 +163,7 @@ def answers(teacher: Teacher, run: Any, batch: Batch) -> list[torch.Tensor]:
     if teacher.columns is None:
         return [made.logits for made in decisions(run.task, said, batch)]
     own, others = teacher.columns
-    widened = SimpleNamespace(logits=_placed(said.logits, own, others, len(_names(run.model, run.task))))
+    widened = SimpleNamespace(logits=_placed(said.logits, own, others, len(run.task.labels)))
     return [made.logits[:, own] for made in decisions(run.task, widened, batch)]
 
 
