@@ -77,9 +77,14 @@ class Client:
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if not hasattr(self._local, "line"):
             self._local.line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        line = self._local.line
-        line.request("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
-        answer = line.getresponse()
+        line, sent = self._local.line, (path, json.dumps(body).encode(), {"content-type": "application/json"})
+        try:
+            line.request("POST", *sent)
+            answer = line.getresponse()
+        except ConnectionError:  # the service closed a line that was idle while the bundle learned
+            line.close()
+            line.request("POST", *sent)
+            answer = line.getresponse()
         found: dict[str, Any] = json.loads(answer.read())
         if answer.status >= 300:
             raise SystemExit(f"{path}: {answer.status} {found}")
