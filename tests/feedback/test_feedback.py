@@ -204,6 +204,7 @@ def test_a_canary_is_compared_since_it_is_asked(store: sqlalchemy.Engine) -> Non
     answers.flush()
     answers.close()
     assert first_answer(store, "shop", "2") == 2000.0 and first_answer(store, "shop", "3") == float("inf")
+    assert agreement(store, "shop", since=float("inf")) == {}, "a version that nobody asked is compared with nothing"
 
 
 def test_when_it_is_time() -> None:

@@ -16,7 +16,7 @@ def whole(value: Any) -> Any:
     True
     """
     if isinstance(value, str):
-        return _LONE.sub("\ufffd", value)
+        return value if value.isascii() else _LONE.sub("\ufffd", value)  # of megabytes in base64 nothing is looked at
     if isinstance(value, Mapping):
         return {whole(key): whole(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

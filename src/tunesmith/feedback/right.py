@@ -159,9 +159,8 @@ def _texts(right: Said) -> list[str]:
 
 def _chosen(right: Said, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> Said:
     """The choice's text: files count choices from 0 or from 1."""
-    choices = asked.get("choices")
-    inside = isinstance(right, int) and isinstance(choices, list) and 0 <= right < len(choices)
-    return choices[right] if inside and isinstance(choices, list) else right
+    choices = asked.get("choices") or []
+    return choices[right] if isinstance(right, int) and 0 <= right < len(choices) else right
 
 
 def _written(asked: Mapping[str, Any]) -> str:

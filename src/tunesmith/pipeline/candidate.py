@@ -6,16 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.bundle.rows import inputs_only
-from tunesmith.core.contracts import Evidence, Row
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock
 from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known
 from tunesmith.evaluation.words import number, signed
-from tunesmith.pipeline.learn import padded
+from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
-from tunesmith.tasks.likelihood import Likelihood
 
 
 def candidate(
@@ -42,10 +40,11 @@ def candidate(
             f"{now.path} is a bundle of {now.manifest.task.name}, and {was.path} one of {was.manifest.task.name}.",
             "Compare bundles of one task.",
         )
-    sides = {"held": _compared(was, now, held)}
+    answering = was.predictor(), now.predictor()
+    sides = {"held": _compared(was, now, answering, held)}
     metric = sides["held"]["metric"]
     if protected is not None:
-        sides["protected"] = _compared(was, now, protected, over_old=True)
+        sides["protected"] = _compared(was, now, answering, protected, over_old=True)
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
     reasons = [
         f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
@@ -69,23 +68,19 @@ def candidate(
     return {"accepted": not reasons, "reasons": reasons, "words": words, "metric": metric, "lost": lost, **sides}
 
 
-def _compared(old: Bundle, new: Bundle, file: str, *, over_old: bool = False) -> dict[str, Any]:
+def _compared(
+    old: Bundle, new: Bundle, answering: tuple[Predictor, Predictor], file: str, *, over_old: bool = False
+) -> dict[str, Any]:
     """Both on a file's rows.
 
     Args:
+        answering: what answers of each.
         over_old: count over the classes that the old bundle knows, as rows of old domains have no others.
     """
     rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
-    sides = [_evidence(bundle, new, rows) for bundle in (old, new)]
+    sides = [evidence_of(bundle.task, one, new.task, rows) for bundle, one in zip((old, new), answering, strict=True)]
     if over_old:
         sides = [over_known(side, len(getattr(old.task, "labels", []))) for side in sides]
     found = before_and_after(sides[0], sides[1], new.task.metrics)
     metric = new.task.metrics[0]
     return {**found, "metric": metric if metric in found["compared"] else next(iter(found["compared"]))}
-
-
-def _evidence(bundle: Bundle, new: Bundle, rows: list[Row]) -> Evidence:
-    if isinstance(bundle.task, Likelihood):  # how likely the rows' own answers are says more than what is written
-        return bundle.task.measure(bundle.predictor(), rows)[1]
-    answers = bundle.predict(inputs_only(new.task, rows))
-    return new.task.evidence(rows, [padded(answer, new.task) for answer in answers])

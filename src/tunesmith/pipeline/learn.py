@@ -213,11 +213,7 @@ class Learned(Addition):
         options = self.plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
 
         def sides(rows: Sequence[Row]) -> tuple[Evidence, Evidence]:
-            if isinstance(task, Likelihood):
-                return self.parent.task.measure(earlier, rows)[1], task.measure(predictor, rows)[1]
-            asked = inputs_only(task, rows)
-            before = [padded(answer, task) for answer in earlier.predict(asked)]
-            return task.evidence(rows, before), task.evidence(rows, predictor.predict(asked))
+            return evidence_of(self.parent.task, earlier, task, rows), evidence_of(task, predictor, task, rows)
 
         before, after = sides(self.old.measured)
         kept = before_and_after(over_known(before, known), over_known(after, known), task.metrics, **options)
@@ -252,6 +248,19 @@ class _BesideBase(Run):
     def adapted(self) -> Any:
         """As it was put back."""
         return self._adapted
+
+
+def evidence_of(own: Task, predictor: Predictor, task: Task, rows: Sequence[Row]) -> Evidence:
+    """What a bundle's answers to rows are worth, as a task that knows its classes and perhaps more judges them.
+
+    Args:
+        own: the bundle's task.
+        predictor: the bundle's.
+        task: who judges.
+    """
+    if isinstance(own, Likelihood):  # how likely the rows' own answers are says more than what is written
+        return own.measure(predictor, rows)[1]
+    return task.evidence(rows, [padded(answer, task) for answer in predictor.predict(inputs_only(task, rows))])
 
 
 def padded(answer: Prediction, task: Task) -> Prediction:

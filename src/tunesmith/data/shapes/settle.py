@@ -55,8 +55,8 @@ def in_shape(
 
     shape = shape.beside(media_folder(rows))
     known = shape.spelled({role: column for role, column in columns.items() if role in shape.roles}, rows.columns)
-    whole = {role: column for role, column in known.items() if isinstance(column, str) and column in rows.columns}
-    shape = shape.over({role: partial(_cells, rows, column) for role, column in whole.items()})
+    plain = {role: column for role, column in known.items() if isinstance(column, str) and column in rows.columns}
+    shape = shape.over({role: partial(_cells, rows, column) for role, column in plain.items()})
     kept: list[int] = []
     made: list[dict[str, Any]] = []
     broken: list[BrokenRow] = []
