@@ -20,6 +20,7 @@ from tunesmith.evaluation.baselines.measured import measured
 from tunesmith.pipeline.frozen import on_frozen_backbone
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.run import Tried, tried
+from tunesmith.pipeline.scout_clock import Clock, Short, whole
 from tunesmith.search.ladder import Candidate
 from tunesmith.search.space import with_values
 from tunesmith.search.zero_shot import label_text, speaks, zero_shot
@@ -163,11 +164,18 @@ class TrainedRung:
             validation=some(data.validation, max(2, steps * size * len(data.validation) // len(data.train))),
             test=some(data.test, SOME),
         )
-        begun = time.monotonic()
-        found = self._tried(self.field.planned(self.candidate, few, max_steps=steps, epochs=1.0))
-        wall = time.monotonic() - begun
-        passes = 1.0 if self.plan.method.frozen_backbone else epochs * training.evaluations
-        return scaled(found, wall, few, data, epochs, passes)
+        planned, clock = self.field.planned(self.candidate, few, max_steps=None, epochs=1.0), Clock()
+        planned.trackers = [clock]
+        found = self._tried(planned)
+        all_steps = len(data.train) / len(few.train) * found.trained.steps * epochs
+        return whole(
+            short(found, clock),
+            steps=min(all_steps, training.max_steps or all_steps),
+            evaluations=epochs * training.evaluations,
+            growth=(len(data.train) + len(data.validation)) / (len(few.train) + len(few.validation)),
+            measured=len(data.test) / len(few.test),
+            features=self.plan.method.frozen_backbone,
+        )
 
     def run(self) -> Done:
         """On all rows."""
@@ -185,21 +193,13 @@ class TrainedRung:
         return found
 
 
-def scaled(found: Tried, wall: float, few: Prepared, data: Prepared, epochs: float, passes: float) -> float:
-    """Seconds on all rows, from those on a few.
-
-    Args:
-        found: of the few.
-        wall: seconds that it took in all.
-        epochs: of the whole run.
-        passes: times that what is neither a step nor an answer (evaluations, features) is done in the whole run.
-    """
-    spent = found.seconds
-    rate = found.trained.samples_per_second or len(few.train) / max(spent["fit"], 1e-3)
-    beside = max(0.0, wall - spent["build"] - spent["fit"] - spent["predict"])
-    growth = (len(data.train) + len(data.validation)) / (len(few.train) + len(few.validation))
-    answers = spent["predict"] * len(data.test) / len(few.test)
-    return spent["build"] + len(data.train) * epochs / rate + beside * growth * passes + answers
+def short(found: Tried, clock: Clock) -> Short:
+    """What a trial took, in its parts."""
+    spent, evaluation = found.seconds, sum(clock.evaluations)
+    beside = spent["all"] - spent["build"] - spent["fit"] - evaluation - spent["predict"]
+    step = clock.step(otherwise=spent["fit"] / max(1, found.trained.steps))
+    once = evaluation / max(1, len(clock.evaluations))
+    return Short(spent["build"], step, once, spent["predict"], max(0.0, beside))
 
 
 def some(rows: Sequence[Row], most: int) -> list[Row]:
