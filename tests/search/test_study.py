@@ -91,6 +91,13 @@ def test_smaller_may_be_better(tmp_path: Path) -> None:
     assert study.best().value == min(r.value or 9 for r in study.records())
 
 
+def test_of_several_alike_the_first(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    for value in (43 / 45, 0.9555555555555557):  # the same answers right, summed in another order
+        study.tell(study.ask(2), value)
+    assert study.best().number == study.records()[0].number
+
+
 def test_none_ended_well(tmp_path: Path) -> None:
     study = opened(tmp_path)
     study.tell(study.ask(1), None, error="No room.")

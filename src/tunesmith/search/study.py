@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from tunesmith.core.comparable import comparable
 from tunesmith.core.errors import RecipeError, TrainingError, did_you_mean
 from tunesmith.core.extras import need
 from tunesmith.search.space import Choice, Dimension, Space
@@ -172,7 +173,7 @@ class Study:
         return next(numbers, None)
 
     def best(self) -> Record:
-        """The best whole trial; of several alike, the first.
+        """The best whole trial; of several alike, the first: the defaults, where nothing beats them.
 
         Raises:
             TrainingError: there is none.
@@ -186,7 +187,7 @@ class Study:
                 "Narrow search.space, or look at one trial: tunesmith tune with its settings.",
             )
         sign = 1 if self.maximize else -1
-        return max(whole, key=lambda r: sign * float(r.value or 0.0))
+        return max(whole, key=lambda r: sign * comparable(float(r.value or 0.0)))
 
     def importance(self) -> dict[str, float]:
         """Share of each setting in what made trials good or bad (PED-ANOVA, Watanabe et al. 2023), largest first.

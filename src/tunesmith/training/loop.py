@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.core.comparable import comparable
 from tunesmith.core.contracts import Batch, Feature, LossFn, Row, Strategy, Task, Tracker
 from tunesmith.core.errors import TrainingError
 from tunesmith.core.runtime import Machine, random_state, restore_random_state
@@ -303,6 +304,7 @@ class _Loop:
         value = figures[settings.best] if settings.higher_is_better else -figures[settings.best]
         if math.isnan(value):  # these rows do not define it: neither better nor worse
             return
+        value = comparable(value)
         score = [value, -figures[settings.tie_break]] if settings.tie_break else [value]
         if progress.best is None or score > progress.best:
             progress.best, progress.best_step, progress.worse = score, progress.step, 0
