@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.core.contracts import Task
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock
-from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known
+from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known, present
 from tunesmith.evaluation.words import number, signed
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
+from tunesmith.tasks.grown import grown
 
 
 def candidate(
@@ -56,9 +59,8 @@ def candidate(
             f"on held-out rows {metric} changes by {signed(-lost['held']['value'])}, {least_gained:g} wanted"
         )
     if "protected" in lost and lost["protected"]["value"] > most_lost:
-        reasons.append(
-            f"on protected rows {metric} falls by {number(lost['protected']['value'])}, {most_lost:g} allowed"
-        )
+        kept, fall = sides["protected"]["metric"], number(lost["protected"]["value"])
+        reasons.append(f"on protected rows {kept} falls by {fall}, {most_lost:g} allowed")
     told = "; ".join(
         f"{name}: {metric} {number(found['compared'][found['metric']]['second_value'])} -> "
         f"{number(found['compared'][found['metric']]['first_value'])} on {found['rows']:,} rows"
@@ -75,12 +77,33 @@ def _compared(
 
     Args:
         answering: what answers of each.
-        over_old: count over the classes that the old bundle knows, as rows of old domains have no others.
+        over_old: count over the classes that the old bundle knows, as rows of old domains have no others. Else over
+            those that the new one knows or a row has: an answer that only the old one gives is a miss.
     """
+    task = who_knows_both(new.task, old.task)
     rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
-    sides = [evidence_of(bundle.task, one, new.task, rows) for bundle, one in zip((old, new), answering, strict=True)]
-    if over_old:
-        sides = [over_known(side, len(getattr(old.task, "labels", []))) for side in sides]
+    sides = [evidence_of(bundle.task, one, task, rows) for bundle, one in zip((old, new), answering, strict=True)]
+    if over_old or task is not new.task:
+        counted = places(old.task, task) if over_old else {*places(new.task, task), *present(sides[0])}
+        sides = [over_known(side, sorted(counted)) for side in sides]
     found = before_and_after(sides[0], sides[1], new.task.metrics)
     metric = new.task.metrics[0]
     return {**found, "metric": metric if metric in found["compared"] else next(iter(found["compared"]))}
+
+
+def who_knows_both(new: Task, old: Task) -> Task:
+    """The new bundle's task; where the old one has classes that it lacks, a copy that knows these, too, at the end."""
+    if all(set(getattr(old, names, [])) <= set(getattr(new, names, [])) for names in ("labels", "relations")):
+        return new
+    both = copy.copy(new)
+    both.restore(grown(new.state, old.state))
+    return both
+
+
+def places(own: Task, task: Task) -> list[int]:
+    """Where the classes of one task stand among those of another that knows them all.
+
+    Each tuning sorts its own labels: a class may stand elsewhere in the new bundle than it did in the old one.
+    """
+    labels = list(getattr(task, "labels", []))
+    return [labels.index(label) for label in getattr(own, "labels", [])]
