@@ -135,6 +135,8 @@ def test_a_judge_that_fails_before_training_is_an_error_and_after_it_a_note(url:
     Service.replies += [(401, {}, {})] * 8
     check = judge(by=url, rows=2)
     with pytest.raises(TunesmithError, match="status 401"):
+        check.ready(ROWS)
+    with pytest.raises(TunesmithError, match="status 401"):
         check.before(Writer(1), ROWS)
     result = check.check(Writer(1), ROWS)
     assert np.isnan(result.figure) and result.verdict.startswith("Not judged: The judge")
@@ -165,8 +167,7 @@ def test_a_task_that_writes_nothing_and_a_bundle_that_is_none(url: str) -> None:
     silent = Writer(1)
     silent.response_model = lambda: Label  # type: ignore[method-assign]
     check = judge(by=url)
-    with pytest.raises(RecipeError, match="writes none"):
-        check.before(silent, ROWS)
+    assert "writes none" in check.fits(silent) and check.fits(Writer(1)) is None
     with pytest.raises(BundleError, match="no such folder"):
         judge(by="out/nowhere")
 
