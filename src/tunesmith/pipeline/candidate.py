@@ -7,13 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.predictor import Predictor
-from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Task
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock
 from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known, present
 from tunesmith.evaluation.words import number, signed
+from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
 from tunesmith.tasks.grown import grown
@@ -21,13 +21,14 @@ from tunesmith.tasks.grown import grown
 
 def candidate(
     old: str | Path, new: str | Path, held: str, protected: str | None = None, *,
-    most_lost: float = 0.02, least_gained: float = 0.0,
+    part: str | None = None, most_lost: float = 0.02, least_gained: float = 0.0,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare a candidate with the bundle that serves.
 
     Args:
         held: labelled rows of what is asked today, which the candidate did not learn from.
         protected: labelled rows of what was asked before.
+        part: of a mixture, the one that both are compared by.
         most_lost: of the primary metric on protected rows, at most.
         least_gained: of it on held rows, at least.
 
@@ -37,17 +38,15 @@ def candidate(
     Raises:
         TunesmithError: the bundles are of different tasks, or a file does not fit.
     """
-    was, now = read_bundle(old), read_bundle(new)
-    if was.manifest.task.name != now.manifest.task.name:
-        raise RecipeError(
-            f"{now.path} is a bundle of {now.manifest.task.name}, and {was.path} one of {was.manifest.task.name}.",
-            "Compare bundles of one task.",
-        )
-    answering = was.predictor(), now.predictor()
-    sides = {"held": _compared(was, now, answering, held)}
+    bundles = read_bundle(old), read_bundle(new)
+    _of_one_task(*((bundle.path, bundle.manifest.task.name) for bundle in bundles))
+    was, now = (answering(bundle, part) for bundle in bundles)
+    _of_one_task((was.path, was.task.name), (now.path, now.task.name))
+    predictors = was.predictor(), now.predictor()
+    sides = {"held": _compared(was, now, predictors, held)}
     metric = sides["held"]["metric"]
     if protected is not None:
-        sides["protected"] = _compared(was, now, answering, protected, over_old=True)
+        sides["protected"] = _compared(was, now, predictors, protected, over_old=True)
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
     reasons = [
         f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
@@ -70,19 +69,26 @@ def candidate(
     return {"accepted": not reasons, "reasons": reasons, "words": words, "metric": metric, "lost": lost, **sides}
 
 
+def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
+    if old[1] != new[1]:
+        raise RecipeError(
+            f"{new[0]} is a bundle of {new[1]}, and {old[0]} one of {old[1]}.", "Compare bundles of one task."
+        )
+
+
 def _compared(
-    old: Bundle, new: Bundle, answering: tuple[Predictor, Predictor], file: str, *, over_old: bool = False
+    old: Answering, new: Answering, predictors: tuple[Any, Any], file: str, *, over_old: bool = False
 ) -> dict[str, Any]:
     """Both on a file's rows.
 
     Args:
-        answering: what answers of each.
+        predictors: what answers of each.
         over_old: count over the classes that the old bundle knows, as rows of old domains have no others. Else over
             those that the new one knows or a row has: an answer that only the old one gives is a miss.
     """
     task = who_knows_both(new.task, old.task)
     rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
-    sides = [evidence_of(bundle.task, one, task, rows) for bundle, one in zip((old, new), answering, strict=True)]
+    sides = [evidence_of(side.task, one, task, rows) for side, one in zip((old, new), predictors, strict=True)]
     if over_old or task is not new.task:
         counted = places(old.task, task) if over_old else {*places(new.task, task), *present(sides[0])}
         sides = [over_known(side, sorted(counted)) for side in sides]

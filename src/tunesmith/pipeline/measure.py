@@ -17,6 +17,7 @@ from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
 from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
+from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.plan import figures
 
@@ -34,12 +35,14 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         overrides: ``data.text=review`` and the like, absent: the columns that the bundle was trained on; how its
             task answers and is measured (``task.execute=true``, ``task.beams=4``), absent: as it was trained; and
             ``evaluation.gate``, ``.resamples``, ``.confidence``. What became of a gate stands under ``gate``.
+            ``task.part=NAME`` measures one part of a mixture.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
         RecipeError: an override is not read here, or a gate asks for what is not measured.
     """
     bundle = read_bundle(bundle_path)
+    part, overrides = _part(overrides)
     recipe = Recipe.parse({"data": {"path": file}, "task": {"name": bundle.manifest.task.name}}, overrides)
     _refuse_unread(recipe, file)
     if recipe.task.name != bundle.manifest.task.name:
@@ -47,27 +50,38 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
             f"The bundle's task is {bundle.manifest.task.name}; it cannot be measured as {recipe.task.name}.",
             "Leave out task=.",
         )
-    bundle, block = bundle.asked(recipe.task.options), recipe.data
-    hand_over(bundle.task)
+    asked, block = answering(bundle.asked(recipe.task.options), part), recipe.data
+    hand_over(asked.task)
     notes: list[str] = []
-    rows = labelled_rows(bundle, block, notes)
+    rows = labelled_rows(asked, block, notes)
     thresholds = recipe.evaluation.gate
-    _refuse_gate(thresholds, figures(bundle.task, rows[0], before=False))
+    _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))
     start = time.monotonic()
-    _, evidence = bundle.task.measure(bundle.predictor(), rows)
+    _, evidence = asked.task.measure(asked.predictor(), rows)
     seconds = time.monotonic() - start
     report = build_report(
-        task_name=bundle.task.name,
-        class_names=getattr(bundle.task, "labels", []),
-        metric_names=bundle.task.metrics,
+        task_name=asked.task.name,
+        class_names=getattr(asked.task, "labels", []),
+        metric_names=asked.task.metrics,
         rows=rows,
         evidences={"after": evidence},
         seconds={"after": {"predict": seconds}},
         data_notes=notes,
-        context={"bundle": str(bundle.path), "file": file},
+        context={"bundle": str(bundle.path), "file": file, **({"part": part} if part else {})},
         **recipe.evaluation.model_dump(include={"resamples", "confidence"}),
     )
     return {**report, "gate": gate(report, thresholds).to_json()} if thresholds else report
+
+
+def _part(overrides: Iterable[str]) -> tuple[str | None, list[str]]:
+    """The part of a mixture that is named, and the other overrides: no task has such an option.
+
+    >>> _part(["task.part=mood", "data.text=review"])
+    ('mood', ['data.text=review'])
+    """
+    key, given = "task.part=", list(overrides)
+    named = [one.removeprefix(key).strip() for one in given if one.startswith(key)]
+    return (named[-1] if named else None), [one for one in given if not one.startswith(key)]
 
 
 def _refuse_unread(recipe: Recipe, file: str) -> None:
@@ -99,18 +113,17 @@ def _refuse_gate(thresholds: Mapping[str, str], known: list[str]) -> None:
             raise RecipeError(f"{where}, and there will be no such figure.", did_you_mean(condition.name, known))
 
 
-def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
-    """Rows of a file by the bundle's own columns, with their targets; what is odd about them goes into ``notes``.
+def labelled_rows(asked: Answering, block: DataBlock, notes: list[str]) -> list[Row]:
+    """Rows of a file by the columns of training, with their targets; what is odd about them goes into ``notes``.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
     """
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
-    trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     source.origin.media = block.media
-    same = {r: c for r, c in trained.items() if is_there(c, source)} if not block.columns else {}
+    same = {r: c for r, c in asked.columns.items() if is_there(c, source)} if not block.columns else {}
     table = labelled(
-        bundle.task,
+        asked.task,
         source,
         {**same, **block.columns},
         notes,
