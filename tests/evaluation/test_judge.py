@@ -181,3 +181,36 @@ def test_the_question_is_asked_in_its_language_and_an_answer_stays_in_its_bracke
     assert [score_in(text) for text in ("**Score**: 7", "评分：9分", "I would say 3.5", "11", "100%", "")] == [
         7, 9, 3.5, None, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("Score (1-10): 8", 8),
+        ("Score (1 – 10) = **8**", 8),
+        ("分数（1-10）：8", 8),
+        ("分数（1到10分）：8分", 8),
+        ("On a scale of 1 to 10, I give it 8.", 8),
+        ("From 1 to 10: 7", 7),
+        ("Score (out of 10): 8", 8),
+        ("满分10分，我给8分", 8),
+        ("8分（满分10分）", 8),
+        ("10分制，得8分。", 8),
+        ("我给10分", 10),
+        ("It is worth 9/10.", 9),
+        ("My score, from 1 to 10. 8.", 8),
+        ("Score: 10/10", 10),
+        ("8 out of 10, since 3 of 4 facts are right", 8),
+        ("It has 2 mistakes. Score: 6", 6),
+        ("A score of 7 for 3 facts.", 7),
+        ('{"score": 8.5}', 8.5),
+        ("The answer names 2 cities. I'd say 9.", None),
+        ("8-9", None),
+        ("Score: 4 for style. Score: 8 for facts.", None),
+        ("Score: -3", None),
+        ("0/10", None),
+        ("Score: 70", None),
+    ],
+)
+def test_the_scale_is_no_score(reply: str, score: float | None) -> None:
+    assert score_in(reply) == score
