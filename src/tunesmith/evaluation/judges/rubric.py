@@ -36,6 +36,7 @@ CRITERION = {
     "zh": "它是否正确，是否做到了问题所要求的，是否写得通顺？",
 }
 _N = r"(?<![\d.])(-?\d+(?:\.\d+)?)(?![\d%]|\.\d)"
+_ONE = rf"{_N}(?![-–~]\d)"
 _TEN = r"10(?!\d|\.\d|[%/])"
 _GAP = r"[\s*_`'\"“”]*"
 _NAME = r"(?:score|rating|分数|得分|评分|打分)"
@@ -47,8 +48,8 @@ _SCALE = re.compile(
     re.I,
 )
 """From where to where scores go: "1 to 10", "out of 10", "满分10分"."""
-_TOLD = re.compile(rf"{_NAME}{_GAP}(?:[(（][^)）\n]{{0,40}}[)）])?{_GAP}[:：=]{_GAP}{_N}", re.I)
-_SAID = re.compile(rf"{_NAME}{_GAP}(?:is|of|为|是)?{_GAP}{_N}", re.I)
+_TOLD = re.compile(rf"{_NAME}{_GAP}(?:[(（][^)）\n]{{0,40}}[)）])?{_GAP}[:：=]{_GAP}{_ONE}", re.I)
+_SAID = re.compile(rf"{_NAME}{_GAP}(?:is|of|为|是)?{_GAP}{_ONE}", re.I)
 _NUMBER = re.compile(_N)
 _TAG = re.compile(r"</?(?:question|answer)>", re.I)
 
