@@ -169,6 +169,10 @@ def test_predictions_are_json_in_order_and_become_figures(life: Life) -> None:
     own = getattr(life.task, "own_metrics", {})
     assert set(metrics) | set(own) == set(life.task.metrics)
     assert all(isinstance(float(metric(evidence)), float) for metric in [*metrics.values(), *own.values()])
+    for name in ("calibration", "context"):  # what is let through before training must be possible after it
+        check = family("checks").make(name, {"resamples": 100})
+        if check.fits(life.task) is None:
+            assert 0 <= check.check(predictor, life.rows[:6]).figure <= 1
     half = {key: array[: len(life.rows) // 2] for key, array in evidence.items()}
     assert all(isinstance(float(metric(half)), float) for metric in [*metrics.values(), *own.values()])
 

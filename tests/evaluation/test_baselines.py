@@ -10,9 +10,11 @@ import pytest
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.evaluation.baselines import BASELINES
 from tunesmith.evaluation.baselines.majority import majority
+from tunesmith.evaluation.baselines.measured import measured
 from tunesmith.evaluation.baselines.text_features import is_unspaced
 from tunesmith.evaluation.baselines.tfidf import tfidf
 from tunesmith.evaluation.bootstrap import figures
+from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 
 WORDS = {
     "en": {
@@ -50,6 +52,17 @@ def test_tfidf_learns_and_majority_does_not(language: str, told: bool) -> None:
     assert learned.settings["n_grams"].startswith("characters" if language == "zh" else "words")
     assert learned.seconds_fit > 0 and learned.seconds_predict > 0
     assert np.allclose(learned.evidence["probabilities"].sum(axis=1), 1)
+
+
+def test_the_tasks_threshold_holds_for_its_baselines() -> None:
+    """A quarter of the rows has the label: at 0.2 the same answer for all gives it, at 0.5 it does not."""
+    rows = [{"text": f"a room {i}", "labels": ["all"] if i % 4 else ["all", "some"]} for i in range(40)]
+    for threshold, given in ((0.2, True), (0.5, False)):
+        task = MultiLabelClassification(threshold)
+        task.learn(rows)
+        found = measured("majority", task, rows, rows, "en").evidence["predicted_labels"]
+        assert (found == [True, given]).all()
+        assert measured("tfidf", task, rows, rows, "en").evidence["predicted_labels"].dtype == bool
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -135,6 +135,8 @@ def test_a_judge_that_fails_before_training_is_an_error_and_after_it_a_note(url:
     Service.replies += [(401, {}, {})] * 8
     check = judge(by=url, rows=2)
     with pytest.raises(TunesmithError, match="status 401"):
+        check.ready(ROWS)
+    with pytest.raises(TunesmithError, match="status 401"):
         check.before(Writer(1), ROWS)
     result = check.check(Writer(1), ROWS)
     assert np.isnan(result.figure) and result.verdict.startswith("Not judged: The judge")
@@ -165,8 +167,7 @@ def test_a_task_that_writes_nothing_and_a_bundle_that_is_none(url: str) -> None:
     silent = Writer(1)
     silent.response_model = lambda: Label  # type: ignore[method-assign]
     check = judge(by=url)
-    with pytest.raises(RecipeError, match="writes none"):
-        check.before(silent, ROWS)
+    assert "writes none" in check.fits(silent) and check.fits(Writer(1)) is None
     with pytest.raises(BundleError, match="no such folder"):
         judge(by="out/nowhere")
 
@@ -180,3 +181,40 @@ def test_the_question_is_asked_in_its_language_and_an_answer_stays_in_its_bracke
     assert [score_in(text) for text in ("**Score**: 7", "评分：9分", "I would say 3.5", "11", "100%", "")] == [
         7, 9, 3.5, None, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("Score (1-10): 8", 8),
+        ("Score (1 – 10) = **8**", 8),
+        ("分数（1-10）：8", 8),
+        ("分数（1到10分）：8分", 8),
+        ("On a scale of 1 to 10, I give it 8.", 8),
+        ("From 1 to 10: 7", 7),
+        ("Score (out of 10): 8", 8),
+        ("满分10分，我给8分", 8),
+        ("8分（满分10分）", 8),
+        ("10分制，得8分。", 8),
+        ("我给10分", 10),
+        ("It is worth 9/10.", 9),
+        ("My score, from 1 to 10. 8.", 8),
+        ("Score: 10/10", 10),
+        ("8 out of 10, since 3 of 4 facts are right", 8),
+        ("It has 2 mistakes. Score: 6", 6),
+        ("A score of 7 for 3 facts.", 7),
+        ('{"score": 8.5}', 8.5),
+        ("The answer names 2 cities. I'd say 9.", None),
+        ("8-9", None),
+        ("Score: 7-8", None),
+        ("评分：8/10", 8),
+        ("在1到10的范围内，我给7分", 7),
+        ("Score: 8 (out of 10). It has 2 mistakes.", 8),
+        ("Score: 4 for style. Score: 8 for facts.", None),
+        ("Score: -3", None),
+        ("0/10", None),
+        ("Score: 70", None),
+    ],
+)
+def test_the_scale_is_no_score(reply: str, score: float | None) -> None:
+    assert score_in(reply) == score

@@ -53,6 +53,7 @@ def test_figures_of_lists(task: Recommendation) -> None:
     lifts = [np.log2(((2 + 1) + 1) / 2 / ((3 + 1 + 2 + 1) / 2)), np.log2((4 + 3) / 2 / 3)]
     assert found["popularity_bias"] == pytest.approx(np.mean(lifts)), "of the two rows with a history"
     assert figures(evidence, ["ndcg_at_10"], resamples=100)["ndcg_at_10"].low >= 0
+    assert np.isnan(figures(evidence, ["coverage_at_10"])["coverage_at_10"].low), "a resample has fewer different rows"
 
 
 def test_an_empty_list_is_no_hit(task: Recommendation) -> None:

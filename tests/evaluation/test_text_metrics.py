@@ -127,7 +127,10 @@ def test_intervals_and_a_value_that_is_neither_high_nor_low() -> None:
     short, long = [t[0][:12] for t in targets], [f"{t[0]} and more" for t in targets]
     evidences = [text_evidence(texts, targets, "en", EVERY) for texts in (short, long)]
     for name, figure in figures(evidences[0], EVERY, resamples=50).items():
-        assert figure.low <= figure.value <= figure.high, name
+        assert name == "distinct_2" or figure.low <= figure.value <= figure.high, name
+    # A resample repeats rows, and so has fewer different pairs: all of them lie on one side of the figure.
+    alone, pair = figures(evidences[0], ["distinct_2"])["distinct_2"], compare(*evidences, ["distinct_2"])["distinct_2"]
+    assert np.isnan(alone.low) and np.isnan(alone.high) and not np.isnan(pair.difference.low)
     found = compare(evidences[0], evidences[1], ["length_ratio"], resamples=200)["length_ratio"]
     assert found.first_value < 1 < found.second_value
     assert found.verdict == "worse", "0.5 is farther from 1 than 1.17 is"

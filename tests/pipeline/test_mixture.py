@@ -13,6 +13,8 @@ from tunesmith import tune
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.recipe import Recipe
+from tunesmith.pipeline.candidate import candidate
+from tunesmith.pipeline.measure import measured
 from tunesmith.pipeline.plan import plan
 from tunesmith.tasks.mixture import Mixture
 from tunesmith.testing import toy_rows
@@ -78,6 +80,22 @@ def test_one_pass_answers_all_parts(mixed: tuple[str, Bundle]) -> None:
         assert passes == [1]
     alone = predictor.predict([{"text": text, "part": "mood"}])[0]["answers"]
     assert set(alone) == {"mood"} and alone["mood"]["score"] == pytest.approx(answer["mood"]["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize("part", ["mood", "things"])
+def test_one_part_is_measured_and_compared(part: str, mixed: tuple[str, Bundle], tmp_path: Path) -> None:
+    language, bundle = mixed
+    file = parts(tmp_path, language)[part]["path"]
+    quick = ["evaluation.resamples=100"]
+    report = measured(bundle.path, file, [f"task.part={part}", *quick])
+    metric = {"mood": "macro_f1", "things": "micro_f1"}[part]
+    assert report["rows"] == 160 and report["metrics"][metric]["value"] >= 0.85
+    same = candidate(bundle.path, bundle.path, file, part=part)
+    assert same["accepted"] and same["metric"] == metric
+    with pytest.raises(RecipeError, match="a mixture of mood, things: rows are measured for one"):
+        measured(bundle.path, file, quick)
+    with pytest.raises(RecipeError, match='no part "mod"; it has mood, things'):
+        candidate(bundle.path, bundle.path, file, part="mod")
 
 
 def test_transformers_reads_the_backbone(mixed: tuple[str, Bundle]) -> None:

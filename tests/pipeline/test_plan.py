@@ -49,6 +49,7 @@ def test_the_window_is_no_longer_than_the_model(files: dict[str, Path], models: 
         ("model.max_length=99", True),
         ("training.threads=1", False),
         ("training.trackers=[]", False),
+        ("evaluation.checks=[calibration]", False),
     ],
 )
 def test_what_makes_a_run_another_one(
@@ -56,6 +57,15 @@ def test_what_makes_a_run_another_one(
 ) -> None:
     one, two = planned(files, models, tmp_path), planned(files, models, tmp_path, override)
     assert (one.identity != two.identity) is other
+
+
+@pytest.mark.parametrize("check", ["calibration", "{name: judge, by: 'http://localhost:9/v1'}"])
+def test_a_check_that_says_nothing_of_the_task_is_refused(check: str, models: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("text,label\n" + "".join(f"text {i} about it,{i / 7}\n" for i in range(40)), "utf-8")
+    given = [f"model={models['bert']}", f"bundle={tmp_path / 'out'}", "task=text-regression"]
+    with pytest.raises(RecipeError, match="cannot be used here: (text-regression tells no|it reads texts)"):
+        plan(as_recipe(str(file), [*given, f"evaluation.checks=[{check}]"]))
 
 
 def test_whatever_names_a_recipe(files: dict[str, Path], tmp_path: Path) -> None:

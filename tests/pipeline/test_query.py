@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from toy_files import write_csv
 
+from tunesmith.bundle.questions import columns_of, from_rows
 from tunesmith.bundle.read import Bundle
 from tunesmith.cli import main
 from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.pipeline.query import query
+from tunesmith.data.read import read
+from tunesmith.pipeline.query import by_inputs, query
 from tunesmith.search.active import CHOICES
+from tunesmith.tasks.relation_extraction import RelationExtraction
 from tunesmith.testing import toy_rows
 
 
@@ -83,3 +86,15 @@ def test_tokens_labels_numbers(
     assert query(numbers.path, str(bare), by="diversity", count=2).picked[0].uncertainty is None
     with pytest.raises(RecipeError, match="no probabilities"):
         query(numbers.path, str(bare), by="margin")
+
+
+def test_a_row_is_the_same_with_its_label_and_without(tmp_path: Path) -> None:
+    task = RelationExtraction()
+    pairs = [{"text": f"Ann{i} met Bob{i} there.", "head": f"Ann{i}", "tail": f"Bob{i}"} for i in range(6)]
+    pool = write_csv(tmp_path / "pool.csv", pairs)
+    known = write_csv(tmp_path / "known.csv", [{**row, "label": "meets"} for row in pairs[:4]])
+    sides = [read(str(file)) for file in (pool, known)]
+    asked, labelled = (
+        by_inputs(task, list(from_rows(task, rows, columns_of(task, rows, {}, {"text": "text"})))) for rows in sides
+    )
+    assert len(asked) == 6 and len(labelled) == 4 and set(labelled) < set(asked)

@@ -15,6 +15,8 @@ from toy_files import LEARNS, QUICK, write_csv
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.errors import BundleError, DataError, RecipeError, TrainingError
 from tunesmith.core.registry import family
+from tunesmith.evaluation.checks.calibration import Calibration
+from tunesmith.evaluation.judges.over_http import JudgeError
 from tunesmith.testing import toy_rows
 
 Tuned = Callable[..., Bundle]
@@ -280,6 +282,38 @@ def test_a_run_that_died_goes_on_to_the_same_weights(
     torn = tuned(files["en"], *options, name="torn")
     assert 0 < torn.report["context"]["training"]["resumed_at"] < 3
     assert sha(torn) == sha(whole) and not list(tmp_path.glob(".torn*"))
+
+
+def test_a_check_ends_no_run_and_changes_no_training(
+    tuned: Tuned, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of training are not lost for one figure, and what a check draws is not drawn from training."""
+    import torch
+
+    def failed(*_: Any) -> Any:
+        raise JudgeError("Nobody is there.")
+
+    monkeypatch.setattr(Calibration, "before", lambda *_: torch.rand(3))
+    monkeypatch.setattr(Calibration, "check", failed)
+    plain = tuned(files["en"], name="plain")
+    checked = tuned(files["en"], "evaluation.checks=[calibration]", name="checked")
+    (told,) = checked.report["checks"]
+    assert told["figure"] is None and told["verdict"] == "Not measured: Nobody is there."
+    assert sha(plain) == sha(checked)
+
+
+def test_a_check_that_cannot_be_made_is_an_error_before_training(
+    tuned: Tuned, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the model is not measured before it is tuned."""
+
+    def failed(*_: Any) -> Any:
+        raise JudgeError("Nobody is there.")
+
+    monkeypatch.setattr(Calibration, "ready", failed)
+    monkeypatch.setattr("tunesmith.pipeline.run.Run.tuned", lambda self: pytest.fail("it was trained"))
+    with pytest.raises(JudgeError, match="Nobody is there"):
+        tuned(files["en"], "evaluation.checks=[calibration]", "evaluation.baselines=false")
 
 
 def test_two_runs_at_once(tuned: Tuned, files: dict[str, Path], models: dict[str, str], tmp_path: Path) -> None:

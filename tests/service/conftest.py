@@ -134,7 +134,10 @@ class Moods(Lengths):
     labels = ["good", "bad"]
 
     def encode(self, rows: Sequence[Any], processor: Any, *, max_length: int, targets: bool) -> list[dict[str, Any]]:
-        return [{"row": i, "input_ids": np.arange(3), "text": row["text"]} for i, row in enumerate(rows)]
+        return [
+            {"row": i, "input_ids": np.arange(3), "text": row["text"] + row.get("text_pair", "")}
+            for i, row in enumerate(rows)
+        ]
 
     def infer(self, runtime: Any, batch: Any) -> list[np.ndarray]:
         return [np.array((one["text"].count("good") + one["text"].count("好")) / 4) for one in batch]

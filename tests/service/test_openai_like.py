@@ -107,6 +107,13 @@ def test_explain_finds_the_word(client: TestClient, text: str, word: str) -> Non
     assert all(text[one["start"] : one["end"]] == one["text"] for one in told["words"])
 
 
+def test_explain_reads_both_texts_of_a_pair(client: TestClient) -> None:
+    body = {"model": "moods", "text": "good film", "text_pair": "good good", "label": "good"}
+    told = client.post("/v1/explain", json=body).json()
+    assert told["score"] == 0.75, "of both texts, as the same row of /v1/predict"
+    assert {one["text"]: one["weight"] for one in told["words"]} == {"good": 0.25, "film": 0.0}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [

@@ -19,11 +19,12 @@ def evaluate(
     overrides: Overrides = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write the page to this .html file.")] = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Measure a bundle on labelled rows: figures with intervals, per class, confusion, calibration, worst errors.
 
     Columns are those that the bundle was trained on, unless named: data.text=review data.label=stars. So are the task's
-    options: task.beams=4. What would run written code is never taken from a bundle: task.execute=true.
+    options: task.beams=4. What would run written code is never taken from a bundle: task.execute=true. With
+    evaluation.gate.macro_f1=">= 0.9", exit code 2 says that the gate is not passed.
     """
     from tunesmith.core.runtime import calm_threads
 
@@ -37,7 +38,9 @@ def evaluate(
 
             page.write(render(found))
     keys = ("task", "rows", "metrics", "per_class", "confusion", "calibration", "worst_errors", "data_notes", "verdict")
-    emit({"bundle": bundle, "file": file, **{key: found[key] for key in keys}}, json, _page)
+    told = {key: found[key] for key in (*keys, "gate") if key in found}
+    emit({"bundle": bundle, "file": file, **told}, json, _page)
+    return 0 if found.get("gate", {"passed": True})["passed"] else 2
 
 
 def _page(result: dict[str, Any]) -> Any:
@@ -51,4 +54,6 @@ def _page(result: dict[str, Any]) -> Any:
         value = "-" if figure["value"] is None else f"{figure['value']:.4f}"
         table.add_row(name, value, "-" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}")
     notes = [f"note: {note}" for note in result["data_notes"]]
+    held = result.get("gate", {"lines": []})["lines"]
+    notes += [f"gate: {'passed' if line['passed'] else 'not passed'}: {line['reason']}" for line in held]
     return Group(f"{result['bundle']} on {result['rows']} rows of {result['file']}", table, *notes)

@@ -18,6 +18,7 @@ def gate(
     protect: Annotated[str | None, typer.Option("--protect", help="Labelled rows that must not be forgotten.")] = None,
     most_lost: Annotated[float, typer.Option("--most-lost", help="Of the primary metric on protected rows.")] = 0.02,
     least_gained: Annotated[float, typer.Option("--least-gained", help="Of it on held rows.")] = 0.0,
+    part: Annotated[str | None, typer.Option("--part", help="Of bundles that are mixtures: the part to ask.")] = None,
     json: Json = False,
 ) -> int:
     """Compare a candidate with the bundle that serves, on held-out and on protected rows; exit code 2 refuses it."""
@@ -30,7 +31,7 @@ def gate(
     calm_threads()
     from tunesmith.pipeline.candidate import candidate
 
-    found = candidate(against, new, held, protect, most_lost=most_lost, least_gained=least_gained)
+    found = candidate(against, new, held, protect, part=part, most_lost=most_lost, least_gained=least_gained)
     emit({"bundle": new, "against": against, **found}, json, _page)
     return 0 if found["accepted"] else 2
 

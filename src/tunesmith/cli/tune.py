@@ -94,4 +94,5 @@ def _value(figure: dict[str, Any] | None) -> str:
 def _figure(figure: dict[str, Any] | None) -> str:
     if not figure or figure["value"] is None:
         return "-"
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    interval = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['value']:.3f}{interval}"

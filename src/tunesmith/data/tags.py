@@ -15,6 +15,11 @@ from typing import Literal, NamedTuple
 Scheme = Literal["BIO", "BIOES", "BMES", "IOB1"]
 OUTSIDE = "O"
 
+BARE = frozenset("BIMELSUO")
+"""Tags that are a part without a label: chunks of one kind, the words of a text without spaces."""
+ONE_LABEL = "span"
+"""The label of spans whose tags name none."""
+
 _PARTS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S"}
 _TAG = re.compile(r"([BIMELSU])[-_](.+)", re.S)
 _LETTERS = {"BIO": "BIIB", "BIOES": "BIES", "BMES": "BMES"}
@@ -68,6 +73,25 @@ def split_tag(tag: str) -> tuple[str, str]:
 def is_plain(tags: Iterable[str]) -> bool:
     """Whether some tag is neither O nor a part with a label, as in parts of speech."""
     return any(not split_tag(tag)[0] for tag in tags)
+
+
+def is_bare(tags: Iterable[str]) -> bool:
+    """Whether a file's tags are parts that name no label: a B with what goes on after it, and nothing but parts.
+
+    >>> is_bare("BMESS"), is_bare(["B", "I", "O"]), is_bare(["B", "I-PER"]), is_bare("SO"), is_bare(["NN", "B"])
+    (True, True, False, False, False)
+    """
+    found = set(tags)
+    return found <= BARE and "B" in found and not found.isdisjoint("IMEL")
+
+
+def labelled(tags: Sequence[str]) -> list[str]:
+    """Bare tags with the one label that they all mean.
+
+    >>> labelled(["B", "E", "O"])
+    ['B-span', 'E-span', 'O']
+    """
+    return [tag if tag == OUTSIDE else f"{tag}-{ONE_LABEL}" for tag in tags]
 
 
 def read_tags(tags: Sequence[str]) -> Reading:

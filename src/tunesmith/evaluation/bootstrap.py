@@ -73,8 +73,14 @@ class Measured:
     replicates: Mapping[str, Array]
 
     def figures(self, confidence: float = 0.95) -> dict[str, Figure]:
-        """Each metric's value with its interval."""
-        return {name: around(value, self.replicates[name], confidence) for name, value in self.values.items()}
+        """Each metric's value with its interval; NaN for the ends of a metric without one."""
+        nan = float("nan")
+        return {
+            name: around(value, self.replicates[name], confidence)
+            if getattr(self.metrics[name], "has_interval", True)
+            else Figure(value, nan, nan)
+            for name, value in self.values.items()
+        }
 
 
 def measure(evidence: Evidence, metric_names: Sequence[str], *, resamples: int = 1000, seed: int = 13) -> Measured:

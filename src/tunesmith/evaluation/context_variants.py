@@ -79,6 +79,10 @@ VARIANTS: Mapping[str, Callable[[str, random.Random], str]] = {
 """Those under which an answer should stay what it is."""
 
 
+ROLES = ("context", "text")
+"""Whose text is changed: what is read, not what is asked."""
+
+
 def role_of(row: Row) -> str | None:
     """The role whose text is changed: what is read, not what is asked."""
-    return next((role for role in ("context", "text") if isinstance(row.get(role), str) and row[role]), None)
+    return next((role for role in ROLES if isinstance(row.get(role), str) and row[role]), None)

@@ -17,22 +17,40 @@ from tunesmith.evaluation.metrics.resampled import ResampledMetric
 from tunesmith.evaluation.words import number, p_words, signed
 
 
-def over_known(evidence: Evidence, known: int) -> Evidence:
-    """The same, counted over the first ``known`` classes alone.
+def over_known(evidence: Evidence, known: Sequence[int]) -> Evidence:
+    """The same, counted over the classes in these places alone.
 
     A row that is answered with a class that came later is a miss of its own class, and nobody's false alarm: else one
     such row would add a class of F1 0 to a mean over classes.
+
+    Args:
+        known: places of the classes in the evidence's own order, each once.
     """
-    if kind_of(evidence) == "single-label" or kind_of(evidence) == "multi-label":
-        classes = targets_and_predictions(evidence)[0].shape[1]
-    elif "class_counts" in evidence:
-        classes = evidence["class_counts"].shape[1] // 3
-    else:
+    classes = _count(evidence)
+    if classes is None or len(known) >= classes:
         return evidence
-    if classes <= known:
-        return evidence
-    columns = class_columns(evidence).reshape(len(hits(evidence)), 3, classes)[:, :, :known]
-    return {"hit": hits(evidence), "class_counts": np.ascontiguousarray(columns).reshape(len(columns), 3 * known)}
+    columns = class_columns(evidence).reshape(len(hits(evidence)), 3, classes)[:, :, list(known)]
+    return {"hit": hits(evidence), "class_counts": np.ascontiguousarray(columns).reshape(len(columns), 3 * len(known))}
+
+
+def present(evidence: Evidence) -> list[int]:
+    """Places of the classes that a row has; none where there are no classes.
+
+    >>> present({"label": np.array([2, 0]), "predicted": np.array([1, 1]), "probabilities": np.eye(3)[:2]})
+    [0, 2]
+    """
+    classes = _count(evidence)
+    if classes is None:
+        return []
+    support = class_columns(evidence).reshape(-1, 3, classes)[:, 1]
+    return [int(place) for place in np.flatnonzero(support.any(axis=0))]
+
+
+def _count(evidence: Evidence) -> int | None:
+    """Classes of the evidence; None: it has none."""
+    if kind_of(evidence) in ("single-label", "multi-label"):
+        return int(targets_and_predictions(evidence)[0].shape[1])
+    return evidence["class_counts"].shape[1] // 3 if "class_counts" in evidence else None
 
 
 def fitting(names: Sequence[str], evidence: Evidence) -> list[str]:

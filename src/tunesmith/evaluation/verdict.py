@@ -32,10 +32,9 @@ def verdict(report: Mapping[str, Any]) -> str:
 def _reached(report: Mapping[str, Any]) -> str:
     figure = report["metrics"][report["primary"]]
     rows = f"{report['rows']:,} test row{'' if report['rows'] == 1 else 's'}"
-    return (
-        f"On {rows} {report['names']['after']} reaches {report['primary']} {number(figure['value'])} "
-        f"({report['bootstrap']['confidence']:.0%} interval {number(figure['low'])} to {number(figure['high'])})."
-    )
+    ends = f"{number(figure['low'])} to {number(figure['high'])}"
+    interval = "" if figure["low"] is None else f" ({report['bootstrap']['confidence']:.0%} interval {ends})"
+    return f"On {rows} {report['names']['after']} reaches {report['primary']} {number(figure['value'])}{interval}."
 
 
 def _few_rows(report: Mapping[str, Any]) -> str:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.predictor import Predictor
-from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.read import read_bundle
+from tunesmith.core.contracts import Task
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock
-from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known
+from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known, present
 from tunesmith.evaluation.words import number, signed
+from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
+from tunesmith.tasks.grown import grown
 
 
 def candidate(
     old: str | Path, new: str | Path, held: str, protected: str | None = None, *,
-    most_lost: float = 0.02, least_gained: float = 0.0,
+    part: str | None = None, most_lost: float = 0.02, least_gained: float = 0.0,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare a candidate with the bundle that serves.
 
     Args:
         held: labelled rows of what is asked today, which the candidate did not learn from.
         protected: labelled rows of what was asked before.
+        part: of a mixture, the one that both are compared by.
         most_lost: of the primary metric on protected rows, at most.
         least_gained: of it on held rows, at least.
 
@@ -34,17 +38,15 @@ def candidate(
     Raises:
         TunesmithError: the bundles are of different tasks, or a file does not fit.
     """
-    was, now = read_bundle(old), read_bundle(new)
-    if was.manifest.task.name != now.manifest.task.name:
-        raise RecipeError(
-            f"{now.path} is a bundle of {now.manifest.task.name}, and {was.path} one of {was.manifest.task.name}.",
-            "Compare bundles of one task.",
-        )
-    answering = was.predictor(), now.predictor()
-    sides = {"held": _compared(was, now, answering, held)}
+    bundles = read_bundle(old), read_bundle(new)
+    _of_one_task(*((bundle.path, bundle.manifest.task.name) for bundle in bundles))
+    was, now = (answering(bundle, part) for bundle in bundles)
+    _of_one_task((was.path, was.task.name), (now.path, now.task.name))
+    predictors = was.predictor(), now.predictor()
+    sides = {"held": _compared(was, now, predictors, held)}
     metric = sides["held"]["metric"]
     if protected is not None:
-        sides["protected"] = _compared(was, now, answering, protected, over_old=True)
+        sides["protected"] = _compared(was, now, predictors, protected, over_old=True)
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
     reasons = [
         f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
@@ -56,9 +58,8 @@ def candidate(
             f"on held-out rows {metric} changes by {signed(-lost['held']['value'])}, {least_gained:g} wanted"
         )
     if "protected" in lost and lost["protected"]["value"] > most_lost:
-        reasons.append(
-            f"on protected rows {metric} falls by {number(lost['protected']['value'])}, {most_lost:g} allowed"
-        )
+        kept, fall = sides["protected"]["metric"], number(lost["protected"]["value"])
+        reasons.append(f"on protected rows {kept} falls by {fall}, {most_lost:g} allowed")
     told = "; ".join(
         f"{name}: {metric} {number(found['compared'][found['metric']]['second_value'])} -> "
         f"{number(found['compared'][found['metric']]['first_value'])} on {found['rows']:,} rows"
@@ -68,19 +69,47 @@ def candidate(
     return {"accepted": not reasons, "reasons": reasons, "words": words, "metric": metric, "lost": lost, **sides}
 
 
+def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
+    if old[1] != new[1]:
+        raise RecipeError(
+            f"{new[0]} is a bundle of {new[1]}, and {old[0]} one of {old[1]}.", "Compare bundles of one task."
+        )
+
+
 def _compared(
-    old: Bundle, new: Bundle, answering: tuple[Predictor, Predictor], file: str, *, over_old: bool = False
+    old: Answering, new: Answering, predictors: tuple[Any, Any], file: str, *, over_old: bool = False
 ) -> dict[str, Any]:
     """Both on a file's rows.
 
     Args:
-        answering: what answers of each.
-        over_old: count over the classes that the old bundle knows, as rows of old domains have no others.
+        predictors: what answers of each.
+        over_old: count over the classes that the old bundle knows, as rows of old domains have no others. Else over
+            those that the new one knows or a row has: an answer that only the old one gives is a miss.
     """
+    task = who_knows_both(new.task, old.task)
     rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
-    sides = [evidence_of(bundle.task, one, new.task, rows) for bundle, one in zip((old, new), answering, strict=True)]
-    if over_old:
-        sides = [over_known(side, len(getattr(old.task, "labels", []))) for side in sides]
+    sides = [evidence_of(side.task, one, task, rows) for side, one in zip((old, new), predictors, strict=True)]
+    if over_old or task is not new.task:
+        counted = places(old.task, task) if over_old else {*places(new.task, task), *present(sides[0])}
+        sides = [over_known(side, sorted(counted)) for side in sides]
     found = before_and_after(sides[0], sides[1], new.task.metrics)
     metric = new.task.metrics[0]
     return {**found, "metric": metric if metric in found["compared"] else next(iter(found["compared"]))}
+
+
+def who_knows_both(new: Task, old: Task) -> Task:
+    """The new bundle's task; where the old one has classes that it lacks, a copy that knows these, too, at the end."""
+    if all(set(getattr(old, names, [])) <= set(getattr(new, names, [])) for names in ("labels", "relations")):
+        return new
+    both = copy.copy(new)
+    both.restore(grown(new.state, old.state))
+    return both
+
+
+def places(own: Task, task: Task) -> list[int]:
+    """Where the classes of one task stand among those of another that knows them all.
+
+    Each tuning sorts its own labels: a class may stand elsewhere in the new bundle than it did in the old one.
+    """
+    labels = list(getattr(task, "labels", []))
+    return [labels.index(label) for label in getattr(own, "labels", [])]

@@ -216,7 +216,9 @@ class Learned(Addition):
             return evidence_of(self.parent.task, earlier, task, rows), evidence_of(task, predictor, task, rows)
 
         before, after = sides(self.old.measured)
-        kept = before_and_after(over_known(before, known), over_known(after, known), task.metrics, **options)
+        kept = before_and_after(
+            over_known(before, range(known)), over_known(after, range(known)), task.metrics, **options
+        )
         before, after = sides(self.plan.data.test)
         gained = before_and_after(before, after, task.metrics, **options)
         metric = next(iter(kept["compared"]))

@@ -3,70 +3,127 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.questions import is_there
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
+from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
+from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
+from tunesmith.pipeline.plan import figures
+
+READ = (
+    "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.clean.normalise",
+    "data.clean.redact", "task", "evaluation.gate", "evaluation.resamples", "evaluation.confidence",
+)  # fmt: skip
+"""Keys of a recipe that are read here; the others speak of tuning."""
 
 
 def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The report of a bundle on a file: as a run's, without before and baselines.
 
     Args:
-        overrides: ``data.text=review`` and the like, absent: the columns that the bundle was trained on; and how its
-            task answers and is measured (``task.execute=true``, ``task.beams=4``), absent: as it was trained.
+        overrides: ``data.text=review`` and the like, absent: the columns that the bundle was trained on; how its
+            task answers and is measured (``task.execute=true``, ``task.beams=4``), absent: as it was trained; and
+            ``evaluation.gate``, ``.resamples``, ``.confidence``. What became of a gate stands under ``gate``.
+            ``task.part=NAME`` measures one part of a mixture.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
+        RecipeError: an override is not read here, or a gate asks for what is not measured.
     """
     bundle = read_bundle(bundle_path)
+    part, overrides = _part(overrides)
     recipe = Recipe.parse({"data": {"path": file}, "task": {"name": bundle.manifest.task.name}}, overrides)
+    _refuse_unread(recipe, file)
     if recipe.task.name != bundle.manifest.task.name:
         raise RecipeError(
             f"The bundle's task is {bundle.manifest.task.name}; it cannot be measured as {recipe.task.name}.",
             "Leave out task=.",
         )
-    bundle, block = bundle.asked(recipe.task.options), recipe.data
-    hand_over(bundle.task)
+    asked, block = answering(bundle.asked(recipe.task.options), part), recipe.data
+    hand_over(asked.task)
     notes: list[str] = []
-    rows = labelled_rows(bundle, block, notes)
+    rows = labelled_rows(asked, block, notes)
+    thresholds = recipe.evaluation.gate
+    _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))
     start = time.monotonic()
-    _, evidence = bundle.task.measure(bundle.predictor(), rows)
+    _, evidence = asked.task.measure(asked.predictor(), rows)
     seconds = time.monotonic() - start
-    return build_report(
-        task_name=bundle.task.name,
-        class_names=getattr(bundle.task, "labels", []),
-        metric_names=bundle.task.metrics,
+    report = build_report(
+        task_name=asked.task.name,
+        class_names=getattr(asked.task, "labels", []),
+        metric_names=asked.task.metrics,
         rows=rows,
         evidences={"after": evidence},
         seconds={"after": {"predict": seconds}},
         data_notes=notes,
-        context={"bundle": str(bundle.path), "file": file},
+        context={"bundle": str(bundle.path), "file": file, **({"part": part} if part else {})},
+        **recipe.evaluation.model_dump(include={"resamples", "confidence"}),
     )
+    return {**report, "gate": gate(report, thresholds).to_json()} if thresholds else report
 
 
-def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
-    """Rows of a file by the bundle's own columns, with their targets; what is odd about them goes into ``notes``.
+def _part(overrides: Iterable[str]) -> tuple[str | None, list[str]]:
+    """The part of a mixture that is named, and the other overrides: no task has such an option.
+
+    >>> _part(["task.part=mood", "data.text=review"])
+    ('mood', ['data.text=review'])
+    """
+    key, given = "task.part=", list(overrides)
+    named = [one.removeprefix(key).strip() for one in given if one.startswith(key)]
+    return (named[-1] if named else None), [one for one in given if not one.startswith(key)]
+
+
+def _refuse_unread(recipe: Recipe, file: str) -> None:
+    """What is said and not read would be taken for done."""
+    given = set(_paths(recipe.model_dump(exclude_unset=True))) - ({"data.path"} if recipe.data.path == file else set())
+    if unread := sorted(path for path in given if not any(f"{path}.".startswith(f"{key}.") for key in READ)):
+        read = ", ".join(key for key in READ if key not in ("data.columns", "task"))
+        raise RecipeError(
+            f"A bundle that is measured does not read {', '.join(unread)}.",
+            f"It reads data.ROLE=COLUMN, {read}, and its task's options.",
+        )
+
+
+def _paths(values: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _paths(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}"
+
+
+def _refuse_gate(thresholds: Mapping[str, str], known: list[str]) -> None:
+    """Before anything is computed."""
+    for condition in parse_gate(thresholds):
+        where = f'evaluation.gate.{condition.name} is "{condition.text}"'
+        if condition.words:
+            raise RecipeError(f"{where}, and the bundle alone is measured here.", "Compare with a number.")
+        if condition.name not in known:
+            raise RecipeError(f"{where}, and there will be no such figure.", did_you_mean(condition.name, known))
+
+
+def labelled_rows(asked: Answering, block: DataBlock, notes: list[str]) -> list[Row]:
+    """Rows of a file by the columns of training, with their targets; what is odd about them goes into ``notes``.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
     """
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
-    trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     source.origin.media = block.media
-    same = {r: c for r, c in trained.items() if is_there(c, source)} if not block.columns else {}
+    same = {r: c for r, c in asked.columns.items() if is_there(c, source)} if not block.columns else {}
     table = labelled(
-        bundle.task,
+        asked.task,
         source,
         {**same, **block.columns},
         notes,

@@ -71,7 +71,7 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What makes the run this one: with the same, an unfinished run goes on."""
         recipe = self.recipe.model_dump(
-            exclude={"bundle": True, "training": {"trackers", "threads"}, "evaluation": {"gate"}}
+            exclude={"bundle": True, "training": {"trackers", "threads"}, "evaluation": {"gate", "checks"}}
         )
         beside = {"beside": self.beside} if self.beside else {}
         return {"recipe": recipe, "data": self.data.fingerprints, "model": self.reference.content_hash, **beside}
@@ -133,6 +133,8 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     _figures_exist(recipe, task, data, strategies)
     _fits(method, task)
     _strategies_fit(strategies, method, task, data)
+    checks = [_made("checks", block) for block in recipe.evaluation.checks]
+    _checks_fit(checks, task)
     check_augmentations(recipe.data, data)
     training = decided(recipe.training, method, task, strategies, len(data.train))
     model = recipe.model
@@ -156,7 +158,6 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         }
     )
     trackers = [_made("trackers", block) for block in training.trackers]
-    checks = [_made("checks", block) for block in recipe.evaluation.checks]
     made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
     refuse_calibration(made)
     return made
@@ -234,6 +235,12 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
                     "column is named.",
                     f"Name it: data.{either[0]}=COLUMN",
                 )
+
+
+def _checks_fit(checks: Sequence[Check], task: Task) -> None:
+    for check in checks:
+        if why := check.fits(task):
+            raise RecipeError(f'evaluation.checks: "{check.name}" cannot be used here: {why}', "Leave it out.")
 
 
 def _figures_exist(recipe: Recipe, task: Task, data: Prepared, strategies: Sequence[Strategy]) -> None:

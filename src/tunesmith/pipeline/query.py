@@ -13,7 +13,8 @@ import numpy as np
 from tunesmith.bundle.answers import headline
 from tunesmith.bundle.questions import Question, columns_of, from_rows
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.core.contracts import Row
+from tunesmith.bundle.rows import inputs_only
+from tunesmith.core.contracts import Row, Task
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.data.read import read
 from tunesmith.pipeline.seen import decisions, vectors
@@ -75,9 +76,9 @@ def query(
     bundle = read_bundle(bundle_path)
     if bundle.task.name == "mixture":
         raise RecipeError("A mixture answers several questions about a row.", "Query a bundle of one of its tasks.")
-    labelled = _texts(_questions(bundle, known, columns or {})) if known else {}
+    labelled = by_inputs(bundle.task, _questions(bundle, known, columns or {})) if known else {}
     found = _questions(bundle, file, columns or {})
-    asked = {text: q for text, q in _texts(found).items() if text not in labelled}
+    asked = {text: q for text, q in by_inputs(bundle.task, found).items() if text not in labelled}
     if not asked:
         raise DataError(f"{file} has no row to choose: none has a text that is not labelled.", "Give other rows.")
     rows = [question.row or {} for question in asked.values()]
@@ -119,12 +120,15 @@ def _questions(bundle: Bundle, file: str, columns: Mapping[str, str]) -> list[Qu
     return list(from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained)))
 
 
-def _texts(questions: Sequence[Question]) -> dict[str, Question]:
-    """The questions that can be asked, by what they ask; of equal ones the first."""
+def by_inputs(task: Task, questions: Sequence[Question]) -> dict[str, Question]:
+    """The questions that can be asked, by what they ask, whether or not an answer stands beside; of equal ones the
+    first.
+    """
     found: dict[str, Question] = {}
     for question in questions:
         if question.row is not None:
-            found.setdefault(json.dumps(dict(question.row), ensure_ascii=False, sort_keys=True, default=str), question)
+            (asked,) = inputs_only(task, [question.row])
+            found.setdefault(json.dumps(asked, ensure_ascii=False, sort_keys=True, default=str), question)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
             for name, figure in first.manifest.metrics.items()
         }
         exact = _weights(first) == _weights(second)
-    apart = [name for name, pair in pairs.items() if abs(pair["then"] - pair["now"]) > SAME]
+    apart = [name for name, pair in pairs.items() if not same(**pair)]
     agrees = not apart
     words = "The figures agree" + (", and the weights are the same, byte for byte." if exact else ".")
     return {
@@ -58,6 +59,17 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
         "metrics": pairs,
         "differences": differences,
     }
+
+
+def same(then: float, now: float) -> bool:
+    """Whether two values of a figure agree: both are not defined, or they are as near as makes no difference.
+
+    >>> same(0.5, 0.5), same(float("nan"), float("nan")), same(0.5, float("nan"))
+    (True, True, False)
+    """
+    if not math.isfinite(then) or not math.isfinite(now):  # a manifest keeps no infinity
+        return not math.isfinite(then) and not math.isfinite(now)
+    return abs(then - now) <= SAME
 
 
 def _weights(bundle: Bundle) -> dict[str, str]:

@@ -18,9 +18,9 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.core.contracts import Evidence, Feature, Prediction, Row, Task, Tracker
-from tunesmith.core.errors import DataError, RecipeError, TrainingError
-from tunesmith.core.runtime import seed_everything
+from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
+from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
+from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.clean import write_broken
 from tunesmith.evaluation.baselines import FOR
 from tunesmith.evaluation.baselines.measured import measured as baseline_measured
@@ -164,6 +164,8 @@ class Run:
         """All stages, from the baselines to the bundle."""
         plan = self.plan
         self._refuse_strangers()
+        for check in plan.checks:
+            check.ready(plan.data.test)
         evidences: dict[str, Evidence] = {}
         seconds: dict[str, dict[str, float]] = {}
         if plan.recipe.evaluation.baselines:
@@ -173,8 +175,7 @@ class Run:
             exact = plan.method.frozen_backbone or REJECTED in plan.data.columns
             fast = "fp32" if exact else plan.machine.precision
             evidences["before"], seconds["before"] = self.stage("before", lambda: self.measured(fast))
-            for check in plan.checks:
-                check.before(self._predictor(fast), plan.data.test)
+            self._checked_before(fast)
         counts, trained, adapter = self.tuned()
         self._calibrate()
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
@@ -351,10 +352,24 @@ class Run:
 
         return measure
 
-    def checked(self) -> list[Any]:
-        """What the recipe's checks say of the model as it is, on the test rows."""
+    def _checked_before(self, precision: str) -> None:
+        """What is drawn for a check is not drawn from training: without it the run is the same one."""
+        drawn = random_state()
+        for check in self.plan.checks:
+            check.before(self._predictor(precision), self.plan.data.test)
+        restore_random_state(drawn)
+
+    def checked(self) -> list[CheckResult]:
+        """What the recipe's checks say of the model as it is, on the test rows; one that fails says nothing."""
         predictor = self._predictor("fp32")
-        return [check.check(predictor, self.plan.data.test) for check in self.plan.checks]
+        found = []
+        for check in self.plan.checks:
+            try:
+                found.append(check.check(predictor, self.plan.data.test))
+            except TunesmithError as error:  # the model is trained: what is lost is one figure
+                nan = float("nan")
+                found.append(CheckResult(check.name, nan, nan, nan, f"Not measured: {error.problem}"))
+        return found
 
 
 def _refuse_new_tokens(plan: Plan) -> None:

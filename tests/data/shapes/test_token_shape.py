@@ -10,8 +10,10 @@ import pytest
 
 from tunesmith.data.read import read
 from tunesmith.data.schema import guess
+from tunesmith.data.settle import as_read
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.shapes.token_classification import TokenShape
+from tunesmith.data.tags import is_plain
 
 BERLIN = {"text": "We live in Berlin now", "spans": [{"start": 11, "end": 17, "label": "place"}]}
 WORDS = [[0, 2], [3, 7], [8, 10], [11, 17], [18, 21]]
@@ -161,3 +163,20 @@ def test_a_file_is_known_by_what_is_in_it(tmp_path: Path, row: dict[str, Any], c
 def test_other_files_are_left_to_others(tmp_path: Path, row: dict[str, Any]) -> None:
     rows = [row, {**row, "text": f"{row['text']} 2".split()[0] if " " not in row["text"] else row["text"] + " 2"}]
     assert guess(_file(tmp_path, rows * 3)).task != "token-classification"
+
+
+@pytest.mark.parametrize(("suffix", "outside"), [("bmes", "S"), ("txt", "S"), ("txt", "O")])
+def test_tags_without_a_label_are_spans_of_one_kind(suffix: str, outside: str, tmp_path: Path) -> None:
+    """Chinese words, and chunks: each tag as a label of its own would score words and not spans."""
+    sentence = [("北", "B"), ("京", "E"), ("很", outside), ("大", outside)]
+    file = tmp_path / f"words.{suffix}"
+    file.write_text("\n\n".join("\n".join(f"{c} {tag}" for c, tag in sentence) for _ in range(30)), "utf-8")
+    source, notes = read(str(file)), list[str]()
+    found = guess(source)
+    assert found.task == "token-classification"
+    rows, roles = as_read(source, found.task, found.columns, notes)
+    spans = json.loads(rows.column(roles["spans"]).to_pylist()[0])
+    alone = [{"start": 2, "end": 3, "label": "span"}, {"start": 3, "end": 4, "label": "span"}] if outside == "S" else []
+    assert spans == [{"start": 0, "end": 2, "label": "span"}, *alone]
+    assert notes == ['30 rows whose tags name no label: their spans are called "span".']
+    assert is_plain(["B", "E", "S"]), "one row alone may be parts of speech"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.contracts.predictor import PredictorLike
     from tunesmith.core.contracts.rows import Row
+    from tunesmith.core.contracts.task import Task
 
 
 @dataclass
@@ -33,9 +34,16 @@ class Check(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
 
+    def fits(self, task: Task) -> str | None:
+        """Why it says nothing of this task, in words; None where it does. Asked before anything is computed."""
+        return None
+
+    def ready(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most checks need nobody else
+        """Before training: raise TunesmithError where it could not be carried out on these rows."""
+
     def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:  # noqa: B027 - few checks compare
         """The model before it is tuned, where that is measured: a check that compares remembers its answers."""
 
     @abstractmethod
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
-        """Measure ``predictor`` on ``rows``."""
+        """Measure ``predictor`` on ``rows``. A TunesmithError makes the figure undefined, and ends no run."""

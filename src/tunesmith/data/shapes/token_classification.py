@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.shapes.span_cells import span_of, spans_in, tags_in, tokens_in, words_in
 from tunesmith.data.spans import broken, overlapping, without_duplicates
-from tunesmith.data.tags import Reading, read_tags
+from tunesmith.data.tags import ONE_LABEL, Reading, is_bare, labelled, read_tags
 from tunesmith.data.traits import Traits
 from tunesmith.data.words import TEXT, normal
 from tunesmith.data.words_in_text import joined
@@ -44,6 +44,12 @@ class TokenShape(Shape):
     def __init__(self) -> None:
         self._tags = Reading()
         self._counts: Counter[str] = Counter()
+        self._bare = False
+
+    def over(self, columns: Mapping[str, Callable[[], list[Any]]]) -> Self:
+        """Whether the file's tags name no label: one row of them could be anything."""
+        self._bare = "tags" in columns and is_bare(_all_tags(columns["tags"]()))
+        return self
 
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
         """Tokens and tags of equal number, or a text beside spans; by the columns' names, and what is in them."""
@@ -83,6 +89,9 @@ class TokenShape(Shape):
         return dict(self._tags.mended() + self._counts)
 
     def _from_tags(self, tags: list[str], words: list[list[int]]) -> list[dict[str, Any]]:
+        if self._bare:
+            tags = labelled(tags)
+            self._counts[f'rows whose tags name no label: their spans are called "{ONE_LABEL}"'] += 1
         reading = read_tags(tags)
         self._tags.add(reading)
         return [
@@ -101,6 +110,16 @@ class TokenShape(Shape):
         self._counts["spans that were given twice"] += len(found) - len(unique)
         self._counts["spans that overlap another (see the option nested)"] += len(overlapping(unique))
         return [{key: span[key] for key in ("start", "end", "label")} for span in unique]
+
+
+def _all_tags(cells: list[Any]) -> Iterator[str]:
+    """Every tag of a column, but of cells that cannot be read."""
+    for cell in cells:
+        if cell is not None:
+            try:
+                yield from tags_in(cell)
+            except RowProblem:
+                continue
 
 
 def _text_and_words(cells: Cells, tags: int | None) -> tuple[str, list[list[int]] | None]:

@@ -13,7 +13,7 @@ from tunesmith.data.bytestream import MARK, open_text
 from tunesmith.data.encoding import detect
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.source import Reading, Source, batched, lines_of
-from tunesmith.data.tags import split_tag
+from tunesmith.data.tags import BARE, is_bare, split_tag
 
 SAMPLE = 2**18
 BLANK = "▁"
@@ -57,7 +57,9 @@ class Conll(Source):
 
     @classmethod
     def recognises(cls, head: str) -> str:
-        """Lines of as many cells, of which the last are tags, O among them; sentences are divided by blank lines."""
+        """Lines of as many cells, the last being tags, O among them, or all of them parts without a label (B, M, E, S);
+        sentences are divided by blank lines.
+        """
         lines = lines_of(head)
         tokens = [line for line in lines if line.strip() and not _COMMENT.match(line)]
         if not tokens or not _blank_between(lines):
@@ -65,8 +67,9 @@ class Conll(Source):
         form = form_of(tokens)
         cells = [split(line, form) for line in tokens if not line.startswith("-DOCSTART-")]
         tags = [found[-1] for found in cells if len(found) == form.width]
+        bare = is_bare(tags) and len(tags) == len(cells) and not all(line.strip() for line in lines[:-1])
         tagged = sum(map(is_tag, tags))
-        if form.width < 2 or tagged < 0.95 * len(cells) or len(set(tags)) < 2 or "O" not in tags:
+        if form.width < 2 or not (bare or tagged >= 0.95 * len(cells) and len(set(tags)) > 1 and "O" in tags):
             return ""
         return f"each line is a token and a tag such as {next(tag for tag in tags if tag != 'O')}"
 
@@ -163,7 +166,7 @@ def _without_comments(sentence: list[Line], form: Form) -> Iterator[Line]:
     begun = False
     for line in sentence:
         cells = split(line.text, form)
-        tagged = len(cells) == form.width and is_tag(cells[-1])
+        tagged = len(cells) == form.width and (is_tag(cells[-1]) or cells[-1] in BARE)
         begun = begun or tagged or not _COMMENT.match(line.text)
         if begun:
             yield line

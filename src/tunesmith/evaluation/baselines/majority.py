@@ -18,6 +18,7 @@ def majority(
     test_rows: Sequence[Row],
     class_names: Sequence[str] = (),
     language: str | None = None,
+    threshold: float = 0.5,
 ) -> Baseline:
     """Answer every test row with the training rows' class shares, or their mean number.
 
@@ -27,6 +28,7 @@ def majority(
         test_rows: the rows to answer, with their targets.
         class_names: all classes, in the order of the probabilities; empty for numbers.
         language: not read; here so that all baselines are called alike.
+        threshold: probability from which on one of several labels is given.
 
     Raises:
         RecipeError: the task has no baselines.
@@ -39,7 +41,7 @@ def majority(
     fitted = perf_counter()
     scores = np.tile(one, (len(test_rows), 1)) if kind != "number" else np.full(len(test_rows), one)
     done = perf_counter()
-    evidence = evidence_of(kind, targets(kind, test_rows, class_names), scores)
+    evidence = evidence_of(kind, targets(kind, test_rows, class_names), scores, threshold)
     return Baseline("majority", evidence, fitted - start, done - fitted)
 
 

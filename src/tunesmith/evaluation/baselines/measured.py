@@ -36,7 +36,8 @@ def measured(name: str, task: Task, train: Sequence[Row], test: Sequence[Row], l
     """The baseline's evidence on the test rows, and what it cost."""
     made: Any = BASELINES.load(name)
     if not isinstance(made, type):
-        found: Baseline = made(task.name, train, test, getattr(task, "labels", []), language)
+        asked = {"threshold": task.threshold} if hasattr(task, "threshold") else {}  # what holds for the model
+        found: Baseline = made(task.name, train, test, getattr(task, "labels", []), language, **asked)
         return found
     baseline: TaskBaseline = made(task, language)
     start = perf_counter()

@@ -68,12 +68,16 @@ def targets(kind: TargetKind, rows: Sequence[Row], class_names: Sequence[str]) -
     return out
 
 
-def evidence_of(kind: TargetKind, truth: Array, scores: Array) -> Evidence:
-    """Evidence from truth and scores: probabilities [n, k], or predicted numbers [n]."""
+def evidence_of(kind: TargetKind, truth: Array, scores: Array, threshold: float = 0.5) -> Evidence:
+    """Evidence from truth and scores: probabilities [n, k], or predicted numbers [n].
+
+    Args:
+        threshold: probability from which on one of several labels is given.
+    """
     if kind == "number":
         return {"value": truth, "predicted_value": scores}
     if kind == "labels":
-        return {"labels": truth, "predicted_labels": scores >= 0.5, "probabilities": scores}
+        return {"labels": truth, "predicted_labels": scores >= threshold, "probabilities": scores}
     return {"label": truth, "predicted": scores.argmax(axis=1), "probabilities": scores}
 
 

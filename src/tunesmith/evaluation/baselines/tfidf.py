@@ -30,6 +30,7 @@ def tfidf(
     test_rows: Sequence[Row],
     class_names: Sequence[str] = (),
     language: str | None = None,
+    threshold: float = 0.5,
 ) -> Baseline:
     """TF-IDF with logistic regression (one for each label when multi-label), or with ridge regression for numbers.
 
@@ -39,6 +40,7 @@ def tfidf(
         test_rows: the rows to answer, with their targets.
         class_names: all classes, in the order of the probabilities; empty for numbers.
         language: ISO code; None: seen from the script of the text.
+        threshold: probability from which on one of several labels is given.
 
     Raises:
         RecipeError: the task has no baselines.
@@ -54,7 +56,7 @@ def tfidf(
     fitted = perf_counter()
     scores = predict_linear(kind, models, features.transform(test_rows), len(class_names))
     done = perf_counter()
-    evidence = evidence_of(kind, targets(kind, test_rows, class_names), scores)
+    evidence = evidence_of(kind, targets(kind, test_rows, class_names), scores, threshold)
     model = "ridge regression" if kind == "number" else f"logistic regression, C = {C:g}"
     settings = {**features.settings, "features": int(train.shape[1]), "model": model}
     return Baseline("tfidf", evidence, fitted - start, done - fitted, settings)

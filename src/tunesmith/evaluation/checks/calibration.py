@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tunesmith.core.artefacts import Figure
-from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
+from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row, Task
 from tunesmith.evaluation.bootstrap import figures
 from tunesmith.evaluation.evaluate import evaluate
 from tunesmith.evaluation.tables import reliability
@@ -39,6 +39,13 @@ class Calibration(Check):
         self.resamples = resamples
         self.confidence = confidence
         self.seed = seed
+
+    def fits(self, task: Task) -> str | None:
+        """It needs decisions with a probability."""
+        told = task.response_model().model_fields
+        if task.decides and ("score" in told or "scores" in told):
+            return None
+        return f"{task.name} tells no probability of its answers."
 
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
         """Predict ``rows`` and hold confidence against correctness.

@@ -10,14 +10,22 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
+from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row, Task
+from tunesmith.core.errors import DataError
 from tunesmith.evaluation.bootstrap import known_mean
-from tunesmith.evaluation.context_variants import VARIANTS, contradicted, role_of
+from tunesmith.evaluation.context_variants import ROLES, VARIANTS, contradicted, role_of
 from tunesmith.evaluation.evidence import Array
 from tunesmith.evaluation.words import number, signed
 
 SHOWN = 400
 """Characters of a text that are kept."""
+ANSWERS = frozenset({"label", "labels", "value", "choice", "answer"})
+"""What an answer must hold that is to stay: one that is written, or a vector, is another for another text."""
+POINTING = frozenset({"words", "head", "tail", "predicate"})
+"""Roles that point at places of the text."""
+NEAR = 0.1
+"""Numbers as near as this share of the targets' standard deviation are the same: such a move is a hundredth of the
+targets' variance, so that the model's R squared cannot tell it from none."""
 PLACES = frozenset({"start", "end", "score", "scores", "offset", "spans", "windows"})
 """What a prediction says of places and probabilities: it moves with the text."""
 
@@ -25,7 +33,9 @@ PLACES = frozenset({"start", "end", "score", "scores", "offset", "spans", "windo
 class Context(Check):
     """Context consistency: the share of answers that stay as they are under a longer, shuffled or reworded text.
 
-    A text that a variant does not change does not count for it. Beside them, under a text of another label that says
+    A text that a variant does not change does not count for it. Numbers stay that move by no more than a tenth of the
+    standard deviation of the rows' own. An answer that is cut out of the text is not asked for in other words. Beside
+    them, under a text of another label that says
     otherwise: the share of rows in which the model's confidence in its answer falls, or the answer changes
     ("noticed"); a model that reads only the first words notices nothing.
 
@@ -48,6 +58,26 @@ class Context(Check):
     ) -> None:
         self.rows, self.resamples, self.confidence, self.seed = rows, resamples, confidence, seed
         self._was: dict[str, Array] | None = None
+
+    def fits(self, task: Task) -> str | None:
+        """It needs a text that may be changed, and an answer that should stay."""
+        read = {column.role for column in task.columns if not column.target}
+        if not read & set(ROLES):
+            return f"rows of {task.name} hold no text that could be changed."
+        if read & POINTING:
+            return f"rows of {task.name} point at places of their text, which another text moves."
+        if not set(task.response_model().model_fields) & ANSWERS:
+            return f"what {task.name} answers to another text may be another answer, and right."
+        return None
+
+    def ready(self, rows: Sequence[Row]) -> None:
+        """Some row must have a text.
+
+        Raises:
+            DataError: none has.
+        """
+        if not self._drawn(rows):
+            raise DataError("The check context changes texts, and no test row has one.", "Leave it out.")
 
     def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:
         """The same of the model as it was."""
@@ -82,15 +112,19 @@ class Context(Check):
         """For each variant 1 where the answer stayed, 0 where not, NaN where the text did; and what did not stay."""
         asked = [_inputs(predictor, row) for row in rows]
         answers = predictor.predict(asked) if asked else []
+        within = tolerance(rows) if answers and "value" in answers[0] else 0.0
         kept: dict[str, Array] = {}
         worst: list[dict[str, Any]] = []
         for name, change in VARIANTS.items():
+            if name == "reworded" and answers and "answer" in answers[0]:  # other words, and so another answer
+                kept[name] = np.full(len(asked), np.nan)
+                continue
             changed = [_changed(row, change(_text(row), random.Random(f"{self.seed}/{_text(row)}"))) for row in asked]
             places = [i for i, (row, other) in enumerate(zip(asked, changed, strict=True)) if row != other]
             found = predictor.predict([changed[i] for i in places]) if places else []
             values = np.full(len(asked), np.nan)
             for i, prediction in zip(places, found, strict=True):
-                values[i] = said(answers[i]) == said(prediction)
+                values[i] = same(answers[i], prediction, within)
                 if not values[i] and len(worst) < 8:
                     worst.append(
                         {"variant": name, "text": _text(changed[i])[:SHOWN], "answer": said(answers[i])[:SHOWN],
@@ -122,8 +156,27 @@ class Context(Check):
         return known_mean(values, self.resamples, self.confidence, self.seed).to_json()
 
 
+def same(one: Mapping[str, Any], other: Mapping[str, Any], within: float) -> bool:
+    """Whether two predictions say the same.
+
+    Args:
+        within: numbers that are no further apart are the same.
+
+    >>> same({"value": 3.2}, {"value": 3.3}, 0.05), same({"value": 3.2}, {"value": 3.24}, 0.05)
+    (False, True)
+    """
+    if "value" in one:
+        return bool(abs(one["value"] - other["value"]) <= within)
+    return said(one) == said(other)
+
+
+def tolerance(rows: Sequence[Row]) -> float:
+    """A tenth of the standard deviation of the rows' numbers; they are where text-regression has them."""
+    return NEAR * float(np.std([float(str(row["label"])) for row in rows]))
+
+
 def said(prediction: Mapping[str, Any]) -> str:
-    """What a prediction says, without places and probabilities: a label, a choice, a text, or all texts of spans.
+    """What a prediction says, without places and probabilities: a label, a choice, a text, a number.
 
     >>> said({"label": "good", "score": 0.7}), said({"text": "Rome", "start": 4, "end": 8, "score": 0.2})
     ('good', 'Rome')
@@ -131,8 +184,8 @@ def said(prediction: Mapping[str, Any]) -> str:
     for key in ("label", "text"):
         if key in prediction:
             return str(prediction[key])
-    if "spans" in prediction:
-        return " | ".join(sorted(f"{span.get('text')}/{span.get('label', '')}" for span in prediction["spans"]))
+    if "value" in prediction:
+        return number(prediction["value"])
     rest = {key: value for key, value in prediction.items() if key not in PLACES and not isinstance(value, float)}
     return json.dumps(rest, ensure_ascii=False, sort_keys=True)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row
-from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.contracts import Check, CheckResult, PredictorLike, Row, Task
+from tunesmith.core.errors import TunesmithError
 from tunesmith.evaluation.bootstrap import known_mean
 from tunesmith.evaluation.evidence import Array
 from tunesmith.evaluation.judges.rubric import question_of
@@ -66,6 +66,18 @@ class Judge(Check):
         self.rows, self.resamples, self.confidence, self.seed = rows, resamples, confidence, seed
         self._was: tuple[list[str], Array] | None = None
 
+    def fits(self, task: Task) -> str | None:
+        """It reads answers."""
+        return None if "text" in task.response_model().model_fields else f"it reads texts, and {task.name} writes none."
+
+    def ready(self, rows: Sequence[Row]) -> None:
+        """Let it score one answer, whatever it says of it.
+
+        Raises:
+            TunesmithError: the judge cannot be asked.
+        """
+        self._judge([(question_of(row), "?") for row in self._drawn(rows)[:1]])
+
     def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:
         """Score the answers of the model as it was.
 
@@ -92,8 +104,6 @@ class Judge(Check):
 
     def _scored(self, predictor: PredictorLike, rows: Sequence[Row]) -> tuple[list[str], Array]:
         """Answers, and their scores; NaN where the judge told none."""
-        if "text" not in predictor.task.response_model().model_fields:
-            raise RecipeError(f"The check judge reads texts; {predictor.task.name} writes none.", "Leave it out.")
         answers = [str(prediction["text"]) for prediction in predictor.predict(rows)]
         told = self._judge([(question_of(row), answer) for row, answer in zip(rows, answers, strict=True)])
         return answers, np.array([np.nan if score is None else score for score in told])

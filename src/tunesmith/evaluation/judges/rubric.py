@@ -35,8 +35,22 @@ CRITERION = {
     "en": "Is it right, does it do what the question asks for, and is it well written?",
     "zh": "它是否正确，是否做到了问题所要求的，是否写得通顺？",
 }
-_NAMED = re.compile(r"(?:score|rating|分数|得分|评分)\W{0,8}?(\d+(?:\.\d+)?)", re.I)
-_NUMBER = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(?![\d%])")
+_N = r"(?<![\d.])(-?\d+(?:\.\d+)?)(?![\d%]|\.\d)"
+_ONE = rf"{_N}(?![-–~]\d)"
+_TEN = r"10(?!\d|\.\d|[%/])"
+_GAP = r"[\s*_`'\"“”]*"
+_NAME = r"(?:score|rating|分数|得分|评分|打分)"
+_OF_TEN = re.compile(rf"{_N}\s*(?:points?\s*)?(?:/|out\s+of)\s*{_TEN}", re.I)
+_SCALE = re.compile(
+    rf"(?:(?:from|between|从)\s*)?(?<![\d.])[01]\s*(?:分\s*)?(?:[-–—~～]|to|and|到|至)\s*{_TEN}(?:\s*分)?"
+    rf"|(?:out\s+of|scale\s+of|满分(?:为|是)?[\s：:]*)\s*{_TEN}(?:\s*分)?"
+    r"|(?<![\d.])10\s*分(?:制|满分|为满分|中|里)",
+    re.I,
+)
+"""From where to where scores go: "1 to 10", "out of 10", "满分10分"."""
+_TOLD = re.compile(rf"{_NAME}{_GAP}(?:[(（][^)）\n]{{0,40}}[)）])?{_GAP}[:：=]{_GAP}{_ONE}", re.I)
+_SAID = re.compile(rf"{_NAME}{_GAP}(?:is|of|为|是)?{_GAP}{_ONE}", re.I)
+_NUMBER = re.compile(_N)
 _TAG = re.compile(r"</?(?:question|answer)>", re.I)
 
 
@@ -51,11 +65,21 @@ def asked(question: str, answer: str, criterion: str = "") -> str:
 def score_in(reply: str) -> float | None:
     """The score that a reply tells, 1 to 10; None where it tells none.
 
+    The scale is no score, and where two numbers could be the score none is taken.
+
     >>> score_in("Score: 7"), score_in("分数：8"), score_in("I give it 9/10."), score_in("Score: 70"), score_in("good")
     (7.0, 8.0, 9.0, None, None)
+    >>> score_in("Score (1-10): 8"), score_in("满分10分，我给8分"), score_in("It names 2 cities. I'd say 9.")
+    (8.0, 8.0, None)
     """
-    named = _NAMED.search(reply) or _NUMBER.search(reply)
-    value = float(named[1]) if named else 0.0
+    plain = _SCALE.sub(" ", _OF_TEN.sub(r"\1 ", reply))
+    # The surest first: "Score: 8", "8/10", "a score of 8". A number without a name must be the only one.
+    ways = (_TOLD.findall(plain), _OF_TEN.findall(reply), _SAID.findall(plain))
+    found = next((told for told in ways if told), None)
+    values = {float(number) for number in found} if found else [float(number) for number in _NUMBER.findall(plain)]
+    if len(values) != 1:
+        return None
+    (value,) = values
     return value if LOWEST <= value <= HIGHEST else None
 
 

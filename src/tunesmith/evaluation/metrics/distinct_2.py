@@ -14,12 +14,13 @@ from tunesmith.evaluation.metrics.resampled import Over, ResampledMetric, divide
 class Distinct2(ResampledMetric):
     """Different pairs of words over all pairs, of all texts together (Li et al. 2016, section 5.1). Reads ``bigrams``.
 
-    It falls with the number of texts: compare it on the same rows only.
+    It falls with the number of texts: compare it on the same rows only. For the same reason it has no interval.
     """
 
     name = "distinct_2"
     summary = "different pairs of words over all pairs, of all texts together; compare on the same rows only"
     needs = (("bigrams",),)
+    has_interval = False
 
     def over(self, evidence: Evidence) -> Over:
         """A table of rows by pairs, then one product for all resamples."""

@@ -47,11 +47,15 @@ class PopularityBias(_Filled):
 
 
 class CoverageAt10(ResampledMetric):
-    """Share of the catalogue that stands in any list (Ge et al. 2010). Reads ``listed`` and ``catalogue``."""
+    """Share of the catalogue that stands in any list (Ge et al. 2010). Reads ``listed`` and ``catalogue``.
+
+    It rises with the number of rows, and so it has no interval.
+    """
 
     name = "coverage_at_10"
     summary = "share of all items that are among the first ten of any row"
     needs = (("listed", "catalogue"),)
+    has_interval = False
 
     def over(self, evidence: Evidence) -> Over:
         """Of the rows that were drawn; a resample has fewer different rows, and so shows fewer items."""

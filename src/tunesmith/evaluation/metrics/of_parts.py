@@ -36,6 +36,7 @@ class OfPart(ResampledMetric):
     def __init__(self, part: str, metric: ResampledMetric) -> None:
         self.part, self.metric = part, metric
         self.higher_is_better = metric.higher_is_better  # type: ignore[misc]
+        self.has_interval = metric.has_interval  # type: ignore[misc]
 
     def fits(self, evidence: Evidence) -> bool:
         """Whether the part's arrays define it."""

@@ -26,6 +26,8 @@ class ExplainBody(Body):
     """A text whose label is to be explained."""
 
     text: Text
+    text_pair: Text | None = None
+    """The second text, of a product that reads pairs; it stays whole, and the first one's words are left out."""
     label: str | None = None
     """The label to be explained; absent: the answer's."""
 
@@ -40,7 +42,8 @@ async def explain(request: Request) -> Response:
     services, caller, product, body = await read(request, ExplainBody)
     need_task(product, "text-classification")
     places = units(body.text)
-    rows = [{"text": body.text}, *({"text": without(body.text, place)} for place in places)]
+    beside = {} if body.text_pair is None else {"text_pair": body.text_pair}
+    rows = [{"text": one, **beside} for one in (body.text, *(without(body.text, place) for place in places))]
     request_id = request_id_of(request.scope)
     known: Iterable[str] = getattr(product.pick(request_id).task, "labels", ())
     if known:  # before a row for each word is computed
