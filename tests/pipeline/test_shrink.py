@@ -20,11 +20,12 @@ from tunesmith.cli import main
 from tunesmith.compression import FORMS
 from tunesmith.compression.forms import Int8, Int8Block, Onnx
 from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
-from tunesmith.core.recipe import read_yaml
+from tunesmith.core.recipe import PluginBlock, read_yaml
 from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
 from tunesmith.pipeline.shrink_sides import Answers, Side
+from tunesmith.pipeline.smaller import smaller
 from tunesmith.tasks import sentence_transformer
 
 Damage = Callable[[Path], None]
@@ -280,6 +281,31 @@ def test_what_is_asked_is_checked_before_anything_heavy(parents: dict[str, Path]
         shrink(made.path, [f"bundle={tmp_path / 'again'}"])
     with pytest.raises(BundleError, match="no graph for the runtime openvino|has no graph"):
         read_bundle(parents["en"]).predictor("openvino")
+
+
+def test_rows_that_a_bundle_guards_are_not_read_again(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = read_bundle(parents["en"])
+    training = parent.recipe.training.model_copy(update={"strategies": [PluginBlock(name="dp_sgd")]})
+    vars(parent)["recipe"] = parent.recipe.model_copy(update={"training": training})
+    for place in ("shrink", "smaller"):
+        monkeypatch.setattr(f"tunesmith.pipeline.{place}.read_bundle", lambda path: parent)
+    monkeypatch.setattr("tunesmith.pipeline.smaller.planned", lambda *given, **named: pytest.fail("planned"))
+    with monkeypatch.context() as early:
+        early.setattr("tunesmith.pipeline.shrink.planned", lambda *given, **named: pytest.fail("planned"))
+        for refused in (
+            lambda: shrunk(parent.path, tmp_path, cuts=["layers=1"]),
+            lambda: shrunk(parent.path, tmp_path, to="torch", cuts=["vocabulary=en"]),
+            lambda: smaller(parent.path, layers=1),
+        ):
+            with pytest.raises(RecipeError, match=r"was tuned with dp_sgd, and a cut"):
+                refused()
+        with pytest.raises(RecipeError, match=r"openvino-int8: training rows set its scales.*dp_sgd"):
+            shrunk(parent.path, tmp_path, to="openvino-int8")
+    made = shrunk(parent.path, tmp_path, max_loss=1.0, least_agreement=0.0)
+    assert "dp_sgd" in made.report["shrink"]["left_out"]["openvino-int8"]
+    assert any("openvino-int8 was left out" in note for note in made.report["data_notes"])
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

@@ -30,6 +30,8 @@ class Form:
     file: ClassVar[str] = GRAPH
     exact: ClassVar[bool] = False
     """Whether it must give the same numbers up to rounding in fp32."""
+    calibrated: ClassVar[bool] = False
+    """Whether training rows set its scales."""
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     def check(self) -> None:
@@ -148,6 +150,7 @@ class OpenVinoInt8(GraphForm):
     runtime = "openvino"
     precision = "int8"
     file = OPENVINO_GRAPH
+    calibrated = True
     packages = ("openvino", "nncf")
 
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:

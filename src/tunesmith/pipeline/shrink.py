@@ -16,6 +16,7 @@ from tunesmith.compression.pick import Candidate, allowed, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.evaluation.words import number
+from tunesmith.pipeline.inherited import PRIVATE, private, refuse_reading_again
 from tunesmith.pipeline.members import planned, refuse_apart
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of
@@ -56,12 +57,29 @@ def shrink(
     refuse_apart(parent)
     if writes:
         refuse_unable(parent, cuts)
+    if cuts:
+        refuse_reading_again(parent)
+    if private(parent.recipe):
+        forms, left_out = _unread(parent, forms, left_out)
     chosen = len(forms) > 1 or len(cuts) > 1
     plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
     plan.task = parent.task
     with _work_folder(plan.bundle) as work:
         kind = OnTexts(parent, plan, asked, work) if writes else OnRows(parent, plan, asked, work)
         return _Shrinking(parent, plan, asked, kind, left_out).go(forms, cuts, list(overrides), overwrite)
+
+
+def _unread(parent: Bundle, forms: Sequence[Form], left_out: Mapping[str, str]) -> tuple[list[Form], dict[str, str]]:
+    """Forms that no guarded training row has a part in; the others join those that are left out, with the reason.
+
+    Raises:
+        RecipeError: none stays.
+    """
+    why = f"training rows set its scales, and {parent.path} guards them ({PRIVATE})"
+    stay = [form for form in forms if not form.calibrated]
+    if not stay:
+        raise RecipeError(f"{forms[0].name}: {why}.", "Take another form: --to auto")
+    return stay, {**left_out, **{form.name: f"{why}." for form in forms if form.calibrated}}
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tunesmith.evaluation.words import number
 from tunesmith.models.encoder_layers import refusal
 from tunesmith.models.heads import mean
 from tunesmith.models.tensors import tensors
+from tunesmith.pipeline.inherited import refuse_reading_again
 from tunesmith.pipeline.members import planned, refuse_apart, told
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
@@ -118,6 +119,7 @@ class Wanted:
 def _refuse(parent: Bundle, wanted: Wanted) -> None:
     """By the bundle's configuration alone."""
     refuse_apart(parent)
+    refuse_reading_again(parent)
     cut = wanted.cut
     if not wanted.prunes and wanted.vocabulary is None:
         raise RecipeError("Nothing is to be cut off.", "Name layers, feed_forward, heads or vocabulary.")
