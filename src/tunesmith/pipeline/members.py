@@ -13,6 +13,9 @@ from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.trained_on import class_counts
+from tunesmith.tasks.grown import uncalibrated
+from tunesmith.tasks.text_classification import TextClassification
 
 Same = Mapping[str, Callable[[Bundle], Any]]
 """What members must have in common, in words -> how it is read."""
@@ -94,6 +97,10 @@ def planned(
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")
     made.parent = str(first.manifest.to_json()["seal"])
+    # What it knows, in its own order: a bundle that learned on has more classes than this file, the newest last.
+    made.task.restore(uncalibrated(first.task.state))
+    if isinstance(made.task, TextClassification):
+        made.task.weigh(class_counts(made.data.train, made.strategies))
     return made
 
 

@@ -91,6 +91,11 @@ def smaller(
         [parent], overrides, "small", AGAIN, chosen=False, replace=overwrite, training=_recovery(parent, wanted)
     )
     made.beside = {"smaller": asdict(wanted)}
+    if "protected" in parent.manifest.data:
+        made.data.notes.append(
+            f"{parent.path} learned on; of what it knew before there are no rows here, and what is lost of that is not "
+            "measured."
+        )
     reduced = _Reduced(parent, wanted)
     return run(made, replace=overwrite, fresh=fresh, addition=reduced, kind=reduced.run)
 
