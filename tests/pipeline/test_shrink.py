@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,35 @@ def test_rows_that_a_bundle_guards_are_not_read_again(
     made = shrunk(parent.path, tmp_path, max_loss=1.0, least_agreement=0.0)
     assert "dp_sgd" in made.report["shrink"]["left_out"]["openvino-int8"]
     assert any("openvino-int8 was left out" in note for note in made.report["data_notes"])
+
+
+def gated(parent: Path, monkeypatch: pytest.MonkeyPatch, **gate: str) -> Path:
+    """The bundle, as if it had been tuned with a gate."""
+    bundle = read_bundle(parent)
+    evaluation = bundle.recipe.evaluation.model_copy(update={"gate": gate})
+    vars(bundle)["recipe"] = bundle.recipe.model_copy(update={"evaluation": evaluation})
+    for place in ("shrink", "smaller"):
+        read = getattr(import_module(f"tunesmith.pipeline.{place}"), "read_bundle")  # noqa: B009 - of another module
+        monkeypatch.setattr(
+            f"tunesmith.pipeline.{place}.read_bundle", lambda path, r=read: bundle if path == parent else r(path)
+        )
+    return parent
+
+
+@pytest.mark.parametrize("to", ["onnx", "torch"])
+def test_its_own_gate_holds_for_a_form_and_a_cut(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    cuts = ["vocabulary=en"] if to == "torch" else []
+    gate = {"accuracy": ">= tfidf - 1", "macro_f1": ">= baseline + 0.02", "epsilon": "<= 3"}
+    with monkeypatch.context() as patch:
+        made = shrunk(gated(parents["en"], patch, **gate), tmp_path / "held", to=to, cuts=cuts)
+    assert [line["name"] for line in made.report["gate"]["lines"]] == ["accuracy"] and made.report["gate"]["passed"]
+    assert any("macro_f1 >= baseline + 0.02, epsilon <= 3" in note for note in made.report["data_notes"])
+    assert made.recipe.evaluation.gate == {"accuracy": ">= tfidf - 1"}
+    monkeypatch.setattr("tunesmith.pipeline.run.Run._hold", lambda self, report: None)
+    with pytest.raises(TunesmithError, match=r"Nothing ships.*the bundle's own gate: accuracy is"):
+        shrunk(gated(parents["en"], monkeypatch, accuracy="> 1"), tmp_path / "fails", to=to, cuts=cuts)
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

@@ -84,6 +84,16 @@ def holding(parent: Bundle, columns: Collection[str]) -> dict[str, str]:
     }
 
 
+def unheld(parent: Bundle, names: Collection[str]) -> list[str]:
+    """What of its gate nothing is held to, as a note; none where all is.
+
+    Args:
+        names: of the conditions that hold.
+    """
+    left = [f"{name} {text}" for name, text in parent.recipe.evaluation.gate.items() if name not in names]
+    return [f"Of the gate of {parent.path} this is not held here: {', '.join(left)}."] if left else []
+
+
 def left_out(parent: Bundle, recipe: Recipe) -> list[str]:
     """What of a bundle's recipe the next one does not have, as a note; none where it has all."""
     was = parent.recipe
