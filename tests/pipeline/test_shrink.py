@@ -25,6 +25,7 @@ from tunesmith.core.recipe import PluginBlock, read_yaml
 from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
+from tunesmith.pipeline.shrink_rows import OnRows
 from tunesmith.pipeline.shrink_sides import Answers, Side
 from tunesmith.pipeline.smaller import smaller
 from tunesmith.tasks import sentence_transformer
@@ -336,6 +337,36 @@ def test_its_own_gate_holds_for_a_form_and_a_cut(
     monkeypatch.setattr("tunesmith.pipeline.run.Run._hold", lambda self, report: None)
     with pytest.raises(TunesmithError, match=r"Nothing ships.*the bundle's own gate: accuracy is"):
         shrunk(gated(parents["en"], monkeypatch, accuracy="> 1"), tmp_path / "fails", to=to, cuts=cuts)
+
+
+def test_rows_of_a_sorted_file_are_drawn(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first rows of a file that is sorted by its labels are of one class."""
+    seen: list[list[str]] = []
+
+    class Sorted(OnRows):
+        def __init__(self, parent: Bundle, plan: Any, *given: Any) -> None:
+            for part in (plan.data.validation, plan.data.test):
+                part.sort(key=lambda row: row["label"])
+            super().__init__(parent, plan, *given)
+            seen.append([row["label"] for row in self.choosing])
+
+    answers = Side.answers
+
+    def alone(self: Side, rows: Any, progress: Any = None, size: int = 32) -> Answers:
+        if size == 1:
+            seen.append([row["label"] for row in rows])
+        return answers(self, rows, progress, size)
+
+    monkeypatch.setattr("tunesmith.pipeline.shrink.OnRows", Sorted)
+    monkeypatch.setattr("tunesmith.pipeline.shrink_rows.CHOOSING", 6)
+    monkeypatch.setattr("tunesmith.pipeline.shrink_rows.ALONE", 6)
+    monkeypatch.setattr(Side, "answers", alone)
+    shrunk(parents["en"], tmp_path, to="onnx")
+    assert len(seen) == 2
+    for labels in seen:
+        assert len(labels) == 6 and len(set(labels)) == 2, labels
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:
