@@ -24,11 +24,14 @@ from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
 from tunesmith.core.recipe import PluginBlock, read_yaml
 from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
+from tunesmith.pipeline.learn import LearnOptions, learn
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
 from tunesmith.pipeline.shrink_rows import OnRows
 from tunesmith.pipeline.shrink_sides import Answers, Side
 from tunesmith.pipeline.smaller import smaller
+from tunesmith.pipeline.soup import soup
 from tunesmith.tasks import sentence_transformer
+from tunesmith.training.strategies.teachers import unusable
 
 Damage = Callable[[Path], None]
 TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely film 🙂", "dull and slow", "很" * 90]
@@ -367,6 +370,24 @@ def test_rows_of_a_sorted_file_are_drawn(
     assert len(seen) == 2
     for labels in seen:
         assert len(labels) == 6 and len(set(labels)) == 2, labels
+
+
+def test_what_has_a_graph_alone_says_so(parents: dict[str, Path], files: dict[str, Path], tmp_path: Path) -> None:
+    made = shrunk(parents["en"], tmp_path, to="onnx")
+    rows = str(files["en"])
+    for asked in (
+        lambda: made.predictor("torch"),
+        lambda: smaller(made.path, layers=1),
+        lambda: soup([made.path, parents["en"]]),
+        lambda: learn(made.path, rows, [], LearnOptions(rows)),
+        lambda: learn(made.path, rows, [], LearnOptions(rows, apart=True)),
+    ):
+        with pytest.raises(BundleError, match="was shrunk to onnx") as error:
+            asked()
+        assert error.value.hint == "Take its parent, or shrink with --keep-weights."
+    assert "was shrunk to onnx" in str(unusable(str(made.path), made.task))
+    kept = shrunk(parents["en"], tmp_path / "kept", to="onnx", keep_weights=True)
+    assert unusable(str(kept.path), kept.task) is None
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

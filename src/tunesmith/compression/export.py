@@ -80,7 +80,7 @@ def to_onnx(model: nn.Module, batches: Sequence[Batch], outputs: Sequence[str], 
         why = " ".join(str(error).split()) or type(error).__name__
         raise TunesmithError(
             f"{type(model).__name__} cannot be written as an ONNX graph: {why:.300}",
-            "Keep the bundle as it is, or shrink it in torch: --layers, --feed-forward, --vocabulary with --to torch.",
+            "Keep the bundle as it is, or shrink it in torch: --to torch --cut layers=3,feed_forward=0.5",
         ) from error
 
 

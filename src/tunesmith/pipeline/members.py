@@ -8,6 +8,7 @@ from typing import Any
 
 from tunesmith.bundle.layout import WEIGHTS
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.core.contracts import Evidence, Task
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
@@ -61,6 +62,7 @@ def members_of(bundles: Sequence[str | Path], what: str, same: Same, hint: str) 
 
 def refuse_apart(member: Bundle) -> None:
     """Raise ``BundleError`` unless the bundle's model is one plain folder."""
+    refuse_shrunk(member)
     if not (member.path / WEIGHTS).is_file():
         raise BundleError(
             f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",

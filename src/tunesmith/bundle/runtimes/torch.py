@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, WEIGHTS
 from tunesmith.bundle.predictor import MANY_TOKENS
 from tunesmith.bundle.runtimes.graph import CPU_TOKENS
+from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.core.contracts import Batch, Decoding
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -105,8 +106,9 @@ def load_model(bundle: Bundle) -> Any:
     """The transformers model of a bundle, in float32, from this folder alone and without remote code.
 
     Raises:
-        BundleError: transformers cannot make a model of the folder, or its weights do not fit.
+        BundleError: transformers cannot make a model of the folder, or its weights do not fit; or it was shrunk.
     """
+    refuse_shrunk(bundle)
     if (bundle.path / MEMBERS).is_dir():
         return _together(bundle)
     if (bundle.path / ROUTES).is_dir():
