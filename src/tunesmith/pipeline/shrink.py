@@ -20,6 +20,7 @@ from tunesmith.evaluation.words import number
 from tunesmith.pipeline.inherited import PRIVATE, private, refuse_reading_again, unheld
 from tunesmith.pipeline.members import planned, refuse_apart
 from tunesmith.pipeline.plan import Plan
+from tunesmith.pipeline.shrink_files import refuse_files
 from tunesmith.pipeline.shrink_gate import failed, held
 from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of
 from tunesmith.pipeline.shrink_rows import CUT, OnRows
@@ -57,6 +58,7 @@ def shrink(
             f"{parent.path} is shrunk already, to {parent.manifest.runtime.form}.", "Shrink the bundle it came from."
         )
     refuse_apart(parent)
+    refuse_files(parent)
     if writes:
         refuse_unable(parent, cuts)
     if cuts:

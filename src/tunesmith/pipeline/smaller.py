@@ -29,6 +29,7 @@ from tunesmith.pipeline.inherited import refuse_reading_again
 from tunesmith.pipeline.members import planned, refuse_apart, told
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
+from tunesmith.pipeline.shrink_files import refuse_files
 from tunesmith.training.loop import Trained
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Wanted:
 def _refuse(parent: Bundle, wanted: Wanted) -> None:
     """By the bundle's configuration alone."""
     refuse_apart(parent)
+    refuse_files(parent)
     refuse_reading_again(parent)
     cut = wanted.cut
     if not wanted.prunes and wanted.vocabulary is None:
