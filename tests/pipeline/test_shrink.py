@@ -17,11 +17,13 @@ from toy_files import LEARNS
 
 from tunesmith.bundle.parity import compare, tokens_of
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.runtimes.onnx import OnnxRuntime
 from tunesmith.cli import main
 from tunesmith.compression import FORMS
 from tunesmith.compression.forms import Int8, Int8Block, Onnx
 from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
 from tunesmith.core.recipe import PluginBlock, read_yaml
+from tunesmith.core.runtime import Machine
 from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
 from tunesmith.pipeline.learn import LearnOptions, learn
@@ -388,6 +390,22 @@ def test_what_has_a_graph_alone_says_so(parents: dict[str, Path], files: dict[st
     assert "was shrunk to onnx" in str(unusable(str(made.path), made.task))
     kept = shrunk(parents["en"], tmp_path / "kept", to="onnx", keep_weights=True)
     assert unusable(str(kept.path), kept.task) is None
+
+
+def test_on_a_machine_with_a_gpu_all_is_of_the_cpu_and_says_so(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+    make = OnnxRuntime.__init__
+
+    def made(self: Any, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
+        devices.append(device)
+        make(self, graph, precision, device)
+
+    monkeypatch.setattr("tunesmith.pipeline.shrink.resolve", lambda: Machine("cuda", "bf16", 1))
+    monkeypatch.setattr(OnnxRuntime, "__init__", made)
+    words = shrunk(parents["en"], tmp_path, to="onnx").report["shrink"]["words"]
+    assert devices[0] == "cpu" and "on the CPU, the parent too; this machine has a GPU (cuda)" in words
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

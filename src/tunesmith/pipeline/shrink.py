@@ -15,6 +15,7 @@ from tunesmith.compression.forms import Form
 from tunesmith.compression.pick import Candidate, allowed, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.runtime import resolve
 from tunesmith.evaluation.gate import GateResult
 from tunesmith.evaluation.words import number
 from tunesmith.pipeline.inherited import PRIVATE, private, refuse_reading_again, unheld
@@ -129,6 +130,8 @@ class _Shrinking:
                 measured[name].test = {**found.figure, **found.parity.to_json()}
         first = measured[made.parent.name]
         told = [words(candidate, first, self.asked.max_loss, self.asked.target, kind.units)]
+        if resolve().device != "cpu":
+            told.append(f"All was computed on the CPU, the parent too; this machine has a GPU ({resolve().device}).")
         told += kind.remarks(list(measured.values()), candidate)
         told += [f"{name} does not hold on the test rows: {why}." for name, why in refused.items()]
         facts = {

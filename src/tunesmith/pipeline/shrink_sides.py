@@ -189,7 +189,7 @@ class Source:
         assert self.graph is not None and isinstance(form, GraphForm)
         form.write(self.graph, folder, self.calibration)
         made: Any = family("runtimes").load(form.runtime)
-        runtime = made(folder / form.file, precision=form.precision)
+        runtime = made(folder / form.file, precision=form.precision, device="cpu")  # where it is proven, too
         return Side(self.name_of(form), self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)
 
     def name_of(self, form: Form) -> str:
