@@ -63,7 +63,12 @@ def test_a_table_has_the_columns_of_all_rows(
     ask: Ask, tmp_path: Path, suffix: str, spool: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tunesmith.bundle.answers.SPOOL", spool)
-    given = [{"text": "good"}, {"text": "房间\n很好", "id": 7, "tags": ["a", "b"]}, {"body": "x"}, {"text": "bad", "more": 0.5}]
+    given = [
+        {"text": "good"},
+        {"text": "房间\n很好", "id": 7, "tags": ["a", "b"]},
+        {"body": "x"},
+        {"text": "bad", "more": 0.5},
+    ]
     place = tmp_path / f"a{suffix}"
     code, _, _ = ask("--output", place, stdin="\n".join(map(json.dumps, given)))
     with place.open(encoding="utf-8", newline="") as file:

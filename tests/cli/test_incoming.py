@@ -46,7 +46,7 @@ def test_a_damaged_line_is_told_by_its_number_and_not_guessed() -> None:
 def test_what_has_arrived_is_answered_when_the_pipe_pauses() -> None:
     read, write = os.pipe()
     with open(read, "rb") as stream, open(write, "wb", buffering=0) as pipe:
-        pipe.write("{\"text\": \"one\"}\n{\"text\": \"two\"}\n{\"te".encode())
+        pipe.write(b'{"text": "one"}\n{"text": "two"}\n{"te')
         found = answers(Echo(), from_lines(TextClassification(), incoming(stream), {}))  # type: ignore[arg-type]
         assert [next(found)[1] for _ in range(2)] == [{"said": "one"}, {"said": "two"}], "without a third line"
         pipe.write(b'xt": "three"}\n')

@@ -48,10 +48,14 @@ class TorchRuntime:
     @classmethod
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> TorchRuntime:
         """The model of a bundle, on the best device of this machine unless told otherwise."""
-        from tunesmith.core.runtime import resolve
+        import torch
+
+        from tunesmith.core.runtime import cores, resolve
         from tunesmith.models.heads import mean
         from tunesmith.models.zeros import leave_out_zeros
 
+        if torch.get_num_threads() > cores():  # it does not see a container's limit
+            torch.set_num_threads(cores())
         model = load_model(bundle).eval()
         mean.shorten(model)
         if (bundle.path / WEIGHTS).is_file():
