@@ -76,7 +76,8 @@ def from_lines(task: Task, lines: Iterable[str | bytes | None], columns: Columns
             continue
         if objects is None:
             objects = _JSON.match(said) is not None
-            yield from () if objects else _empty(task, blank)
+            if not objects:
+                yield from _empty(task, blank)
         if not objects:
             yield next(from_texts(task, [said]))
         elif said.strip():

@@ -29,8 +29,10 @@ def save(model: Any, target: Path) -> None:
 
     data = data_of(target)
     data.unlink(missing_ok=True)  # onnx would write behind what is there
-    apart = {"save_as_external_data": True, "location": data.name, "size_threshold": LEAST_BYTES}
-    onnx.save(model, str(target), **(apart if is_large(model) else {}))
+    if is_large(model):
+        onnx.save(model, str(target), save_as_external_data=True, location=data.name, size_threshold=LEAST_BYTES)
+    else:
+        onnx.save(model, str(target))
 
 
 def copy(graph: Path, target: Path) -> None:
