@@ -57,6 +57,29 @@ def test_csv_in_csv_out(ask: Ask, bundle: Bundle, tmp_path: Path, encoding: str)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("spool", [8, 2**20])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_table_has_the_columns_of_all_rows(
+    ask: Ask, tmp_path: Path, suffix: str, spool: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.bundle.answers.SPOOL", spool)
+    given = [
+        {"text": "good"},
+        {"text": "房间\n很好", "id": 7, "tags": ["a", "b"]},
+        {"body": "x"},
+        {"text": "bad", "more": 0.5},
+    ]
+    place = tmp_path / f"a{suffix}"
+    code, _, _ = ask("--output", place, stdin="\n".join(map(json.dumps, given)))
+    with place.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="," if suffix == ".csv" else "\t"))
+    assert code == 0 and list(rows[0])[-1] == "error"
+    assert [row["id"] for row in rows] == ["", "7", "", ""] and [row["more"] for row in rows] == ["", "", "", "0.5"]
+    assert rows[1]["text"] == "房间\n很好" and json.loads(rows[1]["tags"]) == ["a", "b"]
+    assert rows[2]["body"] == "x" and rows[2]["error"] and rows[0]["label"]
+    assert [path.name for path in tmp_path.iterdir()] == [place.name], "nothing is left beside it"
+
+
 def test_columns_by_role_by_option_or_by_guess(ask: Ask, bundle: Bundle, tmp_path: Path) -> None:
     want = bundle.predict(["a good film"] * 3)
     for name, options in [("text", []), ("body", ["--column", "text=body"]), ("content", [])]:

@@ -87,6 +87,20 @@ def test_a_model_in_training_goes_on_training(model: Any, processor: Any, task: 
         model.eval()
 
 
+def test_torch_keeps_to_a_containers_limit(bundle: Bundle, monkeypatch: Any) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        for cores in (4, 2):
+            monkeypatch.setattr("tunesmith.core.runtime.cores", lambda found=cores: found)
+            TorchRuntime.open(bundle)
+            assert torch.get_num_threads() == min(3, cores)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_runtime_gives_float32_also_from_bf16(model: Any) -> None:
     import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tunesmith.bundle.runtimes.onnx import OnnxRuntime
 from tunesmith.bundle.runtimes.openvino import OpenVinoRuntime
 from tunesmith.compression import FORMS
 from tunesmith.compression.export import free_axes, to_onnx
+from tunesmith.compression.onnx_files import data_of
 from tunesmith.compression.onnx_rows import LEAST, int8_rows, shrink_tables
 from tunesmith.core.errors import BundleError, TunesmithError
 
@@ -89,6 +91,32 @@ def test_every_form_answers_as_the_model(
     if not form.exact:
         size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
         assert size < (0.75 if form.precision == "bf16" else 0.6) * graph.stat().st_size
+
+
+@pytest.mark.parametrize("name", list(FORMS))
+def test_weights_of_a_large_model_go_along(
+    model: Small, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A protobuf holds 2 GiB: more stands in a file beside the graph, in whatever is made of it."""
+    monkeypatch.setattr("tunesmith.compression.onnx_files.LARGE", 1000)
+    graph, asked = tmp_path / "graph" / "model.onnx", batch(3, 7, seed=1)
+    to_onnx(model, [batch(3, 5), batch(4, 9)], ["logits"], graph)
+    assert data_of(graph).stat().st_size > 10 * graph.stat().st_size
+    form, folder = FORMS.make(name), tmp_path / "form"
+    form.write(graph, folder, [batch(8, 12, seed) for seed in range(8)])
+    assert (folder / "onnx" / "model.onnx.data").is_file() is form.file.endswith(".onnx")
+    assert not list(folder.rglob("*.bare.*"))
+    shutil.rmtree(graph.parent)
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    shutil.rmtree(folder)
+    opened = {"onnx": OnnxRuntime, "openvino": OpenVinoRuntime}[form.runtime](
+        moved / form.file, precision=form.precision
+    )
+    with torch.no_grad():
+        wanted = model(**asked)["logits"].numpy()
+    near = 1e-4 if form.exact else (0.3 if name == "openvino-int8" else 0.1) * float(np.abs(wanted).max())
+    np.testing.assert_allclose(opened.forward(asked)["logits"], wanted, atol=near)
 
 
 def test_rows_of_a_table_have_scales_of_their_own() -> None:

@@ -72,6 +72,29 @@ def test_importance_is_the_gradient_of_a_mask(family: str, classifier: Make, bat
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
 
 
+def test_nothing_is_widened_where_there_is_no_float64(
+    classifier: Make, batches: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Mac's GPU: what is summed there is brought to the CPU first."""
+    home: list[torch.Tensor] = []
+    double, cpu = torch.Tensor.double, torch.Tensor.cpu
+
+    def brought(self: torch.Tensor) -> torch.Tensor:
+        home.append(cpu(self).clone())
+        return home[-1]
+
+    def widened(self: torch.Tensor) -> torch.Tensor:
+        if not any(self is one for one in home):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return double(self)
+
+    model, rows = classifier("bert"), batches("bert")[:1]
+    monkeypatch.setattr(torch.Tensor, "cpu", brought)
+    monkeypatch.setattr(torch.Tensor, "double", widened)
+    Moments.none(3, 2).add(torch.ones(5, 3), torch.ones(5, 2))
+    importance(model, rows, loss)
+
+
 def test_fitting_by_hand() -> None:
     """What is wanted is x + 3 * 2x + 0.5; one input is there, x, whose weight was 1."""
     x = torch.tensor([[1.0], [2.0], [4.0]])

@@ -67,6 +67,7 @@ def test_random_state_survives_json() -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
 def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5})
+    monkeypatch.setattr(runtime, "quota", lambda: None)
     assert cores() == 3
 
 

@@ -16,6 +16,7 @@ from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.registry import family
+from tunesmith.pipeline.smaller import smaller
 from tunesmith.testing import toy_rows
 
 Learn = Callable[..., tuple[int, Any, str]]
@@ -94,6 +95,21 @@ def test_a_new_class(
     assert "What it knew before" in (grown.path / "report.html").read_text("utf-8")
     answers = grown.predict([row["text"] for row in questions(language, 30)])
     assert sum(a["label"] == NEW[language] for a in answers) > 20
+
+
+def test_a_cut_of_it_keeps_its_classes_in_their_order(learn: Learn, files: dict[str, Path], tmp_path: Path) -> None:
+    """The new file alone has other classes, and would sort them otherwise."""
+    some = [row for row in toy_rows("en", 60, seed=5) if row["label"] == "positive"]
+    rows = [*({**row, "label": "asks"} for row in questions("en", 60)), *some]
+    code, _, err = learn("en", write_csv(tmp_path / "new.csv", rows), files["en"], "training.epochs=2")
+    assert code == 0, err
+    parent = read_bundle(tmp_path / "grown")
+    made = smaller(parent.path, [f"bundle={tmp_path / 'small'}"], vocabulary=["en"])
+    assert made.task.state["labels"] == ["negative", "positive", "asks"] == parent.task.state["labels"]
+    texts = [row["text"] for row in (*toy_rows("en", 8, seed=9), *rows[:8])]
+    for own, other in zip(made.predict(texts), parent.predict(texts), strict=True):
+        assert own["scores"] == pytest.approx(other["scores"], abs=1e-5)
+    assert any("there are no rows here" in note for note in made.report["data_notes"])
 
 
 def test_the_old_head_is_where_it_starts(

@@ -17,6 +17,8 @@ from tunesmith.bundle.rows import as_row
 from tunesmith.bundle.zero_shot import found, named
 from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.pipeline.measure import measured
+from tunesmith.pipeline.shrink import ShrinkOptions, shrink
+from tunesmith.pipeline.smaller import smaller
 
 soundfile = pytest.importorskip("soundfile")
 FAST = {"training": {"epochs": 3, "trackers": []}, "evaluation": {"resamples": 100, "baselines": False}}
@@ -74,6 +76,15 @@ def test_a_bundle_answers_and_says_what_adds_to_it(bundle: Any, goods: Path) -> 
         bundle.predict([{"image": str(goods / "none.png")}])
     with pytest.raises(DataError, match="nothing to read"):
         as_row(bundle.task, {"text": " "})
+
+
+@pytest.mark.parametrize("cuts", [[], ["vocabulary=en"]])
+def test_what_reads_files_is_not_shrunk(bundle: Any, tmp_path: Path, cuts: list[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr("tunesmith.pipeline.shrink.planned", lambda *given, **named: pytest.fail("planned"))
+    with pytest.raises(RecipeError, match="reads pictures: graphs and cuts"):
+        shrink(bundle.path, [f"bundle={tmp_path / 'small'}"], ShrinkOptions(cuts=cuts))
+    with pytest.raises(RecipeError, match="reads pictures"):
+        smaller(bundle.path, layers=1)
 
 
 def test_the_report_tells_what_each_modality_adds(bundle: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,24 @@ from toy_files import LEARNS
 
 from tunesmith.bundle.parity import compare, tokens_of
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.runtimes.onnx import OnnxRuntime
 from tunesmith.cli import main
 from tunesmith.compression import FORMS
 from tunesmith.compression.forms import Int8, Int8Block, Onnx
 from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
-from tunesmith.core.recipe import read_yaml
+from tunesmith.core.recipe import PluginBlock, read_yaml
+from tunesmith.core.registry import Registry
+from tunesmith.core.runtime import Machine
 from tunesmith.models.folder import pooling_of
 from tunesmith.pipeline import shrink_write
+from tunesmith.pipeline.learn import LearnOptions, learn
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
+from tunesmith.pipeline.shrink_rows import OnRows
 from tunesmith.pipeline.shrink_sides import Answers, Side
+from tunesmith.pipeline.smaller import smaller
+from tunesmith.pipeline.soup import soup
 from tunesmith.tasks import sentence_transformer
+from tunesmith.training.strategies.teachers import unusable
 
 Damage = Callable[[Path], None]
 TEXTS = ["房间很干净", "服务太差了，再也不来", "What a lovely film 🙂", "dull and slow", "很" * 90]
@@ -280,6 +289,126 @@ def test_what_is_asked_is_checked_before_anything_heavy(parents: dict[str, Path]
         shrink(made.path, [f"bundle={tmp_path / 'again'}"])
     with pytest.raises(BundleError, match="no graph for the runtime openvino|has no graph"):
         read_bundle(parents["en"]).predictor("openvino")
+
+
+def test_rows_that_a_bundle_guards_are_not_read_again(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = read_bundle(parents["en"])
+    training = parent.recipe.training.model_copy(update={"strategies": [PluginBlock(name="dp_sgd")]})
+    vars(parent)["recipe"] = parent.recipe.model_copy(update={"training": training})
+    for place in ("shrink", "smaller"):
+        monkeypatch.setattr(f"tunesmith.pipeline.{place}.read_bundle", lambda path: parent)
+    monkeypatch.setattr("tunesmith.pipeline.smaller.planned", lambda *given, **named: pytest.fail("planned"))
+    with monkeypatch.context() as early:
+        early.setattr("tunesmith.pipeline.shrink.planned", lambda *given, **named: pytest.fail("planned"))
+        for refused in (
+            lambda: shrunk(parent.path, tmp_path, cuts=["layers=1"]),
+            lambda: shrunk(parent.path, tmp_path, to="torch", cuts=["vocabulary=en"]),
+            lambda: smaller(parent.path, layers=1),
+        ):
+            with pytest.raises(RecipeError, match=r"was tuned with dp_sgd, and a cut"):
+                refused()
+        with pytest.raises(RecipeError, match=r"openvino-int8: training rows set its scales.*dp_sgd"):
+            shrunk(parent.path, tmp_path, to="openvino-int8")
+    some = Registry("form", {name: FORMS[name] for name in ("onnx", "openvino-int8")})
+    monkeypatch.setattr("tunesmith.pipeline.shrink.FORMS", some)
+    made = shrunk(parent.path, tmp_path)
+    assert "dp_sgd" in made.report["shrink"]["left_out"]["openvino-int8"]
+    assert any("openvino-int8 was left out" in note for note in made.report["data_notes"])
+
+
+def gated(parent: Path, monkeypatch: pytest.MonkeyPatch, **gate: str) -> Path:
+    """The bundle, as if it had been tuned with a gate."""
+    bundle = read_bundle(parent)
+    evaluation = bundle.recipe.evaluation.model_copy(update={"gate": gate})
+    vars(bundle)["recipe"] = bundle.recipe.model_copy(update={"evaluation": evaluation})
+    for place in ("shrink", "smaller"):
+        read = getattr(import_module(f"tunesmith.pipeline.{place}"), "read_bundle")  # noqa: B009 - of another module
+        monkeypatch.setattr(
+            f"tunesmith.pipeline.{place}.read_bundle", lambda path, r=read: bundle if path == parent else r(path)
+        )
+    return parent
+
+
+@pytest.mark.parametrize("to", ["onnx", "torch"])
+def test_its_own_gate_holds_for_a_form_and_a_cut(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    cuts = ["vocabulary=en"] if to == "torch" else []
+    gate = {"accuracy": ">= tfidf - 1", "macro_f1": ">= baseline + 0.02", "epsilon": "<= 3"}
+    with monkeypatch.context() as patch:
+        made = shrunk(gated(parents["en"], patch, **gate), tmp_path / "held", to=to, cuts=cuts)
+    assert [line["name"] for line in made.report["gate"]["lines"]] == ["accuracy"] and made.report["gate"]["passed"]
+    assert any("macro_f1 >= baseline + 0.02, epsilon <= 3" in note for note in made.report["data_notes"])
+    assert made.recipe.evaluation.gate == {"accuracy": ">= tfidf - 1"}
+    monkeypatch.setattr("tunesmith.pipeline.run.Run._hold", lambda self, report: None)
+    with pytest.raises(TunesmithError, match=r"Nothing ships.*the bundle's own gate: accuracy is"):
+        shrunk(gated(parents["en"], monkeypatch, accuracy="> 1"), tmp_path / "fails", to=to, cuts=cuts)
+
+
+def test_rows_of_a_sorted_file_are_drawn(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first rows of a file that is sorted by its labels are of one class."""
+    seen: list[list[str]] = []
+
+    class Sorted(OnRows):
+        def __init__(self, parent: Bundle, plan: Any, *given: Any) -> None:
+            for part in (plan.data.validation, plan.data.test):
+                part.sort(key=lambda row: row["label"])
+            super().__init__(parent, plan, *given)
+            seen.append([row["label"] for row in self.choosing])
+
+    answers = Side.answers
+
+    def alone(self: Side, rows: Any, progress: Any = None, size: int = 32) -> Answers:
+        if size == 1:
+            seen.append([row["label"] for row in rows])
+        return answers(self, rows, progress, size)
+
+    monkeypatch.setattr("tunesmith.pipeline.shrink.OnRows", Sorted)
+    monkeypatch.setattr("tunesmith.pipeline.shrink_rows.CHOOSING", 6)
+    monkeypatch.setattr("tunesmith.pipeline.shrink_rows.ALONE", 6)
+    monkeypatch.setattr(Side, "answers", alone)
+    shrunk(parents["en"], tmp_path, to="onnx")
+    assert len(seen) == 2
+    for labels in seen:
+        assert len(labels) == 6 and len(set(labels)) == 2, labels
+
+
+def test_what_has_a_graph_alone_says_so(parents: dict[str, Path], files: dict[str, Path], tmp_path: Path) -> None:
+    made = shrunk(parents["en"], tmp_path, to="onnx")
+    rows = str(files["en"])
+    for asked in (
+        lambda: made.predictor("torch"),
+        lambda: smaller(made.path, layers=1),
+        lambda: soup([made.path, parents["en"]]),
+        lambda: learn(made.path, rows, [], LearnOptions(rows)),
+        lambda: learn(made.path, rows, [], LearnOptions(rows, apart=True)),
+    ):
+        with pytest.raises(BundleError, match="was shrunk to onnx") as error:
+            asked()
+        assert error.value.hint == "Take its parent, or shrink with --keep-weights."
+    assert "was shrunk to onnx" in str(unusable(str(made.path), made.task))
+    kept = shrunk(parents["en"], tmp_path / "kept", to="onnx", keep_weights=True)
+    assert unusable(str(kept.path), kept.task) is None
+
+
+def test_on_a_machine_with_a_gpu_all_is_of_the_cpu_and_says_so(
+    parents: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+    make = OnnxRuntime.__init__
+
+    def made(self: Any, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
+        devices.append(device)
+        make(self, graph, precision, device)
+
+    monkeypatch.setattr("tunesmith.pipeline.shrink.resolve", lambda: Machine("cuda", "bf16", 1))
+    monkeypatch.setattr(OnnxRuntime, "__init__", made)
+    words = shrunk(parents["en"], tmp_path, to="onnx").report["shrink"]["words"]
+    assert devices[0] == "cpu" and "on the CPU, the parent too; this machine has a GPU (cuda)" in words
 
 
 def test_the_verb(parents: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

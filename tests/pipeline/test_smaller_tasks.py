@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
+from tunesmith.bundle.runtimes.onnx import OnnxRuntime
+from tunesmith.compression.record import Recorder
+from tunesmith.pipeline.shrink_sides import in_torch
 from tunesmith.pipeline.smaller import smaller
 from tunesmith.testing import toy_rows
 
@@ -59,6 +63,34 @@ def test_a_smaller_one(task: str, language: str, tmp_path: Path, models: dict[st
     assert len(made.processor) < len(parent.processor)
     same = smaller(parent.path, [f"bundle={tmp_path / 'same'}"], vocabulary=[language])
     _answers_equally(parent, same, language)
+
+
+def test_the_graph_of_a_mixture_has_every_head(tmp_path: Path, models: dict[str, str], near_reload: None) -> None:
+    """Also those that no row of the last batch wants, or none at all of the rows that it was made by."""
+    from toy_files import QUICK
+
+    from tunesmith import tune
+
+    given = (f"model={models['bert']}", f"bundle={tmp_path / 'parent'}", *QUICK, "evaluation.baselines=false")
+    parent = tune(data_of("mixture", "en", tmp_path), *given, "data.split.near_duplicates=false")
+    moods = [{"part": "mood", "text": row["text"]} for row in toy_rows("en", 12)]
+    things = [{"part": "things", "text": row["text"]} for row in toy_rows("en", 1, seed=4)]
+    source = in_torch(parent)
+    recorder = Recorder(source.side.runtime)
+    predictor = Predictor(parent.task, parent.tokenizer, recorder, max_length=parent.manifest.max_length)
+    for rows in (things, moods):
+        predictor.outputs(rows)
+    assert set(recorder.outputs) == {"mood", "things"}
+    source.write_graph(moods, 0, tmp_path / "home")
+    assert source.graph is not None
+    runtime = OnnxRuntime(source.graph, device="cpu")
+    assert set(runtime.outputs) == {"mood", "things"}
+    found, wanted = (
+        Predictor(parent.task, parent.tokenizer, one, max_length=parent.manifest.max_length).outputs(things + moods)[1]
+        for one in (runtime, source.side.runtime)
+    )
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def _answers_equally(parent: Bundle, same: Bundle, language: str) -> None:

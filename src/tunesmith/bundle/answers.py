@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any, TextIO
 
 from tunesmith.bundle.layout import finite
@@ -17,6 +18,8 @@ from tunesmith.core.whole_file import whole_file
 from tunesmith.core.width import shorten, width_of
 
 Write = Callable[[Question, Prediction], None]
+SPOOL = 8 * 2**20
+"""Characters of a table's rows that wait in memory."""
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
 
 
@@ -54,7 +57,8 @@ def writer(file: TextIO, form: str, *, errors: bool = True) -> Iterator[Write]:
         with _json(file) as write:
             yield write
     elif form in (".csv", ".tsv"):
-        yield _csv(file, "," if form == ".csv" else "\t", errors)
+        with _csv(file, "," if form == ".csv" else "\t", errors) as write:
+            yield write
     else:
         yield lambda question, answer: print(_line(together(question, answer)), file=file)
 
@@ -105,19 +109,34 @@ def _json(file: TextIO) -> Iterator[Write]:
     file.write("]}\n")
 
 
-def _csv(file: TextIO, delimiter: str, errors: bool) -> Write:
-    """The first answer says which columns there are; values that are no scalars are JSON."""
-    names: list[str] = []
-    table: Any = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+@contextmanager
+def _csv(file: TextIO, delimiter: str, errors: bool) -> Iterator[Write]:
+    """Values that are no scalars are JSON. Any answer may bring a column: rows wait in a file without a name, which
+    goes with the process, and the table is written at the end.
+    """
+    names: dict[str, None] = {}
+    with SpooledTemporaryFile(SPOOL, "w+", encoding="utf-8", dir=_folder(file)) as spool:
 
-    def write(question: Question, answer: Prediction) -> None:
-        values = together(question, {"error": "", **answer} if errors else answer)
-        if not names:
-            names.extend(sorted(values, key=lambda name: name == "error"))
-            table.writerow(names)
-        table.writerow([_cell(values.get(name)) for name in names])
+        def write(question: Question, answer: Prediction) -> None:
+            values = together(question, {"error": "", **answer} if errors else answer)
+            names.update(dict.fromkeys(values))
+            spool.write(json.dumps([_cell(values.get(name)) for name in names], default=str) + "\n")
 
-    return write
+        yield write
+        table: Any = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        order = sorted(range(len(names)), key=lambda i: list(names)[i] == "error")
+        if names:
+            table.writerow([list(names)[i] for i in order])
+        spool.seek(0)
+        for line in spool:
+            cells = json.loads(line)
+            table.writerow([cells[i] if i < len(cells) else None for i in order])
+
+
+def _folder(file: TextIO) -> str | None:
+    """Where the file itself is to be, if it is one: a folder for temporary files may be held in memory."""
+    place = Path(str(getattr(file, "name", "")))
+    return str(place.parent) if place.is_file() else None
 
 
 def _cell(value: Any) -> Any:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,27 +49,45 @@ def from_texts(task: Task, texts: Iterable[str]) -> Iterator[Question]:
         yield from [asked] if asked.row is None else _asked(task, asked.given, asked.row)
 
 
-def from_lines(task: Task, lines: Iterable[str], columns: Columns) -> Iterator[Question]:
+def from_lines(task: Task, lines: Iterable[str | bytes | None], columns: Columns) -> Iterator[Question | None]:
     """A question for each line: JSON if the first one begins as JSON does, else texts.
 
     Lines of JSON are objects; lists and what else is none are answered with their number.
 
     Args:
         task: what is predicted.
-        lines: with or without their ends.
+        lines: with or without their ends; bytes are a line that could not be decoded; None is handed on: no more
+            are there yet.
         columns: role -> key, for objects whose keys are not the roles.
     """
-    ended = (line.rstrip("\r\n") for line in lines)
-    blank: list[str] = []
-    for first in ended:
-        blank.append(first)
-        if first.strip():
-            break
-    objects = bool(blank) and _JSON.match(blank[-1]) is not None
-    for number, line in enumerate(chain(blank, ended), 1):
-        if objects and not line.strip():
+    objects: bool | None = None
+    blank = number = 0
+    for line in lines:
+        if line is None:
+            yield None
             continue
-        yield _from_object(task, line, columns, number) if objects else next(from_texts(task, [line]))
+        number += 1
+        if isinstance(line, bytes):
+            yield Question({"line": line.decode("utf-8", "replace")}, None, f"line {number} cannot be decoded")
+            continue
+        said = line.rstrip("\r\n")
+        if objects is None and not said.strip():
+            blank += 1
+            continue
+        if objects is None:
+            objects = _JSON.match(said) is not None
+            if not objects:
+                yield from _empty(task, blank)
+        if not objects:
+            yield next(from_texts(task, [said]))
+        elif said.strip():
+            yield _from_object(task, said, columns, number)
+    if objects is None:
+        yield from _empty(task, blank)
+
+
+def _empty(task: Task, count: int) -> Iterator[Question]:
+    return (next(from_texts(task, [""])) for _ in range(count))
 
 
 def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
@@ -117,14 +134,24 @@ def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[
 
 
 def answers(
-    predictor: Predictor, questions: Iterable[Question], chunk: int = 256
+    predictor: Predictor, questions: Iterable[Question | None], chunk: int = 256
 ) -> Iterator[tuple[Question, Prediction]]:
-    """Each question with its answer, in order, ``chunk`` at a time."""
-    remaining = iter(questions)
-    while some := list(islice(remaining, chunk)):
-        found = iter(predictor.predict([q.row for q in some if q.row is not None]))
-        for question in some:
-            yield question, no_answer(predictor.task, question.problem) if question.row is None else next(found)
+    """Each question with its answer, in order, ``chunk`` at a time; at None those that wait for others."""
+    some: list[Question] = []
+    for question in questions:
+        if question is not None:
+            some.append(question)
+        if len(some) == chunk or question is None:
+            yield from _answered(predictor, some)
+            some = []
+    yield from _answered(predictor, some)
+
+
+def _answered(predictor: Predictor, some: list[Question]) -> Iterator[tuple[Question, Prediction]]:
+    rows = [question.row for question in some if question.row is not None]
+    found = iter(predictor.predict(rows) if rows else [])
+    for question in some:
+        yield question, no_answer(predictor.task, question.problem) if question.row is None else next(found)
 
 
 def no_answer(task: Task, problem: str) -> Prediction:

@@ -72,8 +72,9 @@ def predict(
 
 def _questions(
     bundle: Bundle, texts: list[str], file: str | None, columns: dict[str, str], media: str | None
-) -> Iterable[Question]:
+) -> Iterable[Question | None]:
     from tunesmith.bundle.questions import columns_of, from_lines, from_rows, from_texts
+    from tunesmith.cli.incoming import incoming
     from tunesmith.data.read import read
 
     if texts and file:
@@ -84,7 +85,8 @@ def _questions(
     if not file:
         if sys.stdin is None or sys.stdin.isatty():
             raise RecipeError("There is nothing to predict.", "Give texts, --file FILE, or lines on standard input.")
-        return from_lines(bundle.task, sys.stdin, {**trained, **columns})
+        binary = getattr(sys.stdin, "buffer", None)
+        return from_lines(bundle.task, sys.stdin if binary is None else incoming(binary), {**trained, **columns})
     rows = read(file)
     rows.origin.media = media
     if rows.broken:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tunesmith.compression import onnx_files
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.extras import need
@@ -43,13 +44,13 @@ class Named(nn.Module):
 
 
 def to_onnx(model: nn.Module, batches: Sequence[Batch], outputs: Sequence[str], target: Path) -> None:
-    """Write the model as one .onnx file.
+    """Write the model as an .onnx file.
 
     Args:
         model: a transformers model, on the CPU, as it answers.
         batches: what it was asked, two or more of unlike shapes: what differs between them is left free.
         outputs: names of its outputs.
-        target: the file.
+        target: the file; a large model's weights stand in ``<target>.data``.
 
     Raises:
         ExtraMissing: onnx or onnxscript is not installed.
@@ -75,13 +76,17 @@ def to_onnx(model: nn.Module, batches: Sequence[Batch], outputs: Sequence[str], 
                 opset_version=OPSET,
                 verbose=False,
             )
-            program.save(str(target))
+            program.save(str(target), external_data=_bytes(model) > onnx_files.LARGE)
     except Exception as error:  # the exporter raises whatever its many stages do
         why = " ".join(str(error).split()) or type(error).__name__
         raise TunesmithError(
             f"{type(model).__name__} cannot be written as an ONNX graph: {why:.300}",
-            "Keep the bundle as it is, or shrink it in torch: --layers, --feed-forward, --vocabulary with --to torch.",
+            "Keep the bundle as it is, or shrink it in torch: --to torch --cut layers=3,feed_forward=0.5",
         ) from error
+
+
+def _bytes(model: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
 def free_axes(batches: Sequence[Batch]) -> dict[str, list[int]]:

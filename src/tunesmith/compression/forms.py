@@ -6,8 +6,6 @@ the model that went in by whoever asked for it.
 
 from __future__ import annotations
 
-import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, ClassVar
 
 from tunesmith.bundle.layout import GRAPH, OPENVINO_GRAPH, RuntimeRecord
 from tunesmith.bundle.runtimes.openvino import WEIGHTS_SUFFIX
+from tunesmith.compression.onnx_files import copy
 from tunesmith.core.contracts import Batch
 from tunesmith.core.extras import need
 from tunesmith.core.runtime import cpu_flags
@@ -30,6 +29,8 @@ class Form:
     file: ClassVar[str] = GRAPH
     exact: ClassVar[bool] = False
     """Whether it must give the same numbers up to rounding in fp32."""
+    calibrated: ClassVar[bool] = False
+    """Whether training rows set its scales."""
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     def check(self) -> None:
@@ -71,7 +72,7 @@ class Onnx(GraphForm):
 
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
         """Copy."""
-        _copied(graph, folder / self.file)
+        copy(graph, _made(folder / self.file))
 
 
 class Int8(GraphForm):
@@ -148,6 +149,7 @@ class OpenVinoInt8(GraphForm):
     runtime = "openvino"
     precision = "int8"
     file = OPENVINO_GRAPH
+    calibrated = True
     packages = ("openvino", "nncf")
 
     def write(self, graph: Path, folder: Path, batches: Sequence[Batch]) -> None:
@@ -163,14 +165,6 @@ def _saved(model: Any, target: Path, *, halves: bool) -> None:
 
     openvino.save_model(model, _made(target), compress_to_fp16=halves)
     target.with_suffix(".bin").rename(target.with_suffix(WEIGHTS_SUFFIX))
-
-
-def _copied(graph: Path, target: Path) -> None:
-    _made(target)
-    try:
-        os.link(graph, target)  # on one disk, a second name costs nothing
-    except OSError:
-        shutil.copyfile(graph, target)
 
 
 def _made(target: Path) -> Path:

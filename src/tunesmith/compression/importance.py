@@ -67,7 +67,7 @@ def importance(model: Any, batches: Sequence[Batch], loss: Loss, kind: Kind = "f
             here = sum(len(mask) for mask, sum_ in masks if sum_ is heads[0])  # some tasks pass a batch in parts
             for mask, sum_ in masks:
                 if mask.grad is not None:
-                    own = mask.grad.squeeze(1).double().cpu() * here  # a row's own, where the loss is the mean
+                    own = mask.grad.squeeze(1).cpu().double() * here  # a row's own, where the loss is the mean
                     sum_ += (own.square() if kind == "fisher" else own.abs()).sum(0)
             rows += here
     return Importance([sum_ / max(1, rows) for sum_ in heads], [sum_ / max(1, rows) for sum_ in neurons])

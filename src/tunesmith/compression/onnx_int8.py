@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from tunesmith.compression.onnx_files import data_of, is_large, remove, save
 from tunesmith.core.extras import need
 
 BLOCK = 32
@@ -28,6 +29,7 @@ def dynamic(source: Path, target: Path, keep: Collection[str] = ()) -> None:
 
     bare = _bare(source, target)
     with _calm():
+        data_of(target).unlink(missing_ok=True)
         quantize_dynamic(
             str(bare),
             str(target),
@@ -35,9 +37,10 @@ def dynamic(source: Path, target: Path, keep: Collection[str] = ()) -> None:
             op_types_to_quantize=["MatMul", "Gemm"],
             weight_type=QuantType.QInt8,
             nodes_to_exclude=list(keep),
+            use_external_data_format=data_of(bare).is_file(),
             extra_options={"MatMulConstBOnly": True},
         )
-    bare.unlink()
+    remove(bare)
 
 
 def blocks(source: Path, target: Path, bits: int = 8) -> None:
@@ -54,7 +57,8 @@ def blocks(source: Path, target: Path, bits: int = 8) -> None:
     with _calm():
         made: Any = MatMulNBitsQuantizer(model, bits=bits, block_size=BLOCK, is_symmetric=True, accuracy_level=4)
         made.process()
-    made.model.save_model_to_file(str(target))
+    data_of(target).unlink(missing_ok=True)  # it would be written behind what is there
+    made.model.save_model_to_file(str(target), is_large(made.model.model))
 
 
 def _bare(source: Path, target: Path) -> Path:
@@ -64,7 +68,7 @@ def _bare(source: Path, target: Path) -> Path:
     model = onnx.load(str(source))
     del model.graph.value_info[:]
     bare = target.with_suffix(".bare.onnx")
-    onnx.save(model, str(bare))
+    save(model, bare)
     return bare
 
 

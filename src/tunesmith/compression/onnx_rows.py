@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.compression.onnx_files import save
+
 LEAST = 1 << 16
 """Numbers that a table must have to be worth it."""
 
@@ -44,7 +46,7 @@ def shrink_tables(source: Path, target: Path) -> int:
     model = onnx.load(str(source))
     turned = turn_tables(model.graph)
     del model.graph.value_info[:]
-    onnx.save(model, str(target))
+    save(model, target)
     return turned
 
 

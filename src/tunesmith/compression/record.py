@@ -29,7 +29,7 @@ class Recorder:
         """As the runtime does."""
         found = self.runtime.forward(batch)
         self.asked.append(dict(batch))
-        self.outputs = list(found)
+        self.outputs = list(dict.fromkeys([*self.outputs, *found]))
         return found
 
     def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
@@ -44,9 +44,13 @@ class Recorder:
 def asked_of(
     runtime: Runtime, task: Task, processor: Any, rows: Sequence[Row], max_length: int, batch_size: int = 8
 ) -> Recorder:
-    """The batches that ``rows`` become on their way to the model, and the names of its outputs."""
+    """The batches that ``rows`` become on their way to the model, and the names of its outputs in all of them."""
     from tunesmith.bundle.predictor import Predictor
 
     recorder = Recorder(runtime)
     Predictor(task, processor, recorder, max_length=max_length, batch_size=batch_size).outputs(rows)
+    spared = getattr(getattr(runtime, "model", None), "spared", ())
+    if spared:  # as the graph is asked, which gives what no row here wants, too
+        whole = runtime.forward({name: value for name, value in recorder.asked[-1].items() if name not in spared})
+        recorder.outputs = list(whole)
     return recorder

@@ -56,8 +56,8 @@ class Moments:
     def add(self, inputs: torch.Tensor, wanted: torch.Tensor) -> None:
         """More tokens: [tokens, inputs] and [tokens, outputs]."""
         self.count += len(inputs)
-        self.inputs += inputs.sum(0).double().cpu()
-        self.outputs += wanted.sum(0).double().cpu()
+        self.inputs += inputs.sum(0).cpu().double()  # a Mac's GPU has no float64
+        self.outputs += wanted.sum(0).cpu().double()
         self.products += (inputs.T @ inputs).cpu()
         self.cross += (wanted.T @ inputs).cpu()
 
@@ -72,7 +72,7 @@ def fitted(weight: torch.Tensor, given: Moments, ridge: float = RIDGE) -> tuple[
     a, y = given.inputs / count, given.outputs / count
     own = given.products.double() / count - torch.outer(a, a)
     cross = given.cross.double() / count - torch.outer(y, a)
-    old = weight.detach().double().cpu()
+    old = weight.detach().cpu().double()
     shift = ridge * own.diagonal().mean().clamp_min(1e-12) * torch.eye(len(own), dtype=torch.float64)
     new = old + torch.cholesky_solve((cross - old @ own).T, torch.linalg.cholesky(own + shift)).T
     return new, y - new @ a
@@ -161,5 +161,5 @@ def refit(
             call.through(layer)
     weight, bias = fitted(linear.weight[:, places], given)
     with torch.no_grad():
-        linear.weight[:, places] = weight.to(linear.weight)
-        linear.bias.copy_(bias)
+        linear.weight[:, places] = weight.to(linear.weight.dtype).to(linear.weight.device)
+        linear.bias.copy_(bias.to(linear.bias.dtype))

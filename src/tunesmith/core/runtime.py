@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from tunesmith.core.cgroup import quota
 from tunesmith.core.errors import RecipeError
 
 
@@ -72,10 +74,10 @@ def others_running(samples: int = 5, pause: float = 0.004) -> float:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use: those that it may run on, and no more than a container has time for."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = quota()
+    return there if limit is None else max(1, min(there, math.ceil(limit)))
 
 
 @cache

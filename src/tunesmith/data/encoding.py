@@ -14,7 +14,6 @@ SAMPLE = 2**20
 """Bytes of lines with non-ASCII characters that are judged."""
 
 BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -56,10 +55,9 @@ def detect(path: str, given: str | None = None) -> Encoding:
         return Encoding(_known(given), _decodes(path, given))
     with open_bytes(path) as file:
         head = file.read(2**16)
-    for bom, name in BOMS:
-        if head.startswith(bom):
-            return Encoding(name, _decodes(path, name))
-    wide = _utf16(head)
+    if head.startswith(codecs.BOM_UTF8):
+        return Encoding("utf-8-sig", _decodes(path, "utf-8-sig"))
+    wide = wide_start(head)
     if wide:
         return Encoding(wide, _decodes(path, wide))
     _refuse_binary(path, head)
@@ -67,6 +65,11 @@ def detect(path: str, given: str | None = None) -> Encoding:
         return Encoding("utf-8", True)
     name = judge(_foreign_lines(path))
     return Encoding(name, name != "utf-8" and _decodes(path, name))
+
+
+def wide_start(head: bytes) -> str | None:
+    """The encoding of a file that begins so, where a character has two or four bytes in it."""
+    return next((name for bom, name in BOMS if head.startswith(bom)), None) or _utf16(head)
 
 
 def judge(lines: list[bytes]) -> str:

@@ -84,6 +84,16 @@ def holding(parent: Bundle, columns: Collection[str]) -> dict[str, str]:
     }
 
 
+def unheld(parent: Bundle, names: Collection[str]) -> list[str]:
+    """What of its gate nothing is held to, as a note; none where all is.
+
+    Args:
+        names: of the conditions that hold.
+    """
+    left = [f"{name} {text}" for name, text in parent.recipe.evaluation.gate.items() if name not in names]
+    return [f"Of the gate of {parent.path} this is not held here: {', '.join(left)}."] if left else []
+
+
 def left_out(parent: Bundle, recipe: Recipe) -> list[str]:
     """What of a bundle's recipe the next one does not have, as a note; none where it has all."""
     was = parent.recipe
@@ -101,11 +111,25 @@ def left_out(parent: Bundle, recipe: Recipe) -> list[str]:
     return [f"What {parent.path} was tuned with and did not learn on with: {'; '.join(found)}."]
 
 
+def private(recipe: Recipe) -> bool:
+    """Whether its training guards each row."""
+    return any(block.name == PRIVATE for block in recipe.training.strategies)
+
+
 def refuse_less_private(parent: Bundle, recipe: Recipe) -> None:
     """Raise RecipeError where a bundle that guards its rows would learn on without guarding any."""
-    private, now = ({block.name for block in r.training.strategies} for r in (parent.recipe, recipe))
-    if PRIVATE in private - now:
+    if private(parent.recipe) and not private(recipe):
         raise RecipeError(
             f"{parent.path} was tuned with {PRIVATE}, and what it learns without it can be found out.",
             f"Give the strategy: training.strategies=[{PRIVATE}], with the epsilon that may be spent.",
+        )
+
+
+def refuse_reading_again(parent: Bundle) -> None:
+    """Raise RecipeError where training rows that a bundle guards would choose, fit or train what is made of it."""
+    if private(parent.recipe):
+        raise RecipeError(
+            f"{parent.path} was tuned with {PRIVATE}, and a cut is chosen, fitted and trained by the same rows without "
+            "it: they could be found out.",
+            f"Shrink it without a cut, or tune a smaller model with {PRIVATE}.",
         )

@@ -13,6 +13,7 @@ from tunesmith.bundle.layout import ADAPTER, MEMBERS, REPORT, ROUTES
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
+from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.core.contracts import Evidence, Prediction, Row, Task
 from tunesmith.core.errors import BundleError, RecipeError, TrainingError
 from tunesmith.core.recipe import PluginBlock, Recipe
@@ -74,6 +75,7 @@ def learn(
     """
     parent = read_bundle(bundle)
     refuse_task(parent)
+    refuse_shrunk(parent)
     if options.apart:
         from tunesmith.pipeline.learn_apart import learn_apart
 

@@ -8,11 +8,16 @@ from typing import Any
 
 from tunesmith.bundle.layout import WEIGHTS
 from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.core.contracts import Evidence, Task
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.evaluation.metrics import METRICS
+from tunesmith.pipeline.inherited import evaluation, unheld
 from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.trained_on import class_counts
+from tunesmith.tasks.grown import uncalibrated
+from tunesmith.tasks.text_classification import TextClassification
 
 Same = Mapping[str, Callable[[Bundle], Any]]
 """What members must have in common, in words -> how it is read."""
@@ -57,6 +62,7 @@ def members_of(bundles: Sequence[str | Path], what: str, same: Same, hint: str) 
 
 def refuse_apart(member: Bundle) -> None:
     """Raise ``BundleError`` unless the bundle's model is one plain folder."""
+    refuse_shrunk(member)
     if not (member.path / WEIGHTS).is_file():
         raise BundleError(
             f"{member.path} has no {WEIGHTS}: its method ({member.manifest.method.name}) keeps the base apart.",
@@ -87,13 +93,19 @@ def planned(
     first = members[0]
     values = {**first.manifest.recipe, "model": {**first.manifest.recipe["model"], "name": str(first.path)}}
     values = {**values, "training": {**values["training"], "strategies": [], **(training or {})}}
+    values = {**values, "evaluation": evaluation(first, first.recipe.data.columns)}
     recipe = Recipe.parse({**values, "bundle": str(_free(first.path, what))}, overrides)
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
     made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace)
     _of_the_same_rows(members, made, hint)
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")
+    made.data.notes += unheld(first, recipe.evaluation.gate)
     made.parent = str(first.manifest.to_json()["seal"])
+    # What it knows, in its own order: a bundle that learned on has more classes than this file, the newest last.
+    made.task.restore(uncalibrated(first.task.state))
+    if isinstance(made.task, TextClassification):
+        made.task.weigh(class_counts(made.data.train, made.strategies))
     return made
 
 

@@ -15,9 +15,14 @@ from tunesmith.compression.forms import Form
 from tunesmith.compression.pick import Candidate, allowed, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.runtime import resolve
+from tunesmith.evaluation.gate import GateResult
 from tunesmith.evaluation.words import number
+from tunesmith.pipeline.inherited import PRIVATE, private, refuse_reading_again, unheld
 from tunesmith.pipeline.members import planned, refuse_apart
 from tunesmith.pipeline.plan import Plan
+from tunesmith.pipeline.shrink_files import refuse_files
+from tunesmith.pipeline.shrink_gate import failed, held
 from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of
 from tunesmith.pipeline.shrink_rows import CUT, OnRows
 from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
@@ -54,14 +59,32 @@ def shrink(
             f"{parent.path} is shrunk already, to {parent.manifest.runtime.form}.", "Shrink the bundle it came from."
         )
     refuse_apart(parent)
+    refuse_files(parent)
     if writes:
         refuse_unable(parent, cuts)
+    if cuts:
+        refuse_reading_again(parent)
+    if private(parent.recipe):
+        forms, left_out = _unread(parent, forms, left_out)
     chosen = len(forms) > 1 or len(cuts) > 1
     plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
     plan.task = parent.task
     with _work_folder(plan.bundle) as work:
         kind = OnTexts(parent, plan, asked, work) if writes else OnRows(parent, plan, asked, work)
         return _Shrinking(parent, plan, asked, kind, left_out).go(forms, cuts, list(overrides), overwrite)
+
+
+def _unread(parent: Bundle, forms: Sequence[Form], left_out: Mapping[str, str]) -> tuple[list[Form], dict[str, str]]:
+    """Forms that no guarded training row has a part in; the others join those that are left out, with the reason.
+
+    Raises:
+        RecipeError: none stays.
+    """
+    why = f"training rows set its scales, and {parent.path} guards them ({PRIVATE})"
+    stay = [form for form in forms if not form.calibrated]
+    if not stay:
+        raise RecipeError(f"{forms[0].name}: {why}.", "Take another form: --to auto")
+    return stay, {**left_out, **{form.name: f"{why}." for form in forms if form.calibrated}}
 
 
 @contextmanager
@@ -99,7 +122,7 @@ class _Shrinking:
         measured = kind.measured(made.all)
         ranked = self._ranked([measured[side.name] for side in (made.cut if self.asked.to == TORCH else made.forms)])
         sides = {side.name: side for side in made.all}
-        candidate, proof, refused = self._pick(ranked, sides)
+        candidate, proof, refused, gate = self._pick(ranked, sides)
         if self.asked.test_all:
             self.plan.stage("test")
             for name, side in sides.items():
@@ -107,6 +130,8 @@ class _Shrinking:
                 measured[name].test = {**found.figure, **found.parity.to_json()}
         first = measured[made.parent.name]
         told = [words(candidate, first, self.asked.max_loss, self.asked.target, kind.units)]
+        if resolve().device != "cpu":
+            told.append(f"All was computed on the CPU, the parent too; this machine has a GPU ({resolve().device}).")
         told += kind.remarks(list(measured.values()), candidate)
         told += [f"{name} does not hold on the test rows: {why}." for name, why in refused.items()]
         facts = {
@@ -125,8 +150,11 @@ class _Shrinking:
             "seconds": round(time.monotonic() - begun, 1),
         }
         notes = [*told, *(f"{name} was left out: {why}" for name, why in self.left_out.items())]
+        notes += unheld(self.parent, [line.name for line in gate.lines] if gate else [])
         picked = sides[candidate.name]
         report = report_of(self.plan, picked, kind, proof, facts, notes)
+        if gate:
+            report["gate"] = gate.to_json()
         keep = self.asked.keep_weights
         rows = kind.proof_rows()
         return written(self.plan, picked, report, proof.parity, rows, keep_weights=keep, overwrite=overwrite)
@@ -146,18 +174,26 @@ class _Shrinking:
             )
         return ranked
 
-    def _pick(self, ranked: Sequence[Candidate], sides: Mapping[str, Side]) -> tuple[Candidate, Proof, dict[str, str]]:
-        """The first that holds on the test rows, and why those before it did not."""
+    def _pick(
+        self, ranked: Sequence[Candidate], sides: Mapping[str, Side]
+    ) -> tuple[Candidate, Proof, dict[str, str], GateResult | None]:
+        """The first that holds on the test rows, why those before it did not, and what its own gate says of it."""
         refused: dict[str, str] = {}
         for candidate in ranked:
             self.plan.stage("prove")
             proof = self.kind.proven(sides[candidate.name])
-            if proof.parity.passed:
-                return candidate, proof, refused
-            refused[candidate.name] = _why(proof.parity, self.kind.units.answers)
+            if not proof.parity.passed:
+                refused[candidate.name] = _why(proof.parity, self.kind.units.answers)
+                continue
+            gate = held(self.parent, self.plan, self.kind, proof)
+            if gate is None or gate.passed:
+                return candidate, proof, refused, gate
+            refused[candidate.name] = failed(gate)
         why = " ".join(f"{name} does not hold on the test rows: {told}." for name, told in refused.items())
         raise TunesmithError(
-            f"Nothing ships: {why}", "Allow more with --max-loss or --min-agreement, or keep the bundle."
+            f"Nothing ships: {why}",
+            "Allow more with --max-loss or --min-agreement (or evaluation.gate.NAME, where that failed), or keep the "
+            "bundle.",
         )
 
 

@@ -20,6 +20,7 @@ from tunesmith.evaluation.forgetting import before_and_after, forgotten
 from tunesmith.pipeline.members import as_figure, worth
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.save import proof_rows
+from tunesmith.pipeline.shrink_draw import drawn, places
 from tunesmith.pipeline.shrink_options import AUTO, ShrinkOptions
 from tunesmith.pipeline.shrink_sides import (
     SINGLE,
@@ -64,7 +65,7 @@ class OnRows:
         self.parent, self.plan, self.asked, self.work = parent, plan, asked, work
         self.metric, self.metrics = plan.task.metrics[0], plan.task.metrics
         # Rows that choose; where nothing is chosen there may be none, and training rows show the speed.
-        self.choosing: Sequence[Row] = (plan.data.validation or plan.data.train)[:CHOOSING]
+        self.choosing: Sequence[Row] = drawn(plan.data.validation or plan.data.train, CHOOSING)
         self.test: Sequence[Row] = plan.data.test
         self._sources: list[Source] = []
         self._on_test: dict[str, Answers] = {}
@@ -140,8 +141,10 @@ class OnRows:
         # A number may move by what all of them differ by; more is another model, whatever its answers.
         spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
         tolerance = EXACT if side.form is None or side.form.exact else spread
-        few = side.answers(rows[:ALONE], size=SINGLE).predictions
-        alone = agreement(before.predictions[: len(few)], few)
+        few = places(len(rows), ALONE)
+        alone = agreement(
+            [before.predictions[i] for i in few], side.answers([rows[i] for i in few], size=SINGLE).predictions
+        )
         held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
         passed = held and gap <= tolerance and min(same, alone) >= self.asked.least_agreement
         parity = Parity(

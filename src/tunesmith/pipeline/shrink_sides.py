@@ -25,6 +25,7 @@ from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Batch, Evidence, Feature, Prediction, Row, Runtime
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.registry import family
+from tunesmith.pipeline.shrink_draw import drawn
 
 CALIBRATION = 256
 """Training rows that set the scales of activations."""
@@ -188,7 +189,7 @@ class Source:
         assert self.graph is not None and isinstance(form, GraphForm)
         form.write(self.graph, folder, self.calibration)
         made: Any = family("runtimes").load(form.runtime)
-        runtime = made(folder / form.file, precision=form.precision)
+        runtime = made(folder / form.file, precision=form.precision, device="cpu")  # where it is proven, too
         return Side(self.name_of(form), self.side.bundle, runtime, file_bytes(folder), form, folder, self.side.cut)
 
     def name_of(self, form: Form) -> str:
@@ -251,7 +252,7 @@ def agreement(one: Sequence[Prediction], other: Sequence[Prediction]) -> float:
 
 def seconds(sides: Sequence[Side], rows: Sequence[Row], size: int) -> Mapping[str, float]:
     """Seconds for ``size`` rows, in turns; the tokens were made before. As many at once as a predictor takes."""
-    some = rows[: max(32, 8 * size)]
+    some = drawn(rows, max(32, 8 * size))
     own = {side.name: side.groups(some, size) for side in sides}
 
     def runner(side: Side) -> Callable[[int], object]:

@@ -25,9 +25,11 @@ from tunesmith.evaluation.words import number
 from tunesmith.models.encoder_layers import refusal
 from tunesmith.models.heads import mean
 from tunesmith.models.tensors import tensors
+from tunesmith.pipeline.inherited import refuse_reading_again
 from tunesmith.pipeline.members import planned, refuse_apart, told
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.run import Addition, Run, run
+from tunesmith.pipeline.shrink_files import refuse_files
 from tunesmith.training.loop import Trained
 
 if TYPE_CHECKING:
@@ -90,6 +92,11 @@ def smaller(
         [parent], overrides, "small", AGAIN, chosen=False, replace=overwrite, training=_recovery(parent, wanted)
     )
     made.beside = {"smaller": asdict(wanted)}
+    if "protected" in parent.manifest.data:
+        made.data.notes.append(
+            f"{parent.path} learned on; of what it knew before there are no rows here, and what is lost of that is not "
+            "measured."
+        )
     reduced = _Reduced(parent, wanted)
     return run(made, replace=overwrite, fresh=fresh, addition=reduced, kind=reduced.run)
 
@@ -118,6 +125,8 @@ class Wanted:
 def _refuse(parent: Bundle, wanted: Wanted) -> None:
     """By the bundle's configuration alone."""
     refuse_apart(parent)
+    refuse_files(parent)
+    refuse_reading_again(parent)
     cut = wanted.cut
     if not wanted.prunes and wanted.vocabulary is None:
         raise RecipeError("Nothing is to be cut off.", "Name layers, feed_forward, heads or vocabulary.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 CALIBRATED = "calibrated"
@@ -18,7 +19,7 @@ def grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     >>> grown({"labels": ["a", "b"], "counts": [5, 3]}, {"labels": ["b", "c"], "counts": [1, 2]})
     {'labels': ['a', 'b', 'c'], 'counts': [5, 4, 2]}
     """
-    state: dict[str, Any] = {key: value for key, value in old.items() if key != CALIBRATED}
+    state = uncalibrated(old)
     for key, value in old.items():
         if _names(value) and _names(new.get(key)):
             state[key] = [*value, *(name for name in new[key] if name not in value)]
@@ -26,6 +27,11 @@ def grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         counts = [dict(zip(side["labels"], side["counts"], strict=True)) for side in (old, new)]
         state["counts"] = [sum(side.get(label, 0) for side in counts) for label in state["labels"]]
     return state
+
+
+def uncalibrated(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state for another model of the same task; it shares nothing with the old one."""
+    return deepcopy({key: value for key, value in state.items() if key != CALIBRATED})
 
 
 def _names(value: Any) -> bool:

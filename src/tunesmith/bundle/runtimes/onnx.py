@@ -89,6 +89,6 @@ def _providers(onnxruntime: Any, device: str) -> list[str]:
     if device.startswith("cuda") and wanted[0] not in there:
         raise RecipeError(
             "This installation of ONNX Runtime computes on no GPU.",
-            "Run: pip install onnxruntime-gpu, or take --device cpu.",
+            'Run: pip install onnxruntime-gpu, or take the CPU: predictor(device="cpu").',
         )
     return [*(name for name in wanted if name in there), "CPUExecutionProvider"]

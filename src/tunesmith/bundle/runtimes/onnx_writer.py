@@ -61,7 +61,9 @@ class OnnxWriter:
         from tunesmith.bundle.runtimes.onnx import session_of
 
         if device.startswith(("cuda", "mps")):
-            raise RecipeError(f"A graph that writes was made for the CPU, not for {device}.", "Take --device cpu.")
+            raise RecipeError(
+                f"A graph that writes was made for the CPU, not for {device}.", 'Take the CPU: predictor(device="cpu").'
+            )
         session = session_of(file, "cpu", shared=True)
         if not has_cache(session):
             raise BundleError(f"{file} is no graph of a model that writes.", "Shrink the bundle it came from again.")

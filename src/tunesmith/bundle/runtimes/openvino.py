@@ -36,7 +36,9 @@ class OpenVinoRuntime(GraphRuntime):
     def __init__(self, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
         openvino: Any = need("openvino", extra="openvino", purpose="the runtime openvino")
         if device.startswith(("cuda", "mps")):
-            raise RecipeError(f"The runtime openvino does not compute on {device}.", "Take --device cpu.")
+            raise RecipeError(
+                f"The runtime openvino does not compute on {device}.", 'Take the CPU: predictor(device="cpu").'
+            )
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunesmith.bundle.layout import ADAPTER, BASE, MEMBER_WEIGHTS, MEMBERS, ROUTER, ROUTES, WEIGHTS
 from tunesmith.bundle.predictor import MANY_TOKENS
 from tunesmith.bundle.runtimes.graph import CPU_TOKENS
+from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.core.contracts import Batch, Decoding
 from tunesmith.core.errors import BundleError
 from tunesmith.core.registry import family
@@ -47,10 +48,14 @@ class TorchRuntime:
     @classmethod
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> TorchRuntime:
         """The model of a bundle, on the best device of this machine unless told otherwise."""
-        from tunesmith.core.runtime import resolve
+        import torch
+
+        from tunesmith.core.runtime import cores, resolve
         from tunesmith.models.heads import mean
         from tunesmith.models.zeros import leave_out_zeros
 
+        if torch.get_num_threads() > cores():  # it does not see a container's limit
+            torch.set_num_threads(cores())
         model = load_model(bundle).eval()
         mean.shorten(model)
         if (bundle.path / WEIGHTS).is_file():
@@ -105,8 +110,9 @@ def load_model(bundle: Bundle) -> Any:
     """The transformers model of a bundle, in float32, from this folder alone and without remote code.
 
     Raises:
-        BundleError: transformers cannot make a model of the folder, or its weights do not fit.
+        BundleError: transformers cannot make a model of the folder, or its weights do not fit; or it was shrunk.
     """
+    refuse_shrunk(bundle)
     if (bundle.path / MEMBERS).is_dir():
         return _together(bundle)
     if (bundle.path / ROUTES).is_dir():

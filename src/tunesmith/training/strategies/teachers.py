@@ -132,11 +132,15 @@ class FromBundle:
 def unusable(path: str, task: Task) -> str | None:
     """Why a bundle cannot teach a task, from its manifest alone, in words; None where it may."""
     from tunesmith.bundle.read import read_manifest
+    from tunesmith.bundle.shrunk import INSTEAD, without_weights
 
     try:
-        taught = read_manifest(Path(path)).task.name
+        manifest = read_manifest(Path(path))
     except BundleError as error:
         return error.problem
+    if why := without_weights(Path(path), manifest):
+        return f"{why} {INSTEAD}"
+    taught = manifest.task.name
     return None if taught == task.name else f"the bundle {path} is of {taught}, the run of {task.name}."
 
 
