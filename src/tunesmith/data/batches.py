@@ -75,4 +75,6 @@ class Drawn(Sequence[Feature]):
     lengths: Sequence[int] = ()
     """Of each feature: what batches of like lengths are made by."""
     left_out: int = 0
-    """Tokens of the corpus that are in none of them, because they are a cut document's short rest."""
+    """Tokens of the corpus that are in none of them."""
+    left_out_why: str = ""
+    """What these are, in words."""

@@ -185,7 +185,8 @@ class MixedRows(Drawn):
 
     def __init__(self, parts: Mapping[str, Drawn], shares: Mapping[str, float], seed: int) -> None:
         self.parts, self.seed = dict(parts), seed
-        self.left_out = max((part.left_out for part in parts.values()), default=0)
+        least = max(parts.values(), key=lambda part: part.left_out)
+        self.left_out, self.left_out_why = least.left_out, least.left_out_why
         self.counts = {name: max(1, round(shares[name] * len(part))) for name, part in parts.items()}
         self.owner = [name for name, count in self.counts.items() for _ in range(count)]
         self._first = {name: self.owner.index(name) for name in self.counts}

@@ -25,6 +25,8 @@ class TokenRows(Drawn):
         packed: rows full of pieces, or a row for each piece.
     """
 
+    left_out_why = f"rests of fewer than {packing.LEAST} tokens, of documents that were cut where a row ends"
+
     def __init__(
         self, shelf: Shelf, around: packing.Around, *, max_length: int, seed: int, packed: bool = True
     ) -> None:

@@ -24,7 +24,6 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
 from tunesmith.objectives.objective import PROBED
-from tunesmith.objectives.packing import LEAST
 from tunesmith.objectives.shelf import Shelf, write_shelf
 from tunesmith.pipeline.downstream import gain
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
@@ -102,8 +101,8 @@ class Pretraining:
         self.features = self._drawn(self.shelf, plan.recipe.training.seed)
         if self.features.left_out:
             self.notes.append(
-                f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: rests of "
-                f"fewer than {LEAST} tokens, of documents that were cut where a row ends."
+                f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: "
+                f"{self.features.left_out_why}."
             )
         self.held = self._drawn(self.held_shelf, PROBED)
 
