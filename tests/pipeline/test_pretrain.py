@@ -67,6 +67,10 @@ def test_a_corpus_becomes_a_model_that_is_tuned_from(language: str, place: Path)
     after, before = (side["perplexity"]["value"] for side in (report["metrics"], report["before"]["metrics"]))
     assert after < 0.9 * before
     assert report["parity"][0]["passed"] and report["context"]["tokens"]["train"] > 1000
+    data, best = bundle.manifest.data, report["context"]["training"]["best_step"]
+    assert data["validation"]["sha256"] != data["test"]["sha256"]
+    chosen = next(one["validation"] for one in report["history"] if one["step"] == best and "validation" in one)
+    assert chosen["perplexity"] != after, "what the weights are chosen by is not what is reported"
     masked = AutoModelForMaskedLM.from_pretrained(bundle.path)
     assert masked.get_input_embeddings().weight is masked.get_output_embeddings().weight
     _, found = AutoModel.from_pretrained(bundle.path, output_loading_info=True)
@@ -93,6 +97,7 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     found = bundle.report["downstream"]
     assert [one["labels"] for one in found["gains"]] == [8, 16] and len(found["runs"]) == 4
     assert all(one["seeds"] == 2 and one["metric"] == "macro_f1" for one in found["gains"])
+    assert not any("downstream" in note for note in bundle.report["data_notes"])
     one = found["gains"][0]
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,13 +20,14 @@ from tunesmith.core.recipe import to_yaml
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.batches import Drawn
 from tunesmith.data.han_words import found_words
+from tunesmith.data.sources.source import Reading
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
 from tunesmith.objectives.objective import PROBED
-from tunesmith.objectives.shelf import Shelf, write_shelf
-from tunesmith.pipeline.downstream import gain
+from tunesmith.objectives.shelf import Shelf, halved, write_shelf
+from tunesmith.pipeline.downstream import gain, shared_rows
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
 from tunesmith.pipeline.pretrain_save import pretrain_report, save_pretrained
 from tunesmith.pipeline.run import Stages
@@ -104,7 +106,9 @@ class Pretraining:
                 f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: "
                 f"{self.features.left_out_why}."
             )
-        self.held = self._drawn(self.held_shelf, PROBED)
+        # The weights are chosen on one half of what is held out, and reported on the other.
+        self.halves = halved(self.held_shelf)
+        self.chosen_by, self.held = (self._drawn(half, PROBED) for half in self.halves)
 
     def go(self, replace: bool) -> Bundle:
         """All stages, from the corpus to the bundle."""
@@ -115,11 +119,13 @@ class Pretraining:
             self._make_fast(stack)
             if self._fresh_head():
                 self.stage("head", self._head)
-            evidences: dict[str, Evidence] = {"before": self.stage("before", lambda: self._measured(self.model))}
+            evidences: dict[str, Evidence] = {"before": self.stage("before", lambda: self._measured(self.held))}
             trained = self.stage("train", self._train)
-            evidences["after"] = self.stage("evaluate", lambda: self._measured(self.model))
+            evidences["after"] = self.stage("evaluate", lambda: self._measured(self.held))
         self.objective.finish(self.model)
         self.model.eval()
+        if plan.downstream is not None:
+            self.notes += shared_rows(self)
         report = pretrain_report(self, evidences, trained)
         if plan.downstream is not None:
             report["downstream"] = self.stage("downstream", lambda: gain(self))
@@ -166,18 +172,18 @@ class Pretraining:
 
     def _read(self) -> tuple[Shelf, Shelf]:
         plan, data = self.plan, self.plan.recipe.data
+        reading, told = Reading(), self.folder / "reading.json"
         shelf = write_shelf(
-            self.folder / "corpus", plan.learned.learned(), self.processor, self.words, limit=data.tokens
+            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words, limit=data.tokens
         )
+        if not told.is_file():  # a run that goes on does not read again
+            broken = len(reading.broken)
+            notes = [f"{broken} broken lines of the corpus were left out."] if broken else []
+            told.write_text(json.dumps([*reading.told(), *notes], ensure_ascii=False), "utf-8")
+        self.notes += json.loads(told.read_text("utf-8"))
         held = write_shelf(
-            self.folder / "held",
-            plan.held.held() if plan.held.hold else plan.held.learned(),
-            self.processor,
-            self.words,
-            limit=data.held_tokens,
+            self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens
         )
-        broken = len(plan.learned.reading.broken)
-        self.notes += [f"{broken} broken lines of the corpus were left out."] if broken else []
         return shelf, held
 
     def _drawn(self, shelf: Shelf, seed: int) -> Drawn:
@@ -249,7 +255,7 @@ class Pretraining:
         folder.mkdir(exist_ok=True)
 
         def evaluate() -> Mapping[str, float]:
-            evidence = self._measured(self.model)
+            evidence = self._measured(self.chosen_by)
             return {name: float(METRICS.make(name)(evidence)) for name in self.objective.metrics}
 
         # A fresh output layer alone has nothing to learn from objectives that do not read it.
@@ -265,10 +271,10 @@ class Pretraining:
             encode=lambda rows: self.objective.encode(rows, self.processor, max_length=self.max_length, targets=True),
         )  # fmt: skip
 
-    def _measured(self, model: Any) -> Evidence:
+    def _measured(self, features: Drawn) -> Evidence:
         state = random_state()
         found = measured(
-            model, self.objective, self.held, self.processor, precision=self.plan.machine.precision,
+            self.model, self.objective, features, self.processor, precision=self.plan.machine.precision,
             progress=None,
         )  # fmt: skip
         restore_random_state(state)
@@ -277,7 +283,7 @@ class Pretraining:
     def fingerprints(self) -> dict[str, Any]:
         """What was read, as tokens: sha256 and sizes."""
         told = {}
-        for name, shelf in (("train", self.shelf), ("test", self.held_shelf)):
+        for name, shelf in zip(("train", "validation", "test"), (self.shelf, *self.halves), strict=True):
             digest = hashlib.sha256()
             for start in range(0, len(shelf.ids), 1 << 20):
                 digest.update(np.ascontiguousarray(shelf.ids[start : start + (1 << 20)]).tobytes())

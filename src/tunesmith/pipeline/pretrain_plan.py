@@ -87,7 +87,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     some = list(islice(learned.learned(), PEEKED))
     if len(some) < 2:
         raise DataError(f"{recipe.data.path} has no documents to learn from.", "Give documents: a line each, or JSON.")
-    if next(held.held() if held.hold else held.learned(), None) is None:
+    if next(held.held(), None) is None:
         raise DataError(
             f"None of the documents of {held.path} is held out to measure on.", "Give a file of some: data.test=FILE"
         )
@@ -141,9 +141,11 @@ def _refuse_unread(recipe: PretrainRecipe) -> None:
 
 def _corpora(recipe: PretrainRecipe) -> tuple[Corpus, Corpus]:
     data = recipe.data
-    hold = 0 if data.test else max(2, round(1 / data.hold))
-    learned = Corpus(data.path, data.text, data.encoding, hold)
-    return learned, (Corpus(data.test, data.text, data.encoding) if data.test else learned)
+    if not data.test:
+        both = Corpus(data.path, data.text, data.encoding, data.hold)
+        return both, both
+    held = Corpus(data.test, data.text, data.encoding)
+    return Corpus(data.path, data.text, data.encoding, apart=held.all_keys()), held
 
 
 def _downstream(recipe: PretrainRecipe) -> Recipe | None:

@@ -51,7 +51,7 @@ def pretrain_report(run: Pretraining, evidences: Mapping[str, Evidence], trained
             "model": run.reference.hub_id or run.reference.name,
             "method": "full",
             "language": plan.language,
-            "rows": {"train": len(run.shelf), "test": rows},
+            "rows": {"train": len(run.shelf), "validation": len(run.chosen_by), "test": rows},
             "tokens": {
                 "train": len(run.shelf.ids),
                 "seen": round(tokens * trained.samples_per_second * trained.seconds),
@@ -117,8 +117,7 @@ def save_pretrained(run: Pretraining, report: dict[str, Any], *, replace: bool) 
         BundleError: the place cannot be written, or the reloaded model answers otherwise.
     """
     plan = run.plan
-    texts = plan.held.held() if plan.held.hold else plan.held.learned()
-    rows = [{"text": text[:CUT]} for text in islice(texts, PROVEN)]
+    rows = [{"text": text[:CUT]} for text in islice(plan.held.held(), PROVEN)]
     run.model.to("cpu")
     predictor = Predictor(run.objective, run.processor, TorchRuntime(run.model), max_length=run.max_length)
     features, arrays = predictor.outputs(rows)
