@@ -153,6 +153,22 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     assert read_bundle(bundle.path).predict(["房间很干净"])[0]["tokens"] > 0
 
 
+def test_an_objective_that_lives_of_dropout_keeps_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models import scratch
+    from tunesmith.pipeline import pretrain as module
+
+    monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
+    monkeypatch.setattr(module, "without_dropout", lambda model: pytest.fail("SimCSE without dropout"))
+    bundle = made(
+        place, "en.jsonl.gz", "mixed", "objective=mixed", "scratch=tiny", "scratch.vocabulary=300", "training.max_steps=2",
+        "data.hold=0.2",
+    )  # fmt: skip
+    report = bundle.report
+    assert set(report["parts"]) == {"masked-lm", "simcse"}
+    assert all(set(sides) == {"before", "after"} for sides in report["parts"].values())
+    assert report["context"]["tokens"]["seen"] < 10**6
+
+
 def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:
     def refused(*settings: str) -> str:
         with pytest.raises(RecipeError) as caught:

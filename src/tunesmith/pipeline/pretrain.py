@@ -114,7 +114,7 @@ class Pretraining:
         """All stages, from the corpus to the bundle."""
         plan, begun = self.plan, time.monotonic()
         with ExitStack() as stack:
-            if plan.recipe.scratch is not None:
+            if plan.recipe.scratch is not None and not self.objective.noisy:
                 stack.enter_context(without_dropout(self.model))
             self._make_fast(stack)
             if self._fresh_head():
