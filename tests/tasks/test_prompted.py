@@ -102,6 +102,18 @@ def test_all_labels_in_one_pass_are_what_each_is_alone(shots: int, place: Path) 
         assert score == pytest.approx(sum(float(likely[p - 1, ids[0, p]]) for p in places), abs=1e-3)
 
 
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_word_that_begins_another_does_not_always_win(shots: int, place: Path) -> None:
+    task, predictor, _ = alive("likelihood", "en", place, shots=shots, words={"negative": "not", "positive": "not good"})
+    (feature,) = task.features_of(ROWS["en"][0]["text"], predictor.processor, 512)
+    short, long = (option.tolist() for option in feature["options"])
+    assert short != long[: len(short)] and short[-1] == long[-1], "both end"
+    assert task.sizes(predictor.processor).tolist() == [len(short), len(long)]
+    sums = predictor.infer([{**feature, "row": 0}])[0]
+    task.ask(average=True)
+    assert np.allclose(predictor.infer([{**feature, "row": 0}])[0], sums / [len(short), len(long)])
+
+
 def test_calibration_takes_away_what_a_prompt_says_of_nothing(place: Path) -> None:
     task, predictor, _ = alive("likelihood", "en", place)
     asked = [f for row in task.free_rows() for f in task.features_of(row["text"], predictor.processor, 96)]
@@ -185,6 +197,7 @@ def test_the_verb_chooses_measures_and_saves(
     told = bundle.report["prompts"]
     assert len(told["candidates"]) >= 2 and set(told["spread"]) == {"plain", "calibrated"}
     assert any(one["shots"] for one in told["candidates"]) == (way == "likelihood")
+    assert any(one["average"] for one in told["candidates"]) == (way == "likelihood"), "sums and means of one pass"
     assert set(bundle.report["baselines"]) == {"majority", "tfidf"} and bundle.report["parity"][0]["passed"]
     assert bundle.report["checks"][0]["name"] == "context"
     again = read_bundle(bundle.path)

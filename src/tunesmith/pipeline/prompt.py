@@ -64,18 +64,20 @@ class Candidate:
     words: Words
     shots: int = 0
     order: str = "near-last"
+    average: bool = False
+    """Whether a word's score is the mean over its tokens, not their sum."""
 
     @property
     def title(self) -> str:
         """For tables."""
         behind = f", {self.shots} examples {self.order}" if self.shots else ""
-        return f"{self.template.name}/{self.words.name}{behind}"
+        return f"{self.template.name}/{self.words.name}{behind}{', by token' if self.average else ''}"
 
     @property
     def state(self) -> dict[str, Any]:
         """What the task is told."""
         return {"template": self.template.text, "words": dict(self.words.by_label), "shots": self.shots,
-                "order": self.order}  # fmt: skip
+                "order": self.order, "average": self.average}  # fmt: skip
 
 
 def prompt(
@@ -139,6 +141,7 @@ class _PromptRun(Run):
         draw = random.Random(plan.recipe.training.seed)
         self.rows = rows if len(rows) <= options.rows else draw.sample(rows, options.rows)
         self.told: dict[str, Any] = {}
+        self._asked_last: tuple[str, list[np.ndarray], list[Feature]] | None = None
         self.able = self._zero_shot()
         self.prompted.ask(**self.able[0].state, bias=None)  # the plainest that this model can be asked by
 
@@ -161,15 +164,16 @@ class _PromptRun(Run):
     def _choose_prompt(self) -> None:
         task = self.prompted
         first = self.able
-        tried = [self._tried(one) for one in first]
-        best = sorted(tried, key=_worth, reverse=True)
+        tried = [found for one in first for found in self._tried(one)]
+        best = [replace(found["candidate"], average=False) for found in sorted(tried, key=_worth, reverse=True)]
+        best = list({one.title: one for one in best}.values())
         if task.takes_shots:
             for count in sorted({n for n in self.options.shots if n}):
                 for order in ORDERS[: max(1, self.options.orders)]:
-                    for found in best[:KEPT]:
-                        tried.append(self._tried(replace(found["candidate"], shots=count, order=order)))
+                    for one in best[:KEPT]:
+                        tried += self._tried(replace(one, shots=count, order=order))
         winner = max(tried, key=_worth)
-        self.told = _told(tried, len(first), len(self.rows), task.metrics[0])
+        self.told = _told(tried, len(self.rows), task.metrics[0])
         if self.options.test_all:
             self.told["test"] = [self._on_test(one) for one in tried]
         self._ask(winner, calibrated=winner["calibrated_wins"])
@@ -195,16 +199,27 @@ class _PromptRun(Run):
             raise why or RecipeError("There is no template to try.", "Give some: --templates FILE.")
         return able
 
-    def _tried(self, candidate: Candidate) -> dict[str, Any]:
-        """A candidate's figures on the validation rows, as it is and calibrated."""
+    def _tried(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """A candidate's figures on the validation rows, as it is and calibrated; both by sums over a word's tokens and
+        by their means, where words are not all of as many tokens: of one pass."""
         task = self.prompted
         task.ask(**candidate.state, bias=None)
         scores, features = self._scores(self.rows)
         free, _ = self._scores(task.free_rows())
+        sizes = task.sizes(self.processor)
+        made = [self._judged(candidate, scores, free, features)]
+        if task.averages and len(set(sizes.tolist())) > 1:
+            one = replace(candidate, average=True)
+            made.append(self._judged(one, [s / sizes for s in scores], [s / sizes for s in free], features))
+        return made
+
+    def _judged(
+        self, candidate: Candidate, scores: list[np.ndarray], free: list[np.ndarray], features: list[Feature]
+    ) -> dict[str, Any]:
         bias = leaning(np.stack(free))
         plain = self._figures(scores, features, None)
         calibrated = self._figures(scores, features, bias)
-        metric = task.metrics[0]
+        metric = self.prompted.metrics[0]
         return {"candidate": candidate, "title": candidate.title, "bias": bias, "plain": plain,
                 "calibrated": calibrated, "calibrated_wins": calibrated[metric] > plain[metric]}  # fmt: skip
 
@@ -233,7 +248,13 @@ class _PromptRun(Run):
         told: dict[str, Any] = {"title": found["title"], "shots": found["candidate"].shots}
         self._ask(found, calibrated=False)
         rows = self.plan.data.test
-        scores, features = self._scores(rows)
+        plainly = replace(found["candidate"], average=False)
+        if self._asked_last is None or self._asked_last[0] != plainly.title:  # sums and means are of one pass
+            self.prompted.ask(**plainly.state)
+            self._asked_last = plainly.title, *self._scores(rows)
+        _, scores, features = self._asked_last
+        if found["candidate"].average:
+            scores = [one / self.prompted.sizes(self.processor) for one in scores]
         for name, bias in (("plain", None), ("calibrated", found["bias"])):
             self.prompted.ask(bias=bias)
             evidence = self.prompted.evidence(rows, self.prompted.decode(scores, features))
@@ -245,11 +266,12 @@ def _worth(found: Mapping[str, Any]) -> float:
     return max(float(next(iter(found[side].values()))) for side in ("plain", "calibrated"))
 
 
-def _told(tried: Sequence[Mapping[str, Any]], zero_shot: int, rows: int, metric: str) -> dict[str, Any]:
+def _told(tried: Sequence[Mapping[str, Any]], rows: int, metric: str) -> dict[str, Any]:
     """What the report says: every candidate, and the spread over zero-shot templates before and after calibration."""
     spread = {}
+    bare = [found for found in tried if not found["candidate"].shots and not found["candidate"].average]
     for side in ("plain", "calibrated"):
-        values = [found[side][metric] for found in tried[:zero_shot]]
+        values = [found[side][metric] for found in bare]
         spread[side] = {
             "mean": statistics.mean(values), "deviation": statistics.pstdev(values),
             "lowest": min(values), "highest": max(values),
@@ -258,15 +280,14 @@ def _told(tried: Sequence[Mapping[str, Any]], zero_shot: int, rows: int, metric:
     plain, calibrated = spread["plain"], spread["calibrated"]
     words = (
         f"{len(tried)} prompts were tried on {rows} validation rows; {winner['title']} "
-        f"({'calibrated' if winner['calibrated_wins'] else 'as it is'}) was chosen. Over {zero_shot} templates without "
+        f"({'calibrated' if winner['calibrated_wins'] else 'as it is'}) was chosen. Over {len(bare)} templates without "
         f"examples {metric} is {plain['mean']:.3f} ± {plain['deviation']:.3f} ({plain['lowest']:.3f} to "
         f"{plain['highest']:.3f}), calibrated {calibrated['mean']:.3f} ± {calibrated['deviation']:.3f}."
     )
     candidates = [
         {
-            "title": found["title"], "template": found["candidate"].template.text,
-            "words": dict(found["candidate"].words.by_label), "shots": found["candidate"].shots,
-            "order": found["candidate"].order, "plain": found["plain"], "calibrated": found["calibrated"],
+            "title": found["title"], **found["candidate"].state, "plain": found["plain"],
+            "calibrated": found["calibrated"],
         }
         for found in tried
     ]  # fmt: skip

@@ -48,6 +48,8 @@ class Prompted(TextClassification):
     pooled: ClassVar[bool] = False
     together: ClassVar[int | None] = 1024
     takes_shots: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
+    """Whether a score is a sum over tokens, and may be their mean (``average`` in the state)."""
     columns: ClassVar[tuple[Column, ...]] = tuple(c for c in TextClassification.columns if c.role != "text_pair")
 
     def __init__(
@@ -82,6 +84,7 @@ class Prompted(TextClassification):
                 "shots": self.shots,
                 "order": self.order,
                 "pool": [list(one) for one in pool_of(listed, self.seed)] if self.takes_shots else [],
+                "average": False,
                 "bias": None,
             }
         )
@@ -93,7 +96,7 @@ class Prompted(TextClassification):
         self._retrieval = None
 
     def ask(self, **chosen: Any) -> None:
-        """Ask otherwise from now on: ``template``, ``words``, ``shots``, ``order``, ``seed``, ``bias``."""
+        """Ask otherwise from now on: ``template``, ``words``, ``shots``, ``order``, ``seed``, ``average``, ``bias``."""
         self.restore({**self.state, **chosen})
 
     def configure(self, config: PretrainedConfig) -> None:
@@ -132,6 +135,10 @@ class Prompted(TextClassification):
             for feature in self.features_of(str(row.get("text") or ""), processor, max_length):
                 features.append({**feature, "row": i, **({"target": wanted[i]} if targets else {})})
         return features
+
+    def sizes(self, processor: Any) -> np.ndarray:
+        """Tokens that each label's score is a sum over: [labels]."""
+        return np.ones(len(self.labels), dtype=np.int64)
 
     def request_model(self) -> type[BaseModel]:
         """A text."""
