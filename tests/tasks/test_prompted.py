@@ -20,7 +20,7 @@ from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
 from tunesmith.pipeline.prompt import PromptOptions, prompt
-from tunesmith.tasks.prompted.examples import Retrieval, in_order, pool_of
+from tunesmith.tasks.prompted.examples import Retrieval, chosen, in_order, pool_of
 from tunesmith.tasks.prompted.prompted import leaning
 from tunesmith.tasks.prompted.templates import rendered, templates, words_for
 
@@ -132,9 +132,35 @@ def test_the_nearest_examples_share_words(language: str) -> None:
     retrieval = Retrieval(pool)
     near = retrieval.nearest(pool[4][0], 3)
     assert pool[4] not in near and len(near) == 3
-    assert in_order(retrieval, pool[4][0], 3, "near-last", 1) == near[::-1]
-    fixed = [in_order(retrieval, text, 3, "fixed", 1) for text in ("a", "b")]
+    assert in_order(near, pool[4][0], "near-last", 1) == near[::-1]
+    fixed = [in_order(chosen(retrieval, text, 3, "fixed"), text, "fixed", 1) for text in ("a", "b")]
     assert fixed[0] == fixed[1]
+
+
+@pytest.mark.parametrize("order", ["near-last", "near-first", "drawn", "fixed"])
+def test_what_does_not_fit_loses_its_farthest_examples_and_says_so(order: str, place: Path) -> None:
+    task, predictor, _ = alive("likelihood", "en", place, shots=4, order=order)
+    text, made = ROWS["en"][0]["text"], predictor.processor
+    (whole,) = task.features_of(text, made, 512)
+    assert not whole["cut"] and not whole["fewer"]
+    near = task.examples_of(text)
+    (less,) = task.features_of(text, made, len(whole["input_ids"]) + sum(len(o) + 1 for o in whole["options"]) - 1)
+    assert not less["cut"] and less["fewer"] == 1
+    assert less["input_ids"].tolist() == task._prompt(text, task.placed(near[:3], text), made)
+
+
+@pytest.mark.parametrize("way", list(KINDS))
+def test_a_text_is_cut_and_never_vanishes(way: str, place: Path) -> None:
+    task, predictor, _ = alive(way, "en", place)
+    text, made = " ".join(row["text"] for row in ROWS["en"][:12]), predictor.processor
+    for window in (64, 65, 66):
+        found = task.features_of(text, made, window)
+        sizes = [len(f["input_ids"]) + sum(len(o) + 1 for o in f.get("options", ())) for f in found]
+        assert max(sizes) <= window and max(sizes) > window - 8 and found[0]["cut"]
+        assert not task.features_of("The room", made, window)[0]["cut"]
+    if way != "similarity":
+        with pytest.raises(RecipeError, match="the window's tokens"):
+            task.features_of(text, made, 8)
 
 
 def test_templates_are_data_and_cannot_run_code() -> None:
@@ -195,6 +221,7 @@ def test_the_verb_chooses_measures_and_saves(
     options = PromptOptions(way, (0, 2), 1, 10, test_all=way == "similarity")
     bundle = prompt(str(place / f"{language}.csv"), settings, options)
     told = bundle.report["prompts"]
+    assert all(set(one) > {"cut", "fewer"} for one in told["candidates"])
     assert len(told["candidates"]) >= 2 and set(told["spread"]) == {"plain", "calibrated"}
     assert any(one["shots"] for one in told["candidates"]) == (way == "likelihood")
     assert any(one["average"] for one in told["candidates"]) == (way == "likelihood"), "sums and means of one pass"

@@ -188,12 +188,13 @@ class _PromptRun(Run):
             found = [Template("given", task.template)]
         every = [Candidate(one, words) for one in found for words in words_for(task.labels, language, given)]
         able, why = [], None
+        longest = max(self.rows, key=lambda row: len(str(row.get("text") or "")))
         for one in every:
             task.ask(**one.state, bias=None)
             try:
-                task.encode(self.rows[:1], self.processor, max_length=self.plan.max_length, targets=False)
+                task.encode([longest], self.processor, max_length=self.plan.max_length, targets=False)
                 able.append(one)
-            except RecipeError as error:  # a word that is no token of this model
+            except RecipeError as error:  # a word that is no token of this model, or no room for a text
                 why = error
         if not able:
             raise why or RecipeError("There is no template to try.", "Give some: --templates FILE.")
@@ -221,17 +222,22 @@ class _PromptRun(Run):
         calibrated = self._figures(scores, features, bias)
         metric = self.prompted.metrics[0]
         return {"candidate": candidate, "title": candidate.title, "bias": bias, "plain": plain,
+                "cut": sum(bool(one["cut"]) for one in features), "fewer": sum(one["fewer"] > 0 for one in features),
                 "calibrated": calibrated, "calibrated_wins": calibrated[metric] > plain[metric]}  # fmt: skip
 
     def _scores(self, rows: Sequence[Row]) -> tuple[list[np.ndarray], list[Feature]]:
-        """A score for each label of each row."""
+        """A score for each label of each row, and whether its text was cut and how many of its examples were left out."""
         features = self.prompted.encode(rows, self.processor, max_length=self.plan.max_length, targets=False)
         arrays = self._predictor(self.plan.machine.precision).infer(features)
         found: list[list[np.ndarray]] = [[] for _ in rows]
         for feature, array in zip(features, arrays, strict=True):
             found[feature["row"]].append(array.reshape(-1))
         joined = [np.concatenate(parts) for parts in found]
-        return joined, [{"row": i} for i in range(len(rows))]
+        told: list[Feature] = [{"row": i, "cut": False, "fewer": 0} for i in range(len(rows))]
+        for feature in features:
+            one = told[feature["row"]]
+            one["cut"], one["fewer"] = one["cut"] or feature["cut"], one["fewer"] or feature.get("fewer", 0)
+        return joined, told
 
     def _figures(
         self, scores: Sequence[np.ndarray], features: Sequence[Feature], bias: list[float] | None
@@ -284,11 +290,22 @@ def _told(tried: Sequence[Mapping[str, Any]], rows: int, metric: str) -> dict[st
         f"examples {metric} is {plain['mean']:.3f} ± {plain['deviation']:.3f} ({plain['lowest']:.3f} to "
         f"{plain['highest']:.3f}), calibrated {calibrated['mean']:.3f} ± {calibrated['deviation']:.3f}."
     )
+    words += _unfit(winner, rows)
     candidates = [
         {
             "title": found["title"], **found["candidate"].state, "plain": found["plain"],
-            "calibrated": found["calibrated"],
+            "calibrated": found["calibrated"], "cut": found["cut"], "fewer": found["fewer"],
         }
         for found in tried
     ]  # fmt: skip
     return {"metric": metric, "rows": rows, "candidates": candidates, "spread": spread, "words": words}
+
+
+def _unfit(winner: Mapping[str, Any], rows: int) -> str:
+    """A sentence where the chosen prompt was too long for the window in some rows; "" where it was not."""
+    said = [
+        f"{winner[key]} of {rows} {what}"
+        for key, what in (("cut", "texts are cut"), ("fewer", "prompts have fewer examples"))
+        if winner[key]
+    ]
+    return f" The window is too short for the chosen prompt: {', '.join(said)}; see model.max_length." if said else ""

@@ -44,14 +44,15 @@ class PromptedCloze(Prompted):
             raise ModelError("The model's tokenizer has no mask token.", "Take prompted-likelihood.")
         words = [self._one_id(word, processor) for word in self.label_words]
         mask = processor.special_tokens_map["mask_token"]
-        ids = self._ids(text, mask, processor)
+        ids, asked = self._ids(text, mask, processor), text
         if len(ids) > max_length:
             room = max_length - len(self._ids("", mask, processor)) - 1
-            ids = self._ids(cut_to(text, processor, room), mask, processor)
+            asked = cut_to(text, processor, room)
+            ids = self._ids(asked, mask, processor)
         places = np.flatnonzero(ids == processor.mask_token_id)
         if not len(places):
             raise RecipeError(f"The template {self.state['template']!r} has no {{{{ mask }}}}.", "Put it into the gap.")
-        return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words}]
+        return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words, "cut": asked != text}]
 
     def _ids(self, text: str, mask: str, processor: Any) -> np.ndarray:
         plain = text.replace(mask, "")  # a gap of the text's own would be asked about

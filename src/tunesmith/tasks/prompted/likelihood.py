@@ -47,21 +47,27 @@ class PromptedLikelihood(Prompted):
     averages: ClassVar[bool] = True
 
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
-        """The prompt's ids, and those of each label's word. A text that is too long is cut, as are its examples."""
+        """The prompt's ids, and those of each label's word. What is too long loses its farthest examples, then its end."""
         options = [self._option(word, processor) for word in self.label_words]
         room = max_length - sum(len(option) + 1 for option in options)
-        shown = self.examples_of(text)
-        while True:
-            ids = self._prompt(text, shown, processor)
-            if len(ids) <= room:
-                break
-            if shown:
-                shown = shown[1:]
-                continue
-            frame = len(self._prompt("", [], processor))
-            ids = self._prompt(cut_to(text, processor, room - frame - 2), [], processor)[-room:]
-            break
-        return [{"input_ids": np.asarray(ids, dtype=np.int32), "options": options}]
+        near = self.examples_of(text)
+        asked, shown, kept = text, len(near), 0
+        ids = self._prompt(text, self.placed(near, text), processor)
+        while len(ids) > room and shown:
+            shown -= 1
+            ids = self._prompt(text, self.placed(near[:shown], text), processor)
+        if len(ids) > room:
+            kept = room - len(self._prompt("", [], processor))
+        while len(ids) > room:
+            asked = cut_to(text, processor, kept)
+            ids = self._prompt(asked, [], processor)
+            kept -= max(1, len(ids) - room)  # in the prompt its tokens may be a few more
+        return [
+            {
+                "input_ids": np.asarray(ids, dtype=np.int32), "options": options, "cut": asked != text,
+                "fewer": len(near) - shown,
+            }
+        ]  # fmt: skip
 
     def _prompt(self, text: str, examples: Sequence[tuple[str, str]], processor: Any) -> list[int]:
         parts = [self.asked(one) + self._behind(self.state["words"][label]) for one, label in examples]
