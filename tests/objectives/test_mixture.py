@@ -34,7 +34,9 @@ def test_what_is_asked_does_not_depend_on_the_order_of_the_parts(processor: Call
         asked.append(mixed.parts["masked-lm"].collate(masked, made))
     assert np.array_equal(asked[0]["input_ids"], asked[1]["input_ids"])
     hidden = asked[0]["labels"] >= 0
-    assert hidden.any() and (asked[0]["input_ids"][hidden] == made.mask_token_id).all(), "what is measured is all hidden"
+    assert hidden.any() and (asked[0]["input_ids"][hidden] == made.mask_token_id).all(), (
+        "what is measured is all hidden"
+    )
 
 
 def test_tokens_are_those_of_the_parts(processor: Callable[[str], Any]) -> None:
@@ -44,7 +46,8 @@ def test_tokens_are_those_of_the_parts(processor: Callable[[str], Any]) -> None:
 
 def test_figures_are_told_part_by_part() -> None:
     evidence = {
-        "log_likelihood": np.log([0.5, 0.5, 0.1]), "target_tokens": np.ones(3), "target_hits": np.array([1.0, 1.0, 0.0]),
+        "log_likelihood": np.log([0.5, 0.5, 0.1]), "target_tokens": np.ones(3),
+        "target_hits": np.array([1.0, 1.0, 0.0]),
     }  # fmt: skip
     told = by_part({"before": evidence, "after": evidence}, ["a", "a", "b"], ("perplexity", "token_accuracy"))
     assert told["a"]["after"] == pytest.approx({"perplexity": 2.0, "token_accuracy": 1.0})

@@ -160,8 +160,8 @@ def test_an_objective_that_lives_of_dropout_keeps_it(place: Path, monkeypatch: p
     monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
     monkeypatch.setattr(module, "without_dropout", lambda model: pytest.fail("SimCSE without dropout"))
     bundle = made(
-        place, "en.jsonl.gz", "mixed", "objective=mixed", "scratch=tiny", "scratch.vocabulary=300", "training.max_steps=2",
-        "data.hold=0.2",
+        place, "en.jsonl.gz", "mixed", "objective=mixed", "scratch=tiny", "scratch.vocabulary=300",
+        "training.max_steps=2", "data.hold=0.2",
     )  # fmt: skip
     report = bundle.report
     assert set(report["parts"]) == {"masked-lm", "simcse"}

@@ -104,7 +104,9 @@ def test_all_labels_in_one_pass_are_what_each_is_alone(shots: int, place: Path) 
 
 @pytest.mark.parametrize("shots", [0, 2])
 def test_a_word_that_begins_another_does_not_always_win(shots: int, place: Path) -> None:
-    task, predictor, _ = alive("likelihood", "en", place, shots=shots, words={"negative": "not", "positive": "not good"})
+    task, predictor, _ = alive(
+        "likelihood", "en", place, shots=shots, words={"negative": "not", "positive": "not good"}
+    )
     (feature,) = task.features_of(ROWS["en"][0]["text"], predictor.processor, 512)
     short, long = (option.tolist() for option in feature["options"])
     assert short != long[: len(short)] and short[-1] == long[-1], "both end"

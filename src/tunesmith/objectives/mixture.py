@@ -184,7 +184,8 @@ class ObjectiveMixture(Objective):
 
 class MixedRows(Drawn):
     """Features of several parts, each of its share, with ``part``; in the order of their names, so that the same are
-    asked however a recipe lists them."""
+    asked however a recipe lists them.
+    """
 
     def __init__(self, parts: Mapping[str, Drawn], shares: Mapping[str, float], seed: int) -> None:
         self.parts, self.seed = dict(sorted(parts.items())), seed

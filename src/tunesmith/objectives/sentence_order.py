@@ -25,7 +25,7 @@ HEAD = "pair_head"
 
 
 class SentenceOrder(Objective):
-    """Two neighbouring parts of a document, each of whole sentences, in order or swapped (ALBERT, Lan et al. 2020, 3.1)."""
+    """Neighbouring parts of a document, of whole sentences each, in order or swapped (ALBERT, Lan et al. 2020, 3.1)."""
 
     name: ClassVar[str] = "sentence-order"
     summary: ClassVar[str] = "whether two neighbouring parts of a text stand in their order"

@@ -206,7 +206,9 @@ def has_dropout(model: Any) -> bool:
     kinds = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d)
     if any(isinstance(module, kinds) and module.p > 0 for module in model.modules()):
         return True
-    said = {k: v for k, v in model.config.to_dict().items() if ("dropout" in k or "pdrop" in k) and "classifier" not in k}
+    said = {
+        k: v for k, v in model.config.to_dict().items() if ("dropout" in k or "pdrop" in k) and "classifier" not in k
+    }
     layers = any(isinstance(module, kinds) for module in model.modules())
     return not layers and any(isinstance(v, (int, float)) and v > 0 for v in said.values())
 

@@ -181,9 +181,7 @@ class Pretraining:
             notes = [f"{broken} broken lines of the corpus were left out."] if broken else []
             told.write_text(json.dumps([*reading.told(), *notes], ensure_ascii=False), "utf-8")
         self.notes += json.loads(told.read_text("utf-8"))
-        held = write_shelf(
-            self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens
-        )
+        held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
 
     def _drawn(self, shelf: Shelf, seed: int) -> Drawn:

@@ -202,7 +202,8 @@ class _PromptRun(Run):
 
     def _tried(self, candidate: Candidate) -> list[dict[str, Any]]:
         """A candidate's figures on the validation rows, as it is and calibrated; both by sums over a word's tokens and
-        by their means, where words are not all of as many tokens: of one pass."""
+        by their means, where words are not all of as many tokens: of one pass.
+        """
         task = self.prompted
         task.ask(**candidate.state, bias=None)
         scores, features = self._scores(self.rows)
@@ -226,7 +227,7 @@ class _PromptRun(Run):
                 "calibrated": calibrated, "calibrated_wins": calibrated[metric] > plain[metric]}  # fmt: skip
 
     def _scores(self, rows: Sequence[Row]) -> tuple[list[np.ndarray], list[Feature]]:
-        """A score for each label of each row, and whether its text was cut and how many of its examples were left out."""
+        """A score for each label of each row, and what of the row did not fit: ``cut``, ``fewer``."""
         features = self.prompted.encode(rows, self.processor, max_length=self.plan.max_length, targets=False)
         arrays = self._predictor(self.plan.machine.precision).infer(features)
         found: list[list[np.ndarray]] = [[] for _ in rows]

@@ -47,7 +47,7 @@ class PromptedLikelihood(Prompted):
     averages: ClassVar[bool] = True
 
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
-        """The prompt's ids, and those of each label's word. What is too long loses its farthest examples, then its end."""
+        """The prompt's ids, and those of each label's word. Too long, it loses its farthest examples, then its end."""
         options = [self._option(word, processor) for word in self.label_words]
         room = max_length - sum(len(option) + 1 for option in options)
         near = self.examples_of(text)
