@@ -37,6 +37,13 @@ def test_words_sentences_and_clauses_start_where_a_reader_sees_them() -> None:
     assert marked(chinese, SENTENCE) == [6] and marked(chinese, CLAUSE) == [6, 10]
 
 
+def test_half_width_signs_end_a_clause_beside_a_letter_without_spaces() -> None:
+    text = "他来了,走吧!真的?好;ok,好,yes"
+    assert [text[i] for i in marked(text, CLAUSE)] == ["走", "真", "好", "o", "好", "y"]
+    assert [text[i] for i in marked(text, SENTENCE)] == ["真", "好", "o"]
+    assert marked("1,000 or a;b!c", CLAUSE) == [], "where words have spaces, so have these signs"
+
+
 def test_tokens_that_hold_a_space_are_marked_by_their_letter() -> None:
     marks = token_marks("good film. bad", [(0, 4), (4, 9), (9, 10), (10, 12), (12, 14)], frozenset())
     assert (marks & WORD).astype(bool).tolist() == [True, True, True, True, False]

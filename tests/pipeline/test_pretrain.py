@@ -11,7 +11,7 @@ import pytest
 from tunesmith import testing
 from tunesmith.bundle.parity import compare
 from tunesmith.bundle.read import read_bundle
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.pipeline.pretrain import pretrain
 from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
@@ -100,6 +100,13 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     assert not any("downstream" in note for note in bundle.report["data_notes"])
     one = found["gains"][0]
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
+
+
+@pytest.mark.parametrize("objective", ["next-clause", "sentence-order"])
+def test_an_objective_that_finds_nothing_to_ask_says_so(objective: str, place: Path) -> None:
+    (place / "single.txt").write_text("\n".join(f"the room was clean {i}" for i in range(60)), "utf-8")
+    with pytest.raises(DataError, match=f"{objective} finds nothing to ask in the corpus: documents of one"):
+        made(place, "single.txt", objective, f"model={place / 'bert'}", f"objective={objective}")
 
 
 def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:

@@ -12,7 +12,7 @@ from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
 from tunesmith.data.batches import Drawn
-from tunesmith.objectives.objective import PROBED, Objective, Scores
+from tunesmith.objectives.objective import PROBED, Objective, Scores, nothing_to_ask
 from tunesmith.objectives.sentence_order import HEAD, SentenceOrder
 from tunesmith.objectives.shelf import Shelf
 
@@ -191,7 +191,10 @@ class MixedRows(Drawn):
         self.parts, self.seed = dict(sorted(parts.items())), seed
         least = max(parts.values(), key=lambda part: part.left_out)
         self.left_out, self.left_out_why = least.left_out, least.left_out_why
-        self.counts = {name: max(1, round(shares[name] * len(part))) for name, part in self.parts.items()}
+        for name, part in self.parts.items():
+            if not len(part):
+                raise nothing_to_ask(name, part)
+        self.counts = {name: min(len(part), max(1, round(shares[name] * len(part)))) for name, part in self.parts.items()}
         self.owner = [name for name, count in self.counts.items() for _ in range(count)]
         self._first = {name: self.owner.index(name) for name in self.counts}
         self._orders: dict[str, np.ndarray] = {}

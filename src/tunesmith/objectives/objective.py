@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Task
+from tunesmith.core.errors import DataError
 from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
 from tunesmith.objectives.shelf import Shelf, in_memory
@@ -166,6 +167,15 @@ class Objective(Task):
     def response_model(self) -> type[BaseModel]:
         """How well the objective is solved."""
         return ObjectivePrediction
+
+
+def nothing_to_ask(name: str, drawn: Drawn, where: str = "the corpus or in what is held out of it") -> DataError:
+    """The error of an objective that was drawn nothing for."""
+    why = f": {drawn.left_out_why}" if drawn.left_out else ""
+    return DataError(
+        f"{name} finds nothing to ask in {where}{why}.",
+        "Give longer documents, hold out more (data.hold=0.2, or data.test=FILE), or take another objective.",
+    )
 
 
 def at_labels(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -165,6 +165,7 @@ class Sentences(Drawn):
     def __init__(self, shelf: Shelf, around: Around, bit: int, room: int, seed: int, *, followed: bool = False) -> None:
         self.shelf, self.around, self.seed, self.room = shelf, around, seed, room - len(around)
         found: list[tuple[int, int, int, int]] = []
+        covered = 0
         marks = np.asarray(shelf.marks)
         for document, (start, end) in enumerate(zip(shelf.starts.tolist(), shelf.ends.tolist(), strict=True)):
             own: list[int] = []
@@ -177,7 +178,12 @@ class Sentences(Drawn):
                 found += [(a, b, d, document) for (a, b), (_, d) in zip(texts[:-1], texts[1:], strict=True)]
             else:
                 found += [(a, b, b, document) for a, b in texts]
+            if len(texts) > followed:
+                covered += sum(min(b - a, self.room) for a, b in texts)
         self.table = np.asarray(found, dtype=np.int64).reshape(-1, 4)
+        self.left_out = len(shelf.ids) - covered
+        alone = "documents of one clause or sentence, and " if followed else ""
+        self.left_out_why = f"{alone}what is beyond {self.room} tokens of one"
         self.lengths = np.minimum(self.table[:, 1] - self.table[:, 0], self.room).tolist()
 
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
-from tunesmith.objectives.objective import PROBED
+from tunesmith.objectives.objective import PROBED, nothing_to_ask
 from tunesmith.objectives.shelf import Shelf, halved, write_shelf
 from tunesmith.pipeline.downstream import gain, shared_rows
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
@@ -41,6 +41,7 @@ HEAD_RATE = 1e-3
 HEAD_SHARE = 0.1
 """Steps of a fresh head alone, where the recipe does not say: a share of all."""
 BEST = "perplexity"
+HELD = "one half of what is held out"
 UNSPACED = ("zh", "ja", "th")
 """Languages whose words are found in the corpus."""
 
@@ -100,7 +101,7 @@ class Pretraining:
         self.shelf, self.held_shelf = self.stage("read", self._read)
         self.objective.prepare(self.shelf, self.processor)
         self.model: Any = self._built()
-        self.features = self._drawn(self.shelf, plan.recipe.training.seed)
+        self.features = self._drawn(self.shelf, plan.recipe.training.seed, "the corpus")
         if self.features.left_out:
             self.notes.append(
                 f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: "
@@ -108,7 +109,7 @@ class Pretraining:
             )
         # The weights are chosen on one half of what is held out, and reported on the other.
         self.halves = halved(self.held_shelf)
-        self.chosen_by, self.held = (self._drawn(half, PROBED) for half in self.halves)
+        self.chosen_by, self.held = (self._drawn(half, PROBED, HELD) for half in self.halves)
 
     def go(self, replace: bool) -> Bundle:
         """All stages, from the corpus to the bundle."""
@@ -184,8 +185,11 @@ class Pretraining:
         held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
 
-    def _drawn(self, shelf: Shelf, seed: int) -> Drawn:
-        return self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)
+    def _drawn(self, shelf: Shelf, seed: int, what: str) -> Drawn:
+        found = self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)
+        if not len(found):
+            raise nothing_to_ask(self.objective.name, found, what)
+        return found
 
     def _built(self) -> Any:
         from tunesmith.models.build import build
