@@ -39,6 +39,7 @@ class MaskedLM(Objective):
     auto_model: ClassVar[str] = "AutoModelForMaskedLM"
     pipeline_tag: ClassVar[str] = "fill-mask"
     tied: ClassVar[bool] = True
+    packs: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -73,6 +73,8 @@ class Objective(Task):
     """Whether the output layer is asked about pieces of the corpus alone: see ``training.kernels.tied``."""
     noisy: ClassVar[bool] = False
     """Whether it is measured with dropout, drawn by a seed: two looks at a text are else the same."""
+    packs: ClassVar[bool] = False
+    """Whether several documents may share a row, where the model keeps them apart."""
     vectors: ClassVar[bool] = False
     """Whether a text is answered by a vector."""
 
@@ -100,13 +102,16 @@ class Objective(Task):
         """There are no labels; how the model counts positions is noted."""
 
     def built(self, model: Any) -> None:
-        """Note how the model counts positions, for rows of several documents."""
-        import inspect
+        """Note how the model counts positions, and whether it keeps several documents in a row apart: tried."""
+        from tunesmith.models.kept_apart import keeps_apart
 
         inner = getattr(model.base_model, "embeddings", None)
         padding = getattr(inner, "padding_idx", None)
         self._first_position = 0 if padding is None else int(padding) + 1
-        self._positions = "position_ids" in inspect.signature(type(model).forward).parameters
+        causal = self.writes == "causal"
+        self._positions = self.packs and keeps_apart(
+            model, causal=causal, first_position=0 if causal else self._first_position
+        )
 
     def prepare(self, shelf: Shelf, processor: Any) -> None:  # noqa: B027 - few look at the corpus before
         """The corpus that will be learned from, before ``drawn``."""
