@@ -146,6 +146,25 @@ def test_a_killed_run_has_the_same_curve(place: Path, monkeypatch: pytest.Monkey
     assert again.report["metrics"] == whole.report["metrics"]
 
 
+def test_another_model_or_test_file_is_another_run(place: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(place / "bert", tmp_path / "model")
+    (tmp_path / "test.txt").write_text("a room\nanother room", "utf-8")
+
+    def identity() -> dict[str, Any]:
+        settings = [f"model={tmp_path / 'model'}", f"data.test={tmp_path / 'test.txt'}"]
+        return plan_pretraining(as_pretrain_recipe(str(place / "lines.txt"), settings)).identity
+
+    found = [identity(), identity()]
+    config = json.loads((tmp_path / "model" / "config.json").read_text("utf-8"))
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 1e-5}), "utf-8")
+    found.append(identity())
+    (tmp_path / "test.txt").write_text("a room\nquite another room", "utf-8")
+    found.append(identity())
+    assert found[0] == found[1] and found[1] != found[2] != found[3]
+
+
 @pytest.mark.parametrize("objective", ["masked-lm", "causal-lm", "denoising"])
 def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.models import scratch

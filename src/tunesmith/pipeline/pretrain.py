@@ -137,25 +137,17 @@ class Pretraining:
         """The model to start from and its tokenizer: one that there is, or one that is made of the corpus."""
         from tunesmith.models.load import load_processor
 
-        plan, model = self.plan, self.plan.recipe.model
-        name = model.name
+        plan, found = self.plan, self.plan.reference
         if plan.recipe.scratch is not None:
             from tunesmith.models.scratch import made_anew
 
-            name = str(
-                made_anew(
-                    self.folder / "scratch", plan.learned.learned(), plan.recipe.scratch.model_dump(),
-                    kind=self.objective.writes, max_length=max(model.max_length or 0, 512),
-                    seed=plan.recipe.training.seed,
-                )
+            made = made_anew(
+                self.folder / "scratch", plan.learned.learned(), plan.recipe.scratch.model_dump(),
+                kind=self.objective.writes, max_length=max(plan.recipe.model.max_length or 0, 512),
+                seed=plan.recipe.training.seed,
             )  # fmt: skip
-        found = resolve_model(
-            name,
-            revision=model.revision,
-            language=plan.language,
-            auto_model=self.objective.auto_model,
-            trust_remote_code=model.trust_remote_code,
-        )
+            found = resolve_model(str(made))
+        assert found is not None
         return found, self.objective.adapt(self._extended(load_processor(found)))
 
     def _extended(self, processor: Any) -> Any:
