@@ -109,6 +109,21 @@ def test_an_objective_that_finds_nothing_to_ask_says_so(objective: str, place: P
         made(place, "single.txt", objective, f"model={place / 'bert'}", f"objective={objective}")
 
 
+def test_what_of_a_corpus_was_not_read_is_told_and_kept(place: Path, tmp_path: Path) -> None:
+    texts = testing.toy_documents("en", 40)
+    rows = [json.dumps({"text": text}) for text in texts]
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:20], '{"text": "cut', *rows[20:]]), "utf-8")
+    (tmp_path / "a-test.jsonl").write_text(rows[0], "utf-8")
+    settings = [f"model={place / 'bert'}", "training.max_steps=1", "data.hold=0.2"]
+    bundle = made(place, str(tmp_path), "broken", *settings)
+    notes = " ".join(bundle.report["data_notes"])
+    assert "a-test.jsonl left out" in notes and "1 broken lines" in notes, notes
+    assert '{""text"": ""cut' in (bundle.path / "broken_rows.csv").read_text("utf-8")
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:30], *['{"text": "cut'] * 20]), "utf-8")
+    with pytest.raises(DataError, match="20 of 50 rows are broken"):
+        made(place, str(tmp_path), "most", *settings)
+
+
 def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:
     (place / "short.txt").write_text("\n".join(["the room was clean"] * 200 + ["the room was clean " * 8]), "utf-8")
     bundle = made(place, "short.txt", "short", f"model={place / 'bert'}", "training.epochs=1", "data.hold=0.1")

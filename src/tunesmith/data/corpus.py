@@ -87,6 +87,7 @@ class Corpus:
         """Documents and their keys, some at a time."""
         column = self.column
         for batch in batches(self.path, encoding=self.encoding, reading=reading):
+            reading.rows += batch.num_rows
             column = column or text_column(batch)
             if column not in batch.schema.names:
                 raise DataError(

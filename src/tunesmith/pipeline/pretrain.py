@@ -19,7 +19,10 @@ from tunesmith.core.contracts import Evidence
 from tunesmith.core.recipe import to_yaml
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.batches import Drawn
+from tunesmith.data.clean import write_broken
 from tunesmith.data.han_words import found_words
+from tunesmith.data.locate import locate
+from tunesmith.data.read import refuse_broken
 from tunesmith.data.sources.source import Reading
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.reference import ModelReference
@@ -41,6 +44,8 @@ HEAD_RATE = 1e-3
 HEAD_SHARE = 0.1
 """Steps of a fresh head alone, where the recipe does not say: a share of all."""
 BEST = "perplexity"
+BROKEN = "broken_rows.csv"
+"""What of the corpus could not be read: in the run's folder, then in the bundle."""
 HELD = "one half of what is held out"
 UNSPACED = ("zh", "ja", "th")
 """Languages whose words are found in the corpus."""
@@ -170,9 +175,11 @@ class Pretraining:
             self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words, limit=data.tokens
         )
         if not told.is_file():  # a run that goes on does not read again
-            broken = len(reading.broken)
-            notes = [f"{broken} broken lines of the corpus were left out."] if broken else []
-            told.write_text(json.dumps([*reading.told(), *notes], ensure_ascii=False), "utf-8")
+            found = locate(data.path)
+            refuse_broken(found, reading.rows, reading)
+            broken = write_broken(reading, self.folder / BROKEN)
+            lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
+            told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
         self.notes += json.loads(told.read_text("utf-8"))
         held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held

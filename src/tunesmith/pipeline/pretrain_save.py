@@ -147,8 +147,9 @@ def save_pretrained(run: Pretraining, report: dict[str, Any], *, replace: bool) 
 
     def fill(part: Path) -> None:
         write_pretrained(run, part)
-        if (run.folder / LOG).is_file():
-            shutil.copy(run.folder / LOG, part / LOG)
+        for name in (LOG, "broken_rows.csv"):
+            if (run.folder / name).is_file():
+                shutil.copy(run.folder / name, part / name)
         (part / RECIPE).write_text(to_yaml(plan.recipe), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)
