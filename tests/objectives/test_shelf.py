@@ -17,6 +17,7 @@ from tunesmith.data.han_words import found_words
 from tunesmith.data.sources.source import Reading
 from tunesmith.models.kept_apart import APART, apart
 from tunesmith.objectives.marks import CLAUSE, SENTENCE, WORD, char_marks, token_marks
+from tunesmith.objectives.masked_lm import MaskedLM
 from tunesmith.objectives.packing import LEAST, Around, packed
 from tunesmith.objectives.shelf import halved, in_memory, write_shelf
 from tunesmith.objectives.token_rows import TokenRows
@@ -146,6 +147,17 @@ def test_what_no_row_has_is_counted(processor: Callable[[str], Any]) -> None:
     rows = TokenRows(shelf, around, max_length=18 + len(around), seed=3)
     assert (len(shelf.ids), rows.lengths.tolist(), rows.left_out) == (20, [18 + len(around)], 2), shelf.ids
     assert TokenRows(shelf, around, max_length=18 + len(around), seed=3, packed=False).left_out == 0
+
+
+def test_nothing_is_asked_about_special_tokens_of_a_text(processor: Callable[[str], Any]) -> None:
+    made = processor("bert")
+    shelf = in_memory(["the room [MASK] was [SEP] clean \u2603 [UNK]"], made)
+    assert not {made.mask_token_id, made.sep_token_id} & set(shelf.ids.tolist()), "they are text there"
+    unknown = shelf.ids == made.unk_token_id
+    assert unknown.any()
+    rows = MaskedLM(ratio=0.9).drawn(shelf, made, max_length=48, seed=3)
+    assert np.array_equal(rows[0]["open"][1:-1], ~unknown)
+    assert made("[MASK]", add_special_tokens=False)["input_ids"] == [made.mask_token_id], "elsewhere it is one"
 
 
 def test_no_document_sees_another() -> None:

@@ -111,13 +111,14 @@ def test_an_objective_that_finds_nothing_to_ask_says_so(objective: str, place: P
 
 def test_what_of_a_corpus_was_not_read_is_told_and_kept(place: Path, tmp_path: Path) -> None:
     texts = testing.toy_documents("en", 40)
-    rows = [json.dumps({"text": text}) for text in texts]
+    rows = [json.dumps({"text": f"{text} \u2603 \u2604"}) for text in texts]
     (tmp_path / "a.jsonl").write_text("\n".join([*rows[:20], '{"text": "cut', *rows[20:]]), "utf-8")
     (tmp_path / "a-test.jsonl").write_text(rows[0], "utf-8")
     settings = [f"model={place / 'bert'}", "training.max_steps=1", "data.hold=0.2"]
     bundle = made(place, str(tmp_path), "broken", *settings)
     notes = " ".join(bundle.report["data_notes"])
     assert "a-test.jsonl left out" in notes and "1 broken lines" in notes, notes
+    assert "tokens of the corpus are unknown" in notes, notes
     assert '{""text"": ""cut' in (bundle.path / "broken_rows.csv").read_text("utf-8")
     (tmp_path / "a.jsonl").write_text("\n".join([*rows[:30], *['{"text": "cut'] * 20]), "utf-8")
     with pytest.raises(DataError, match="20 of 50 rows are broken"):

@@ -14,7 +14,7 @@ from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
 from tunesmith.objectives.packing import Around
 from tunesmith.objectives.shelf import Shelf
-from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded
+from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded, special_ids
 from tunesmith.objectives.written import Written
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Denoising(Written):
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """A row for each piece of a document: an encoder-decoder reads one text at a time."""
-        return TokenRows(shelf, Around.of(processor), max_length=max_length, seed=seed, packed=False)
+        around, special = Around.of(processor), special_ids(processor)
+        return TokenRows(shelf, around, max_length=max_length, seed=seed, packed=False, special=special)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids`` of spoiled texts; ``decoder_input_ids`` and ``labels`` of what is written."""

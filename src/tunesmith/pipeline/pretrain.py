@@ -34,6 +34,7 @@ from tunesmith.pipeline.downstream import gain, shared_rows
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
 from tunesmith.pipeline.pretrain_save import pretrain_report, save_pretrained
 from tunesmith.pipeline.run import Stages
+from tunesmith.tasks.unknown_tokens import unknown_note
 from tunesmith.training.loop import Trained, train
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.run_folder import opened, run_folder
@@ -44,6 +45,8 @@ HEAD_RATE = 1e-3
 HEAD_SHARE = 0.1
 """Steps of a fresh head alone, where the recipe does not say: a share of all."""
 BEST = "perplexity"
+ENOUGH = 1_000_000
+"""Tokens by which it is told how much of a corpus a tokenizer knows."""
 BROKEN = "broken_rows.csv"
 """What of the corpus could not be read: in the run's folder, then in the bundle."""
 HELD = "one half of what is held out"
@@ -104,6 +107,8 @@ class Pretraining:
         self.reference, self.processor = self.stage("model", self._start)
         self.max_length = min(plan.recipe.model.max_length or 256, self.reference.max_length)
         self.shelf, self.held_shelf = self.stage("read", self._read)
+        note = unknown_note([self.shelf.ids[:ENOUGH].tolist()], self.processor, "corpus")
+        self.notes += [note] if note else []
         self.objective.prepare(self.shelf, self.processor)
         self.model: Any = self._built()
         self.features = self._drawn(self.shelf, plan.recipe.training.seed, "the corpus")
