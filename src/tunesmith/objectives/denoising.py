@@ -102,7 +102,9 @@ class Denoising(Written):
         return {**batch, "decoder_input_ids": np.concatenate([starts, known[:, :-1]], axis=1), "labels": labels}
 
     def _spoiled(self, feature: Feature, marks: list[int], mask: int, around: Around) -> tuple[np.ndarray, np.ndarray]:
-        ids, draw = feature["input_ids"][feature["open"]].astype(np.int64), np.random.default_rng(feature["draw"])
+        whole, draw = feature["input_ids"].astype(np.int64), np.random.default_rng(feature["draw"])
+        text = slice(len(around.before), len(whole) - len(around.after))
+        ids = whole[feature["open"]] if feature["open"].any() else whole[text]  # a text of unknown characters
         noise = self.noise
         if noise == "mixed":
             noise = ("spans", "infilling", "deletion")[int(draw.integers(3))]
