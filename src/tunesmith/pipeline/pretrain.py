@@ -202,7 +202,7 @@ class Pretraining:
         seed_everything(self.plan.recipe.training.seed)
         built: Any = build(self.reference, self.objective, pooling=self.plan.recipe.model.pooling)
         if self.added:
-            with_rows(built, len(self.processor), self.added)
+            with_rows(built, self.processor, self.added)
         return built.to(self.plan.machine.device)
 
     def _make_fast(self, stack: ExitStack) -> None:
