@@ -179,6 +179,24 @@ def test_templates_are_data_and_cannot_run_code() -> None:
                 assert rendered(one.text, text="T", words=["w"], word="w", mask="M").strip()
 
 
+def test_a_gap_is_asked_for_the_word_as_it_stands_there(place: Path, tmp_path: Path) -> None:
+    texts = [row["text"] for row in ROWS["en"]] + ["It is about food. It is about rooms."] * 20
+    made = load_processor(resolve(str(testing.tiny_roberta(tmp_path / "roberta", texts=texts))))
+    vocabulary = made.get_vocab()
+    inside = [word[1:] for word in sorted(vocabulary) if word[0] == "\u0120" and len(word) > 3 and word[1:].isalpha()]
+    assert len(inside) > 2, "words with the space before them"
+    words = dict(zip(("negative", "positive"), inside, strict=False))
+    for template, lead in (("{{ text }} It is about {{ mask }}.", "\u0120"), ("{{ text }} It is ({{ mask }}", "")):
+        task = family("prompts").make("prompted-cloze", {"template": template, "words": words})
+        task.learn(ROWS["en"])
+        wanted = [vocabulary.get(f"{lead}{words[label]}") for label in task.labels]
+        if None in wanted:
+            with pytest.raises(RecipeError, match="not one token"):
+                task.features_of("a room", made, 64)
+        else:
+            assert task.features_of("a room", made, 64)[0]["words"] == wanted
+
+
 def test_labels_that_say_nothing_need_words() -> None:
     with pytest.raises(RecipeError, match="say nothing"):
         words_for(["0", "1"], "en")
