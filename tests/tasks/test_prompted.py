@@ -230,6 +230,51 @@ def test_pairs_are_refused_and_not_read_by_half(place: Path, tmp_path: Path) -> 
         prompt(str(tmp_path / "pairs.jsonl"), settings, PromptOptions("likelihood"))
 
 
+def test_no_setting_is_ignored(place: Path, tmp_path: Path) -> None:
+    def refused(options: PromptOptions, *settings: str) -> str:
+        common = [f"model={place / 'bert'}", f"bundle={tmp_path / 'b'}", "training.trackers=[]"]
+        with pytest.raises(RecipeError) as caught:
+            prompt(str(place / "en.csv"), [*common, *settings], options)
+        return str(caught.value)
+
+    def written(text: str) -> str:
+        (tmp_path / "own.yaml").write_text(text, "utf-8")
+        return str(tmp_path / "own.yaml")
+
+    assert "no examples" in refused(PromptOptions("similarity", (0, 4)))
+    assert "no examples" in refused(PromptOptions("cloze", orders=3))
+    assert "task.order" in refused(PromptOptions("cloze"), "task.order=fixed")
+    assert "task.order" in refused(PromptOptions("likelihood"), "task.order=fixed")
+    assert "does not name word" in refused(PromptOptions("similarity"), "task.template=a review")
+    assert "does not name mask" in refused(PromptOptions("cloze"), "task.template='{{ text }}'")
+    for wrong in ("similarity: [a]", "similarity: {en: a}", "similarity: {en: [a]}", "similarity: {en: [{name: b}]}"):
+        assert "own.yaml" in refused(PromptOptions("similarity", templates=written(wrong))), wrong
+    whole = written('similarity: {en: [{name: mine, text: "a review"}]}')
+    assert "does not name word" in refused(PromptOptions("similarity", templates=whole))
+    assert "--templates" in refused(PromptOptions("similarity", templates=whole), "task.template='{{ word }}'")
+
+
+def test_examples_of_the_recipe_are_tried_and_what_cannot_be_asked_is_told(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: compare("reload", [], [], [], []))
+    settings = [f"bundle={tmp_path / 'b'}", "training.trackers=[]", "training.threads=1", "evaluation.resamples=100"]
+    asked = ["task.shots=2", "task.order=drawn", "task.template='{{ text }}'", f"model={place / 'llama'}"]
+    bundle = prompt(str(place / "en.csv"), [*settings, *asked], PromptOptions("likelihood", rows=6))
+    told = bundle.report["prompts"]["candidates"]
+    assert {(one["shots"], one["order"]) for one in told if one["shots"]} == {(2, "drawn")}
+    (tmp_path / "own.yaml").write_text(
+        'cloze: {en: [{name: fits, text: "{{ text }} {{ mask }}"}, {name: long, text: "' + "room " * 90
+        + '{{ text }} {{ mask }}"}]}', "utf-8",
+    )  # fmt: skip
+    settings[0] = f"bundle={tmp_path / 'c'}"
+    words = ["task.words={negative: terrible, positive: great}", f"model={place / 'bert'}", "model.max_length=64"]
+    options = PromptOptions("cloze", rows=6, templates=str(tmp_path / "own.yaml"))
+    report = prompt(str(place / "en.csv"), [*settings, *words], options).report
+    assert list(report["prompts"]["left_out"]) == ["long/given"]
+    assert any("long/given was not tried" in note for note in report["data_notes"])
+
+
 @pytest.mark.parametrize(("way", "language"), [("similarity", "zh"), ("likelihood", "en"), ("cloze", "zh")])
 def test_the_verb_chooses_measures_and_saves(
     way: str, language: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -238,7 +283,8 @@ def test_the_verb_chooses_measures_and_saves(
         monkeypatch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: compare("reload", [], [], [], []))
     settings = [f"model={place / KINDS[way]}", f"bundle={tmp_path / 'b'}", "training.trackers=[]", "training.threads=1"]
     settings += ["evaluation.resamples=100", "evaluation.checks=[context]"]
-    options = PromptOptions(way, (0, 2), 1, 10, test_all=way == "similarity")
+    examples = {"shots": (0, 2), "orders": 1} if way == "likelihood" else {}
+    options = PromptOptions(way, rows=10, test_all=way != "cloze", **examples)
     bundle = prompt(str(place / f"{language}.csv"), settings, options)
     told = bundle.report["prompts"]
     assert all(set(one) > {"cut", "fewer"} for one in told["candidates"])

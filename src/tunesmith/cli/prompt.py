@@ -70,4 +70,5 @@ def _page(result: dict[str, Any]) -> Any:
     for one in told["candidates"]:
         figures = [f"{one[side][told['metric']]:.3f}" for side in ("plain", "calibrated")]
         table.add_row(one["title"], *figures, *(str(one[key]) for key in unfit))
-    return Group(table, "", told["words"], "", page(result))
+    left_out = [f"{title} was not tried: {why}" for title, why in told.get("left_out", {}).items()]
+    return Group(table, "", told["words"], *left_out, "", page(result))

@@ -194,7 +194,9 @@ class MixedRows(Drawn):
         for name, part in self.parts.items():
             if not len(part):
                 raise nothing_to_ask(name, part)
-        self.counts = {name: min(len(part), max(1, round(shares[name] * len(part)))) for name, part in self.parts.items()}
+        self.counts = {
+            name: min(len(part), max(1, round(shares[name] * len(part)))) for name, part in self.parts.items()
+        }
         self.owner = [name for name, count in self.counts.items() for _ in range(count)]
         self._first = {name: self.owner.index(name) for name in self.counts}
         self._orders: dict[str, np.ndarray] = {}

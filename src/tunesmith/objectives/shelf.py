@@ -57,7 +57,9 @@ def cut(texts: Iterable[str], processor: Any, known: frozenset[str]) -> Iterator
     waiting = iter(texts)
     plain = {"split_special_tokens": True} if hasattr(processor, "split_special_tokens") else {}
     while some := list(islice(waiting, TOGETHER)):
-        found = processor(some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, **plain)
+        found = processor(
+            some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, **plain
+        )
         for text, ids, offsets in zip(some, found["input_ids"], found["offset_mapping"], strict=True):
             if ids:
                 yield np.asarray(ids, dtype=np.int64), token_marks(text, offsets, known)

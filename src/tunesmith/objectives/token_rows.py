@@ -18,7 +18,8 @@ from tunesmith.tasks.sequence import padding_id
 
 class TokenRows(Drawn):
     """Rows of a corpus; each has ``input_ids``, ``pieces`` (their lengths), ``open`` and ``starts`` (bool [length]:
-    whether a place is of the text and no special token, and whether it starts a word), ``draw`` (what draws of it depend on).
+    whether a place is of the text and no special token, and whether it starts a word), ``draw`` (what its draws depend
+    on).
 
     Args:
         around: tokens that stand around each piece.

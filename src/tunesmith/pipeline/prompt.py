@@ -95,11 +95,22 @@ def prompt(
     recipe = as_recipe(data, overrides)
     if recipe.task.name not in ("auto", name):
         raise RecipeError(f"task is {recipe.task.name}; the way to ask is {chosen.way}.", "Leave out task=.")
+    _refuse_unread(recipe, chosen, PROMPTS.load(name).takes_shots)
     made = _planned(recipe, name, chosen, overwrite)
     if not made.data.validation:
         raise DataError("There are no validation rows to choose a prompt by.", "Set data.split.validation=0.3.")
     search = _Search(chosen)
     return run(made, replace=overwrite, fresh=True, addition=search, kind=search.run)
+
+
+def _refuse_unread(recipe: Recipe, options: PromptOptions, takes_shots: bool) -> None:
+    """What is set and would not be done is a mistake."""
+    if not takes_shots and (any(options.shots) or options.orders != PromptOptions.orders):
+        raise RecipeError(f"--way {options.way} reads no examples.", "Leave out --shots and --orders.")
+    if "order" in recipe.task.options and not (any(options.shots) or recipe.task.options.get("shots")):
+        raise RecipeError("task.order says in which order examples stand, and there are none.", "Leave it out.")
+    if options.templates and recipe.task.options.get("template"):
+        raise RecipeError("There are templates in --templates and one in task.template.", "Give one of both.")
 
 
 def _planned(recipe: Recipe, name: str, options: PromptOptions, overwrite: bool) -> Plan:
@@ -126,6 +137,8 @@ class _Search(Addition):
         """Every candidate, and how far templates are apart."""
         report["prompts"] = self._run.told
         report["data_notes"].append(self._run.told["words"])
+        said = self._run.left_out
+        report["data_notes"] += [f"The prompt {title} was not tried: {why}" for title, why in said.items()]
 
 
 class _PromptRun(Run):
@@ -141,6 +154,7 @@ class _PromptRun(Run):
         draw = random.Random(plan.recipe.training.seed)
         self.rows = rows if len(rows) <= options.rows else draw.sample(rows, options.rows)
         self.told: dict[str, Any] = {}
+        self.left_out: dict[str, str] = {}
         self._asked_last: tuple[str, list[np.ndarray], list[Feature]] | None = None
         self.able = self._zero_shot()
         self.prompted.ask(**self.able[0].state, bias=None)  # the plainest that this model can be asked by
@@ -168,12 +182,14 @@ class _PromptRun(Run):
         best = [replace(found["candidate"], average=False) for found in sorted(tried, key=_worth, reverse=True)]
         best = list({one.title: one for one in best}.values())
         if task.takes_shots:
-            for count in sorted({n for n in self.options.shots if n}):
-                for order in ORDERS[: max(1, self.options.orders)]:
+            given = self.plan.recipe.task.options.get("order")
+            orders = (given,) if given else ORDERS[: max(1, self.options.orders)]
+            for count in sorted({n for n in (*self.options.shots, task.shots) if n}):
+                for order in orders:
                     for one in best[:KEPT]:
                         tried += self._tried(replace(one, shots=count, order=order))
         winner = max(tried, key=_worth)
-        self.told = _told(tried, len(self.rows), task.metrics[0])
+        self.told = {**_told(tried, len(self.rows), task.metrics[0]), "left_out": self.left_out}
         if self.options.test_all:
             self.told["test"] = [self._on_test(one) for one in tried]
         self._ask(winner, calibrated=winner["calibrated_wins"])
@@ -187,7 +203,8 @@ class _PromptRun(Run):
         if task.template is not None:
             found = [Template("given", task.template)]
         every = [Candidate(one, words) for one in found for words in words_for(task.labels, language, given)]
-        able, why = [], None
+        able: list[Candidate] = []
+        why: RecipeError | None = None
         longest = max(self.rows, key=lambda row: len(str(row.get("text") or "")))
         for one in every:
             task.ask(**one.state, bias=None)
@@ -196,6 +213,7 @@ class _PromptRun(Run):
                 able.append(one)
             except RecipeError as error:  # a word that is no token of this model, or no room for a text
                 why = error
+                self.left_out[one.title] = str(error).splitlines()[0]
         if not able:
             raise why or RecipeError("There is no template to try.", "Give some: --templates FILE.")
         return able
@@ -252,7 +270,9 @@ class _PromptRun(Run):
         self.prompted.ask(**found["candidate"].state, bias=found["bias"] if calibrated else None)
 
     def _on_test(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        told: dict[str, Any] = {"title": found["title"], "shots": found["candidate"].shots}
+        told: dict[str, Any] = {
+            "title": found["title"], "shots": found["candidate"].shots, "average": found["candidate"].average,
+        }  # fmt: skip
         self._ask(found, calibrated=False)
         rows = self.plan.data.test
         plainly = replace(found["candidate"], average=False)

@@ -14,7 +14,7 @@ from tunesmith.core.contracts import Column, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.prompted.examples import Order, Retrieval, chosen, in_order, pool_of
-from tunesmith.tasks.prompted.templates import rendered, templates, words_for
+from tunesmith.tasks.prompted.templates import check_template, rendered, templates, words_for
 from tunesmith.tasks.sequence import required
 from tunesmith.tasks.text_classification import TextClassification
 
@@ -70,6 +70,8 @@ class Prompted(TextClassification):
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The labels, their words, and examples to draw from."""
+        if self.template is not None:
+            check_template(self.way, self.template)
         listed = list(rows)
         for i, row in enumerate(listed):
             _refuse_pair(row, i)
