@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,9 +46,14 @@ class PromptedLikelihood(Prompted):
     takes_shots: ClassVar[bool] = True
     averages: ClassVar[bool] = True
 
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what was learned; the words are cut anew."""
+        super().restore(state)
+        self._options: list[np.ndarray] | None = None
+
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
         """The prompt's ids, and those of each label's word. Too long, it loses its farthest examples, then its end."""
-        options = [self._option(word, processor) for word in self.label_words]
+        options = self._all_options(processor)
         room = max_length - sum(len(option) + 1 for option in options)
         near = self.examples_of(text)
         asked, shown, kept = text, len(near), 0
@@ -77,6 +82,11 @@ class PromptedLikelihood(Prompted):
         """A word as it stands behind a prompt: after a space, where its language has spaces."""
         return word if is_unspaced_letter(word[0]) else f" {word}"
 
+    def _all_options(self, processor: Any) -> list[np.ndarray]:
+        if self._options is None:
+            self._options = [self._option(word, processor) for word in self.label_words]
+        return self._options
+
     def _option(self, word: str, processor: Any) -> np.ndarray:
         """The ids of a word behind a prompt, and of what ends it."""
         behind = BETWEEN if self.state.get("shots") else END
@@ -88,7 +98,7 @@ class PromptedLikelihood(Prompted):
 
     def sizes(self, processor: Any) -> np.ndarray:
         """Tokens that each label's word is scored by, its end among them: [labels]."""
-        return np.asarray([len(self._option(word, processor)) for word in self.label_words])
+        return np.asarray([len(option) for option in self._all_options(processor)])
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``position_ids``, ``labels`` [features, longest], an additive mask [.., 1, longest, longest].
