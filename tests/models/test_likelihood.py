@@ -51,12 +51,9 @@ def test_in_fp16_small_shares_of_many_tokens_are_learned_from() -> None:
     asked = [(states.to(kind).requires_grad_(), weight.to(kind).requires_grad_()) for kind in (torch.float, torch.half)]
     wanted = torch.autograd.grad(scale * cross_entropy(asked[0][0] @ asked[0][1].T, tokens), asked[0])
     found = torch.autograd.grad(scale * fused.mean_loss(*asked[1], None, tokens, torch.half), asked[1])
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one.float(), other, rtol=2e-2, atol=2e-3 * float(other.abs().mean()))
     rest = slice(10, None)  # pieces that are no token's: each token gives them a share of a millionth
-    torch.testing.assert_close(
-        found[1][rest].float(), wanted[1][rest], rtol=3e-2, atol=3e-2 * float(wanted[1][rest].abs().mean())
-    )
+    for one, other in ((found[0], wanted[0]), (found[1][rest], wanted[1][rest])):
+        assert float((one.float() - other).norm() / other.norm()) < 0.01
 
 
 def test_no_labels_is_no_loss() -> None:

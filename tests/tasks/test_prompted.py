@@ -180,8 +180,11 @@ def test_templates_are_data_and_cannot_run_code() -> None:
 
 
 def test_a_gap_is_asked_for_the_word_as_it_stands_there(place: Path, tmp_path: Path) -> None:
+    from tokenizers import AddedToken
+
     texts = [row["text"] for row in ROWS["en"]] + ["It is about food. It is about rooms."] * 20
     made = load_processor(resolve(str(testing.tiny_roberta(tmp_path / "roberta", texts=texts))))
+    made.add_special_tokens({"mask_token": AddedToken("<mask>", lstrip=True, special=True)})  # as RoBERTa's own
     vocabulary = made.get_vocab()
     inside = [word[1:] for word in sorted(vocabulary) if word[0] == "\u0120" and len(word) > 3 and word[1:].isalpha()]
     assert len(inside) > 2, "words with the space before them"
@@ -283,7 +286,8 @@ def test_the_verb_chooses_measures_and_saves(
         monkeypatch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: compare("reload", [], [], [], []))
     settings = [f"model={place / KINDS[way]}", f"bundle={tmp_path / 'b'}", "training.trackers=[]", "training.threads=1"]
     settings += ["evaluation.resamples=100", "evaluation.checks=[context]"]
-    examples = {"shots": (0, 2), "orders": 1} if way == "likelihood" else {}
+    examples: dict[str, Any] = {"shots": (0, 2), "orders": 1} if way == "likelihood" else {}
+    settings += ["task.words={negative: bad, positive: not good}"] if way == "likelihood" else []
     options = PromptOptions(way, rows=10, test_all=way != "cloze", **examples)
     bundle = prompt(str(place / f"{language}.csv"), settings, options)
     told = bundle.report["prompts"]

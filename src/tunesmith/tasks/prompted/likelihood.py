@@ -76,7 +76,10 @@ class PromptedLikelihood(Prompted):
 
     def _prompt(self, text: str, examples: Sequence[tuple[str, str]], processor: Any) -> list[int]:
         parts = [self.asked(one) + self._behind(self.state["words"][label]) for one, label in examples]
-        return list(processor(BETWEEN.join([*parts, self.asked(text)]))["input_ids"])
+        ids = list(processor(BETWEEN.join([*parts, self.asked(text)]))["input_ids"])
+        # A bare template and an empty text: something must stand before the words.
+        start = processor.eos_token_id if processor.bos_token_id is None else processor.bos_token_id
+        return ids or [int(start or 0)]
 
     def _behind(self, word: str) -> str:
         """A word as it stands behind a prompt: after a space, where its language has spaces."""
