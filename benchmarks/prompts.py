@@ -35,7 +35,7 @@ MODELS = {"similarity": {"en": "minilm", "zh": "e5-small"}, "likelihood": {"en":
 def one(given: Any, name: str) -> dict[str, Any]:
     """``tunesmith prompt`` on a set; what it printed."""
     language = "zh" if name in CHINESE else "en"
-    shots = "0,8" if given.way == "likelihood" else "0"
+    shots = ["--shots", "0,8", "--orders", "1"] if given.way == "likelihood" else []
     with tempfile.TemporaryDirectory() as folder:
         source = Path(given.data, name)
         rows = harness.rows_of(source / "train.csv")
@@ -51,7 +51,7 @@ def one(given: Any, name: str) -> dict[str, Any]:
         return harness.verb(
             "prompt", train, f"data.test={source / 'test.csv'}", "data.text=text", "data.label=label",
             "data.split.validation=0.3", f"model={MODELS[given.way][language]}", "--way", given.way,
-            f"bundle={folder}/bundle", "--shots", shots, "--orders", "1", "--rows", given.rows,
+            f"bundle={folder}/bundle", "--rows", given.rows, *shots,
             "--test-rows", given.test_rows, "--test-all", *words,
         )  # fmt: skip
 
@@ -86,7 +86,7 @@ def page(state: dict[str, Any]) -> list[str]:
         told = found["prompts"]
         metric = told["metric"]
         for shots in dict.fromkeys(one["shots"] for one in told["test"]):
-            own = [one for one in told["test"] if one["shots"] == shots]
+            own = [one for one in told["test"] if one["shots"] == shots and not one.get("average")]
             cells = []
             for side in ("plain", "calibrated"):
                 values = [one[side][metric] for one in own]

@@ -42,6 +42,16 @@ def test_bf16_only_where_the_processor_has_it(flags: set[str], precision: str, m
         runtime._good_at_bf16.cache_clear()
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_bf16_only_where_the_gpu_has_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    runtime._good_at_bf16.cache_clear()
+    try:
+        assert runtime._good_at_bf16("cuda") is native
+    finally:
+        runtime._good_at_bf16.cache_clear()
+
+
 @pytest.mark.parametrize(("device", "precision", "said"), [("tpu", "auto", "does not have"), ("cpu", "fp16", "GPU")])
 def test_what_is_not_to_be_had_is_an_error(device: str, precision: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.kept_apart import keeps_apart
 from tunesmith.models.tensors import tensors
+from tunesmith.objectives.masked_lm import MaskedLM
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.tasks.packing import apart, packed
 
@@ -48,6 +49,27 @@ def test_no_conversation_sees_another(kind: str, attention: str) -> None:
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     assert keeps_apart(model)
+
+
+ENCODERS: dict[str, tuple[dict[str, Any], bool]] = {
+    "bert": ({}, True),
+    "roberta": ({"pad_token_id": 1}, True),
+    "electra": ({"embedding_size": 32}, True),
+    "deberta-v2": ({"pos_att_type": ["c2p", "p2c"], "relative_attention": True}, False),
+    "modernbert": ({"local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0}, False),
+}
+
+
+@pytest.mark.parametrize("kind", list(ENCODERS))
+def test_an_encoder_is_given_rows_of_several_documents_where_it_keeps_them_apart(kind: str) -> None:
+    given, apart_kept = ENCODERS[kind]
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(3)
+    config = AutoConfig.for_model(kind, vocab_size=64, initializer_range=0.5, **size, **given)
+    model = AutoModelForMaskedLM.from_config(config).train()
+    objective = MaskedLM()
+    objective.built(model)
+    assert objective._positions is apart_kept and model.training
 
 
 def test_a_model_that_would_mix_them_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,19 @@ def test_fused_loss_in_bf16_and_with_a_frozen_head() -> None:
     assert states.grad is not None and weight.grad is None
 
 
+def test_in_fp16_small_shares_of_many_tokens_are_learned_from() -> None:
+    torch.manual_seed(1)
+    scale = 1024.0  # as a scaler gives it
+    states, weight = torch.randn(1500, 8), 0.1 * torch.randn(1000, 8)
+    tokens = torch.randint(10, (1500,))
+    asked = [(states.to(kind).requires_grad_(), weight.to(kind).requires_grad_()) for kind in (torch.float, torch.half)]
+    wanted = torch.autograd.grad(scale * cross_entropy(asked[0][0] @ asked[0][1].T, tokens), asked[0])
+    found = torch.autograd.grad(scale * fused.mean_loss(*asked[1], None, tokens, torch.half), asked[1])
+    rest = slice(10, None)  # pieces that are no token's: each token gives them a share of a millionth
+    for one, other in ((found[0], wanted[0]), (found[1][rest], wanted[1][rest])):
+        assert float((one.float() - other).norm() / other.norm()) < 0.01
+
+
 def test_no_labels_is_no_loss() -> None:
     states = torch.randn(0, 4, requires_grad=True)
     fused.mean_loss(states, torch.randn(9, 4), None, torch.zeros(0, dtype=torch.long), torch.float32).backward()

@@ -11,12 +11,15 @@ import pytest
 
 from tunesmith import testing
 from tunesmith.core.errors import DataError
-from tunesmith.data.corpus import Corpus
+from tunesmith.data import corpus as corpora
+from tunesmith.data.corpus import SHARED, Corpus, standing_in
 from tunesmith.data.han_words import found_words
+from tunesmith.data.sources.source import Reading
 from tunesmith.models.kept_apart import APART, apart
 from tunesmith.objectives.marks import CLAUSE, SENTENCE, WORD, char_marks, token_marks
+from tunesmith.objectives.masked_lm import MaskedLM
 from tunesmith.objectives.packing import LEAST, Around, packed
-from tunesmith.objectives.shelf import in_memory, write_shelf
+from tunesmith.objectives.shelf import halved, in_memory, write_shelf
 from tunesmith.objectives.token_rows import TokenRows
 
 CORPUS = {language: testing.toy_documents(language, 40) for language in ("en", "zh")}
@@ -33,6 +36,13 @@ def test_words_sentences_and_clauses_start_where_a_reader_sees_them() -> None:
     chinese = "我喜欢北京。他来了，走吧"
     assert marked(chinese, WORD, frozenset({"喜欢", "北京"})) == [0, 1, 3, 5, 6, 7, 8, 9, 10, 11]
     assert marked(chinese, SENTENCE) == [6] and marked(chinese, CLAUSE) == [6, 10]
+
+
+def test_half_width_signs_end_a_clause_beside_a_letter_without_spaces() -> None:
+    text = "他来了,走吧!真的?好;ok,好,yes"
+    assert [text[i] for i in marked(text, CLAUSE)] == ["走", "真", "好", "o", "好", "y"]
+    assert [text[i] for i in marked(text, SENTENCE)] == ["真", "好", "o"]
+    assert marked("1,000 or a;b!c", CLAUSE) == [], "where words have spaces, so have these signs"
 
 
 def test_tokens_that_hold_a_space_are_marked_by_their_letter() -> None:
@@ -53,11 +63,10 @@ def test_a_corpus_on_disk_is_the_one_in_memory(language: str, processor: Callabl
     path = tmp_path / "corpus.jsonl.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(CORPUS[language]))
-    corpus = Corpus(str(path), hold=5)
+    corpus = Corpus(str(path), hold=0.2)
     learned, held = list(corpus.learned()), list(corpus.held())
-    assert (
-        learned == [t for i, t in enumerate(CORPUS[language]) if i % 5 != 4] and len(held) == len(CORPUS[language]) // 5
-    )
+    assert len(held) == len(CORPUS[language]) // 5
+    assert learned == [text for text in CORPUS[language] if text not in held]
     shelf = write_shelf(tmp_path / "shelf", corpus.learned(), processor("bert"))
     same = in_memory(learned, processor("bert"))
     for name in ("ids", "marks", "ends", "used"):
@@ -69,6 +78,43 @@ def test_a_corpus_on_disk_is_the_one_in_memory(language: str, processor: Callabl
     assert 50 <= len(some.ids) < len(shelf.ids)
     with pytest.raises(DataError, match="no text"):
         write_shelf(tmp_path / "none", iter([" "]), processor("bert"))
+
+
+@pytest.mark.parametrize("counted", [20_000, 10])
+def test_the_same_document_does_not_stand_on_both_sides(
+    counted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpora, "COUNTED", counted)  # of more than so many, each is held out by its own hash
+    texts = testing.toy_documents("en", 200)
+    again = [f"  {text.upper()}" for text in texts]  # the same but for case and space
+    (tmp_path / "corpus.txt").write_text("\n".join([*texts, *again]), "utf-8")
+    corpus = Corpus(str(tmp_path / "corpus.txt"), hold=0.1)
+    sides = [{text.lower() for text in side} for side in (corpus.learned(), corpus.held())]
+    assert not sides[0] & sides[1] and len(sides[0]) + len(sides[1]) == 200
+    assert len(sides[1]) == 20 if counted > 200 else 8 < len(sides[1]) < 35
+
+
+def test_documents_of_a_test_file_are_not_learned_and_counted(tmp_path: Path) -> None:
+    texts = testing.toy_documents("zh", 30)
+    for name, own in (("corpus", texts), ("test", [*texts[:4], "另一篇文章。"])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(own), "utf-8")
+    held, reading = Corpus(str(tmp_path / "test.txt")), Reading()
+    learned = Corpus(str(tmp_path / "corpus.txt"), apart=held.all_keys())
+    assert list(learned.learned(reading)) == texts[4:] and len(list(held.held())) == 5
+    assert reading.told() == [f"4 {SHARED}."]
+    assert standing_in([texts[3], f" {texts[7]}", "别的"], texts) == 2
+
+
+def test_what_is_held_out_is_halved_by_documents(processor: Callable[[str], Any]) -> None:
+    shelf = in_memory(CORPUS["en"], processor("bert"))
+    first, second = halved(shelf)
+    assert len(first) + len(second) == len(shelf) and abs(len(first.ids) - len(second.ids)) < 40
+    pieces = [tuple(side.ids[a:b]) for side in (first, second) for a, b in zip(side.starts, side.ends, strict=True)]
+    assert set(pieces) == {tuple(shelf.ids[a:b]) for a, b in zip(shelf.starts, shelf.ends, strict=True)}
+    one = in_memory(CORPUS["en"][:1], processor("bert"))
+    parts = halved(one)
+    assert np.array_equal(np.concatenate([part.ids for part in parts]), one.ids) and all(len(p.ids) for p in parts)
+    assert parts[1].marks[0] & SENTENCE
 
 
 def test_rows_are_full_and_lose_nothing() -> None:
@@ -101,6 +147,17 @@ def test_what_no_row_has_is_counted(processor: Callable[[str], Any]) -> None:
     rows = TokenRows(shelf, around, max_length=18 + len(around), seed=3)
     assert (len(shelf.ids), rows.lengths.tolist(), rows.left_out) == (20, [18 + len(around)], 2), shelf.ids
     assert TokenRows(shelf, around, max_length=18 + len(around), seed=3, packed=False).left_out == 0
+
+
+def test_nothing_is_asked_about_special_tokens_of_a_text(processor: Callable[[str], Any]) -> None:
+    made = processor("bert")
+    shelf = in_memory(["the room [MASK] was [SEP] clean \u2603 [UNK]"], made)
+    assert not {made.mask_token_id, made.sep_token_id} & set(shelf.ids.tolist()), "they are text there"
+    unknown = shelf.ids == made.unk_token_id
+    assert unknown.any()
+    rows = MaskedLM(ratio=0.9).drawn(shelf, made, max_length=48, seed=3)
+    assert np.array_equal(rows[0]["open"][1:-1], ~unknown)
+    assert made("[MASK]", add_special_tokens=False)["input_ids"] == [made.mask_token_id], "elsewhere it is one"
 
 
 def test_no_document_sees_another() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tunesmith import testing
 from tunesmith.bundle.parity import compare
 from tunesmith.bundle.read import read_bundle
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.pipeline.pretrain import pretrain
 from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
@@ -67,6 +67,10 @@ def test_a_corpus_becomes_a_model_that_is_tuned_from(language: str, place: Path)
     after, before = (side["perplexity"]["value"] for side in (report["metrics"], report["before"]["metrics"]))
     assert after < 0.9 * before
     assert report["parity"][0]["passed"] and report["context"]["tokens"]["train"] > 1000
+    data, best = bundle.manifest.data, report["context"]["training"]["best_step"]
+    assert data["validation"]["sha256"] != data["test"]["sha256"]
+    chosen = next(one["validation"] for one in report["history"] if one["step"] == best and "validation" in one)
+    assert chosen["perplexity"] != after, "what the weights are chosen by is not what is reported"
     masked = AutoModelForMaskedLM.from_pretrained(bundle.path)
     assert masked.get_input_embeddings().weight is masked.get_output_embeddings().weight
     _, found = AutoModel.from_pretrained(bundle.path, output_loading_info=True)
@@ -93,8 +97,32 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     found = bundle.report["downstream"]
     assert [one["labels"] for one in found["gains"]] == [8, 16] and len(found["runs"]) == 4
     assert all(one["seeds"] == 2 and one["metric"] == "macro_f1" for one in found["gains"])
+    assert not any("downstream" in note for note in bundle.report["data_notes"])
     one = found["gains"][0]
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
+
+
+@pytest.mark.parametrize("objective", ["next-clause", "sentence-order"])
+def test_an_objective_that_finds_nothing_to_ask_says_so(objective: str, place: Path) -> None:
+    (place / "single.txt").write_text("\n".join(f"the room was clean {i}" for i in range(60)), "utf-8")
+    with pytest.raises(DataError, match=f"{objective} finds nothing to ask in the corpus: documents of one"):
+        made(place, "single.txt", objective, f"model={place / 'bert'}", f"objective={objective}")
+
+
+def test_what_of_a_corpus_was_not_read_is_told_and_kept(place: Path, tmp_path: Path) -> None:
+    texts = testing.toy_documents("en", 40)
+    rows = [json.dumps({"text": f"{text} \u2603 \u2604"}) for text in texts]
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:20], '{"text": "cut', *rows[20:]]), "utf-8")
+    (tmp_path / "a-test.jsonl").write_text(rows[0], "utf-8")
+    settings = [f"model={place / 'bert'}", "training.max_steps=1", "data.hold=0.2"]
+    bundle = made(place, str(tmp_path), "broken", *settings)
+    notes = " ".join(bundle.report["data_notes"])
+    assert "a-test.jsonl left out" in notes and "1 broken lines" in notes, notes
+    assert "tokens of the corpus are unknown" in notes, notes
+    assert '{""text"": ""cut' in (bundle.path / "broken_rows.csv").read_text("utf-8")
+    (tmp_path / "a.jsonl").write_text("\n".join([*rows[:30], *['{"text": "cut'] * 20]), "utf-8")
+    with pytest.raises(DataError, match="20 of 50 rows are broken"):
+        made(place, str(tmp_path), "most", *settings)
 
 
 def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:
@@ -134,6 +162,25 @@ def test_a_killed_run_has_the_same_curve(place: Path, monkeypatch: pytest.Monkey
     assert again.report["metrics"] == whole.report["metrics"]
 
 
+def test_another_model_or_test_file_is_another_run(place: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(place / "bert", tmp_path / "model")
+    (tmp_path / "test.txt").write_text("a room\nanother room", "utf-8")
+
+    def identity() -> dict[str, Any]:
+        settings = [f"model={tmp_path / 'model'}", f"data.test={tmp_path / 'test.txt'}"]
+        return plan_pretraining(as_pretrain_recipe(str(place / "lines.txt"), settings)).identity
+
+    found = [identity(), identity()]
+    config = json.loads((tmp_path / "model" / "config.json").read_text("utf-8"))
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 1e-5}), "utf-8")
+    found.append(identity())
+    (tmp_path / "test.txt").write_text("a room\nquite another room", "utf-8")
+    found.append(identity())
+    assert found[0] == found[1] and found[1] != found[2] != found[3]
+
+
 @pytest.mark.parametrize("objective", ["masked-lm", "causal-lm", "denoising"])
 def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.models import scratch
@@ -146,6 +193,22 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     report = bundle.report
     assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
     assert read_bundle(bundle.path).predict(["房间很干净"])[0]["tokens"] > 0
+
+
+def test_an_objective_that_lives_of_dropout_keeps_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models import scratch
+    from tunesmith.pipeline import pretrain as module
+
+    monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
+    monkeypatch.setattr(module, "without_dropout", lambda model: pytest.fail("SimCSE without dropout"))
+    bundle = made(
+        place, "en.jsonl.gz", "mixed", "objective=mixed", "scratch=tiny", "scratch.vocabulary=300",
+        "training.max_steps=2", "data.hold=0.2",
+    )  # fmt: skip
+    report = bundle.report
+    assert set(report["parts"]) == {"masked-lm", "simcse"}
+    assert all(set(sides) == {"before", "after"} for sides in report["parts"].values())
+    assert report["context"]["tokens"]["seen"] < 10**6
 
 
 def test_mistakes_are_found_before_anything_is_loaded(place: Path) -> None:

@@ -20,7 +20,7 @@ from tunesmith.models.build import build
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
 from tunesmith.pipeline.prompt import PromptOptions, prompt
-from tunesmith.tasks.prompted.examples import Retrieval, in_order, pool_of
+from tunesmith.tasks.prompted.examples import Retrieval, chosen, in_order, pool_of
 from tunesmith.tasks.prompted.prompted import leaning
 from tunesmith.tasks.prompted.templates import rendered, templates, words_for
 
@@ -102,6 +102,20 @@ def test_all_labels_in_one_pass_are_what_each_is_alone(shots: int, place: Path) 
         assert score == pytest.approx(sum(float(likely[p - 1, ids[0, p]]) for p in places), abs=1e-3)
 
 
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_word_that_begins_another_does_not_always_win(shots: int, place: Path) -> None:
+    task, predictor, _ = alive(
+        "likelihood", "en", place, shots=shots, words={"negative": "not", "positive": "not good"}
+    )
+    (feature,) = task.features_of(ROWS["en"][0]["text"], predictor.processor, 512)
+    short, long = (option.tolist() for option in feature["options"])
+    assert short != long[: len(short)] and short[-1] == long[-1], "both end"
+    assert task.sizes(predictor.processor).tolist() == [len(short), len(long)]
+    sums = predictor.infer([{**feature, "row": 0}])[0]
+    task.ask(average=True)
+    assert np.allclose(predictor.infer([{**feature, "row": 0}])[0], sums / [len(short), len(long)])
+
+
 def test_calibration_takes_away_what_a_prompt_says_of_nothing(place: Path) -> None:
     task, predictor, _ = alive("likelihood", "en", place)
     asked = [f for row in task.free_rows() for f in task.features_of(row["text"], predictor.processor, 96)]
@@ -120,9 +134,35 @@ def test_the_nearest_examples_share_words(language: str) -> None:
     retrieval = Retrieval(pool)
     near = retrieval.nearest(pool[4][0], 3)
     assert pool[4] not in near and len(near) == 3
-    assert in_order(retrieval, pool[4][0], 3, "near-last", 1) == near[::-1]
-    fixed = [in_order(retrieval, text, 3, "fixed", 1) for text in ("a", "b")]
+    assert in_order(near, pool[4][0], "near-last", 1) == near[::-1]
+    fixed = [in_order(chosen(retrieval, text, 3, "fixed"), text, "fixed", 1) for text in ("a", "b")]
     assert fixed[0] == fixed[1]
+
+
+@pytest.mark.parametrize("order", ["near-last", "near-first", "drawn", "fixed"])
+def test_what_does_not_fit_loses_its_farthest_examples_and_says_so(order: str, place: Path) -> None:
+    task, predictor, _ = alive("likelihood", "en", place, shots=4, order=order)
+    text, made = ROWS["en"][0]["text"], predictor.processor
+    (whole,) = task.features_of(text, made, 512)
+    assert not whole["cut"] and not whole["fewer"]
+    near = task.examples_of(text)
+    (less,) = task.features_of(text, made, len(whole["input_ids"]) + sum(len(o) + 1 for o in whole["options"]) - 1)
+    assert not less["cut"] and less["fewer"] == 1
+    assert less["input_ids"].tolist() == task._prompt(text, task.placed(near[:3], text), made)
+
+
+@pytest.mark.parametrize("way", list(KINDS))
+def test_a_text_is_cut_and_never_vanishes(way: str, place: Path) -> None:
+    task, predictor, _ = alive(way, "en", place)
+    text, made = " ".join(row["text"] for row in ROWS["en"][:12]), predictor.processor
+    for window in (64, 65, 66):
+        found = task.features_of(text, made, window)
+        sizes = [len(f["input_ids"]) + sum(len(o) + 1 for o in f.get("options", ())) for f in found]
+        assert max(sizes) <= window and max(sizes) > window - 8 and found[0]["cut"]
+        assert not task.features_of("The room", made, window)[0]["cut"]
+    if way != "similarity":
+        with pytest.raises(RecipeError, match="the window's tokens"):
+            task.features_of(text, made, 8)
 
 
 def test_templates_are_data_and_cannot_run_code() -> None:
@@ -137,6 +177,27 @@ def test_templates_are_data_and_cannot_run_code() -> None:
             assert len(found) > len(plain) >= 1
             for one in found:
                 assert rendered(one.text, text="T", words=["w"], word="w", mask="M").strip()
+
+
+def test_a_gap_is_asked_for_the_word_as_it_stands_there(place: Path, tmp_path: Path) -> None:
+    from tokenizers import AddedToken
+
+    texts = [row["text"] for row in ROWS["en"]] + ["It is about food. It is about rooms."] * 20
+    made = load_processor(resolve(str(testing.tiny_roberta(tmp_path / "roberta", texts=texts))))
+    made.add_special_tokens({"mask_token": AddedToken("<mask>", lstrip=True, special=True)})  # as RoBERTa's own
+    vocabulary = made.get_vocab()
+    inside = [word[1:] for word in sorted(vocabulary) if word[0] == "\u0120" and len(word) > 3 and word[1:].isalpha()]
+    assert len(inside) > 2, "words with the space before them"
+    words = dict(zip(("negative", "positive"), inside, strict=False))
+    for template, lead in (("{{ text }} It is about {{ mask }}.", "\u0120"), ("{{ text }} It is ({{ mask }}", "")):
+        task = family("prompts").make("prompted-cloze", {"template": template, "words": words})
+        task.learn(ROWS["en"])
+        wanted = [vocabulary.get(f"{lead}{words[label]}") for label in task.labels]
+        if None in wanted:
+            with pytest.raises(RecipeError, match="not one token"):
+                task.features_of("a room", made, 64)
+        else:
+            assert task.features_of("a room", made, 64)[0]["words"] == wanted
 
 
 def test_labels_that_say_nothing_need_words() -> None:
@@ -172,6 +233,51 @@ def test_pairs_are_refused_and_not_read_by_half(place: Path, tmp_path: Path) -> 
         prompt(str(tmp_path / "pairs.jsonl"), settings, PromptOptions("likelihood"))
 
 
+def test_no_setting_is_ignored(place: Path, tmp_path: Path) -> None:
+    def refused(options: PromptOptions, *settings: str) -> str:
+        common = [f"model={place / 'bert'}", f"bundle={tmp_path / 'b'}", "training.trackers=[]"]
+        with pytest.raises(RecipeError) as caught:
+            prompt(str(place / "en.csv"), [*common, *settings], options)
+        return str(caught.value)
+
+    def written(text: str) -> str:
+        (tmp_path / "own.yaml").write_text(text, "utf-8")
+        return str(tmp_path / "own.yaml")
+
+    assert "no examples" in refused(PromptOptions("similarity", (0, 4)))
+    assert "no examples" in refused(PromptOptions("cloze", orders=3))
+    assert "task.order" in refused(PromptOptions("cloze"), "task.order=fixed")
+    assert "task.order" in refused(PromptOptions("likelihood"), "task.order=fixed")
+    assert "does not name word" in refused(PromptOptions("similarity"), "task.template=a review")
+    assert "does not name mask" in refused(PromptOptions("cloze"), "task.template='{{ text }}'")
+    for wrong in ("similarity: [a]", "similarity: {en: a}", "similarity: {en: [a]}", "similarity: {en: [{name: b}]}"):
+        assert "own.yaml" in refused(PromptOptions("similarity", templates=written(wrong))), wrong
+    whole = written('similarity: {en: [{name: mine, text: "a review"}]}')
+    assert "does not name word" in refused(PromptOptions("similarity", templates=whole))
+    assert "--templates" in refused(PromptOptions("similarity", templates=whole), "task.template='{{ word }}'")
+
+
+def test_examples_of_the_recipe_are_tried_and_what_cannot_be_asked_is_told(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: compare("reload", [], [], [], []))
+    settings = [f"bundle={tmp_path / 'b'}", "training.trackers=[]", "training.threads=1", "evaluation.resamples=100"]
+    asked = ["task.shots=2", "task.order=drawn", "task.template='{{ text }}'", f"model={place / 'llama'}"]
+    bundle = prompt(str(place / "en.csv"), [*settings, *asked], PromptOptions("likelihood", rows=6))
+    told = bundle.report["prompts"]["candidates"]
+    assert {(one["shots"], one["order"]) for one in told if one["shots"]} == {(2, "drawn")}
+    (tmp_path / "own.yaml").write_text(
+        'cloze: {en: [{name: fits, text: "{{ text }} {{ mask }}"}, {name: long, text: "' + "room " * 90
+        + '{{ text }} {{ mask }}"}]}', "utf-8",
+    )  # fmt: skip
+    settings[0] = f"bundle={tmp_path / 'c'}"
+    words = ["task.words={negative: terrible, positive: great}", f"model={place / 'bert'}", "model.max_length=64"]
+    options = PromptOptions("cloze", rows=6, templates=str(tmp_path / "own.yaml"))
+    report = prompt(str(place / "en.csv"), [*settings, *words], options).report
+    assert list(report["prompts"]["left_out"]) == ["long/given"]
+    assert any("long/given was not tried" in note for note in report["data_notes"])
+
+
 @pytest.mark.parametrize(("way", "language"), [("similarity", "zh"), ("likelihood", "en"), ("cloze", "zh")])
 def test_the_verb_chooses_measures_and_saves(
     way: str, language: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -180,11 +286,15 @@ def test_the_verb_chooses_measures_and_saves(
         monkeypatch.setattr("tunesmith.pipeline.save.prove_reload", lambda *_, **__: compare("reload", [], [], [], []))
     settings = [f"model={place / KINDS[way]}", f"bundle={tmp_path / 'b'}", "training.trackers=[]", "training.threads=1"]
     settings += ["evaluation.resamples=100", "evaluation.checks=[context]"]
-    options = PromptOptions(way, (0, 2), 1, 10, test_all=way == "similarity")
+    examples: dict[str, Any] = {"shots": (0, 2), "orders": 1} if way == "likelihood" else {}
+    settings += ["task.words={negative: bad, positive: not good}"] if way == "likelihood" else []
+    options = PromptOptions(way, rows=10, test_all=way != "cloze", **examples)
     bundle = prompt(str(place / f"{language}.csv"), settings, options)
     told = bundle.report["prompts"]
+    assert all(set(one) > {"cut", "fewer"} for one in told["candidates"])
     assert len(told["candidates"]) >= 2 and set(told["spread"]) == {"plain", "calibrated"}
     assert any(one["shots"] for one in told["candidates"]) == (way == "likelihood")
+    assert any(one["average"] for one in told["candidates"]) == (way == "likelihood"), "sums and means of one pass"
     assert set(bundle.report["baselines"]) == {"majority", "tfidf"} and bundle.report["parity"][0]["passed"]
     assert bundle.report["checks"][0]["name"] == "context"
     again = read_bundle(bundle.path)

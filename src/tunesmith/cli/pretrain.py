@@ -50,7 +50,7 @@ def pretrain(
             "tokens": report["context"]["tokens"],
             "training": report["context"]["training"],
             "parity": report["parity"],
-            **{key: report[key] for key in ("downstream",) if key in report},
+            **{key: report[key] for key in ("parts", "downstream") if key in report},
             "notes": report["data_notes"],
         },
         json,
@@ -68,6 +68,9 @@ def _page(result: dict[str, Any]) -> Any:
         table.add_column(heading, justify="left" if heading.startswith("on") else "right")
     for name, figure in result["metrics"].items():
         table.add_row(name, *(f"{one['value']:.3f}" for one in (result["before"][name], figure)))
+    for part, sides in result.get("parts", {}).items():
+        for name in result["metrics"]:
+            table.add_row(f"  {name} of {part}", *(f"{sides[side][name]:.3f}" for side in ("before", "after")))
     lines = [
         f"{one['metric']} with {one['labels'] or 'all'} labels, mean of {one['seeds']} seeds: {one['before']:.3f} "
         f"before, {one['after']:.3f} after ({one['gain']:+.3f})"

@@ -62,8 +62,13 @@ def _page(result: dict[str, Any]) -> Any:
 
     told = result["prompts"]
     table = Table(box=None, pad_edge=False)
-    for heading in (f"{told['metric']} on {told['rows']} validation rows", "as it is", "calibrated"):
+    unfit = [key for key in ("cut", "fewer") if any(one[key] for one in told["candidates"])]
+    names = {"cut": "texts cut", "fewer": "fewer examples"}
+    headings = ("as it is", "calibrated", *(names[key] for key in unfit))
+    for heading in (f"{told['metric']} on {told['rows']} validation rows", *headings):
         table.add_column(heading, justify="right" if "validation" not in heading else "left")
     for one in told["candidates"]:
-        table.add_row(one["title"], *(f"{one[side][told['metric']]:.3f}" for side in ("plain", "calibrated")))
-    return Group(table, "", told["words"], "", page(result))
+        figures = [f"{one[side][told['metric']]:.3f}" for side in ("plain", "calibrated")]
+        table.add_row(one["title"], *figures, *(str(one[key]) for key in unfit))
+    left_out = [f"{title} was not tried: {why}" for title, why in told.get("left_out", {}).items()]
+    return Group(table, "", told["words"], *left_out, "", page(result))

@@ -85,7 +85,8 @@ def _good_at_bf16(kind: str) -> bool:
     import torch
 
     if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        # Before Ampere it is emulated, and slow.
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind == "cpu":
         # Without these instructions bf16 is emulated, and slower than fp32.
         flags = cpu_flags()

@@ -74,5 +74,14 @@ class Drawn(Sequence[Feature]):
     """The loop's; it sets it."""
     lengths: Sequence[int] = ()
     """Of each feature: what batches of like lengths are made by."""
+    owner: Sequence[str] = ()
+    """Of each feature, where there are several: the part of a mixture that it is of."""
     left_out: int = 0
-    """Tokens of the corpus that are in none of them, because they are a cut document's short rest."""
+    """Tokens of the corpus that are in none of them."""
+    left_out_why: str = ""
+    """What these are, in words."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all features."""
+        return int(sum(self.lengths))

@@ -21,6 +21,7 @@ from tunesmith.data.redact import redact_texts
 from tunesmith.data.roles import TEXTS
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
+from tunesmith.data.sources.source import Reading
 from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
 
@@ -118,8 +119,8 @@ def clean(
     return (rows if report.after == len(rows) else rows.select(np.flatnonzero(keep))), report
 
 
-def write_broken(rows: Rows, path: str | Path) -> int:
-    """Write the broken rows to a CSV file (file, line, reason, text); returns how many. None: no file."""
+def write_broken(rows: Rows | Reading, path: str | Path) -> int:
+    """Write the broken rows of what was read to a CSV file (file, line, reason, text); how many. None: no file."""
     if not rows.broken:
         return 0
     with open(path, "w", encoding="utf-8", newline="") as file:

@@ -2,60 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+import pyarrow as pa
 
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.data.codes import folded_hashes
 from tunesmith.data.read import batches
 from tunesmith.data.sources.source import Reading
 from tunesmith.data.words import TEXT, rank
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+COUNTED = 20_000
+"""Documents up to which exactly the asked-for share is held out; of more, each by its own hash."""
+TOGETHER = 1024
+"""Documents whose keys are made together."""
+SHARED = "documents of the corpus stand in the text that is measured on, too, and are not learned"
 
 
 @dataclass
 class Corpus:
     """Documents of a file, glob, folder or hub id, in the order in which they stand there.
 
+    What is held out is told by a hash of the text without case, width, spaces and punctuation: of documents that are
+    the same, all are held out or none.
+
     Args:
         path: text (a line is a document), JSON lines, CSV, Parquet ...; also gzipped.
         column: that holds the text; empty: guessed.
         encoding: None: detected.
-        hold: every ``hold``-th document is held out; 0: none is.
+        hold: share of the different documents that is held out.
+        apart: keys of documents that are not learned, as ``keys`` gives them.
     """
 
     path: str
     column: str = ""
     encoding: str | None = None
-    hold: int = 0
-    reading: Reading = field(default_factory=Reading)
+    hold: float = 0.0
+    apart: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
-    def learned(self) -> Iterator[str]:
-        """The documents that are learned from."""
-        return (text for i, text in enumerate(self._texts()) if not self._is_held(i))
+    def learned(self, reading: Reading | None = None) -> Iterator[str]:
+        """The documents that are learned from.
 
-    def held(self) -> Iterator[str]:
-        """The documents that are held out."""
-        return (text for i, text in enumerate(self._texts()) if self._is_held(i))
+        Args:
+            reading: what is learned while reading is put there, how many are in ``apart`` among it.
+        """
+        reading = reading or Reading()
+        for texts, found in self._keyed(reading):
+            shared = np.isin(found, self.apart)
+            reading.counts[SHARED] += int(shared.sum())
+            for i in np.flatnonzero(~shared & (found >= self._least)).tolist():
+                yield texts[i]
 
-    def _is_held(self, index: int) -> bool:
-        return bool(self.hold) and index % self.hold == self.hold - 1
+    def held(self, reading: Reading | None = None) -> Iterator[str]:
+        """The documents that are measured on: those held out; all, where no share is."""
+        for texts, found in self._keyed(reading or Reading()):
+            for i in range(len(texts)) if not self.hold else np.flatnonzero(found < self._least).tolist():
+                yield texts[i]
 
-    def _texts(self) -> Iterator[str]:
-        self.reading = Reading()
+    def all_keys(self) -> np.ndarray:
+        """Of all documents, ascending."""
+        parts = [found for _, found in self._keyed(Reading())]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
+
+    @cached_property
+    def _least(self) -> np.uint64:
+        """The least key that is learned."""
+        if not self.hold:
+            return np.uint64(0)
+        some, documents = [], 0
+        for texts, found in self._keyed(Reading()):
+            some.append(found)
+            documents += len(texts)
+            if documents > COUNTED:
+                return np.uint64(self.hold * 2**64)
+        every = np.unique(np.concatenate(some)) if some else np.zeros(0, np.uint64)
+        count = min(max(2, round(len(every) * self.hold)), len(every) // 2)
+        return np.uint64(every[count]) if count else np.uint64(0)
+
+    def _keyed(self, reading: Reading) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Documents and their keys, some at a time."""
         column = self.column
-        for batch in batches(self.path, encoding=self.encoding, reading=self.reading):
+        for batch in batches(self.path, encoding=self.encoding, reading=reading):
+            reading.rows += batch.num_rows
             column = column or text_column(batch)
             if column not in batch.schema.names:
                 raise DataError(
                     f'{self.path} has no column "{column}".', did_you_mean(column, [str(n) for n in batch.schema.names])
                 )
-            for value in batch.column(column):
-                text = str(value.as_py() or "").strip()
-                if text:
-                    yield text
+            values = batch.column(column)
+            for start in range(0, len(values), TOGETHER):
+                some = (str(value or "").strip() for value in values[start : start + TOGETHER].to_pylist())
+                if texts := [text for text in some if text]:
+                    yield texts, keys(texts)
+
+
+def keys(texts: Sequence[str]) -> np.ndarray:
+    """A 64-bit key of each text that case, width, spaces and punctuation do not change: uint64 [texts]."""
+    return folded_hashes(pa.chunked_array([pa.array(texts, pa.large_string())]))
+
+
+def standing_in(texts: Sequence[str], documents: Iterable[str]) -> int:
+    """How many of the texts are one of the documents, which are read one after the other."""
+    wanted, waiting = keys(texts), iter(documents)
+    seen = np.zeros(len(wanted), dtype=bool)
+    while some := list(islice(waiting, TOGETHER)):
+        seen |= np.isin(wanted, keys(some))
+    return int(seen.sum())
 
 
 def text_column(batch: pa.RecordBatch) -> str:

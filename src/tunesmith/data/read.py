@@ -39,7 +39,7 @@ def read(
     for batch in _batches(found, reading, encoding, delimiter):
         spill.add(batch)
     _refuse_empty(found, spill, reading)
-    _refuse_broken(found, spill.rows, reading)
+    refuse_broken(found, spill.rows, reading)
     notes = [*found.notes, *reading.told()]
     origin = Origin(found.files, found.format, reading.encoding, reading.delimiter, notes)
     rows = Rows(spill.table(), origin, reading.broken)
@@ -79,7 +79,7 @@ def _refuse_empty(found: Located, spill: Spill, reading: Reading) -> None:
         return
     files = ", ".join(found.files[:3])
     if reading.broken:
-        _refuse_broken(found, 0, reading)
+        refuse_broken(found, 0, reading)
     if reading.names:
         raise DataError(
             f"{files} has a header ({', '.join(reading.names)}) and no rows.", "Add rows, or check the export."
@@ -87,7 +87,15 @@ def _refuse_empty(found: Located, spill: Spill, reading: Reading) -> None:
     raise DataError(f"{files} is empty.", "Check the export that should have written it.")
 
 
-def _refuse_broken(found: Located, good: int, reading: Reading) -> None:
+def refuse_broken(found: Located, good: int, reading: Reading) -> None:
+    """An error where more than the usual share of a file is broken.
+
+    Args:
+        good: rows that are not.
+
+    Raises:
+        DataError: with the longest broken row.
+    """
     broken = sum(row.lines for row in reading.broken)
     if broken <= MOST_BROKEN * (good + broken):
         return

@@ -52,11 +52,12 @@ class _MeanLoss(torch.autograd.Function):
             to_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted[1] else None
             to_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wanted[2] else None
             total = states.new_zeros((), dtype=torch.float32)
-            block = max(ROWS, HELD // len(weight) // ROWS * ROWS)
+            # Sums over many tokens leave fp16's range.
+            block = ROWS if precision == torch.float16 else max(ROWS, HELD // len(weight) // ROWS * ROWS)
             for start in range(0, len(tokens), block):
                 some = slice(start, start + block)
                 here = states[some].to(precision)
-                found, gradient = _block(here, matrix, bias, tokens[some], len(tokens), any(wanted[:3]))
+                found, gradient = _block(here, matrix, bias, tokens[some], any(wanted[:3]))
                 total += found
                 if to_states is not None:
                     to_states[some] = gradient @ matrix
@@ -64,19 +65,27 @@ class _MeanLoss(torch.autograd.Function):
                     to_weight += gradient.mT @ here
                 if to_bias is not None:
                     to_bias += gradient.sum(0, dtype=torch.float32)
+            # Divided here and not by token: in fp16 a small share of many tokens would be 0.
+            for summed in (to_weight, to_bias):
+                if summed is not None:
+                    summed.div_(len(tokens))
         ctx.save_for_backward(to_states, to_weight, to_bias)
+        ctx.tokens = len(tokens)
         return total / len(tokens)
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         whole = bool(upstream == 1)  # the usual case: nothing to multiply
-        return (*(one if one is None or whole else one * upstream for one in ctx.saved_tensors), None, None)
+        to_states, *rest = ctx.saved_tensors
+        if to_states is not None:
+            to_states = to_states * (upstream / ctx.tokens)
+        return (to_states, *(one if one is None or whole else one * upstream for one in rest), None, None)
 
 
 def _block(
-    states: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, tokens: torch.Tensor, of: int, learn: bool
+    states: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, tokens: torch.Tensor, learn: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum of a block's losses, and the gradient of its logits [n, vocabulary] (empty where none is wanted)."""
+    """The sum of a block's losses, and its gradient at the logits [n, vocabulary] (empty where none is wanted)."""
     gradient = states.new_empty((len(tokens) if learn else 0, len(matrix)))
     total = states.new_zeros((), dtype=torch.float32)
     for start in range(0, len(tokens), ROWS):
@@ -90,5 +99,5 @@ def _block(
         if learn:
             shares = logits.sub_(of_all).exp_()
             shares.scatter_add_(-1, places, shares.new_full((len(places), 1), -1.0))
-            gradient[some] = shares.div_(of)
+            gradient[some] = shares
     return total, gradient

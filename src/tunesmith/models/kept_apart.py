@@ -40,26 +40,44 @@ def apart(lengths: Sequence[Sequence[int]], width: int, first_position: int = 0,
     return {"position_ids": positions, "attention_mask": np.where(seen, 0.0, APART).astype(np.float32)}
 
 
-def keeps_apart(model: Any) -> bool:
-    """Whether a causal model finds two pieces in one row what it finds each alone; tried, on a few tokens.
+def keeps_apart(model: Any, *, causal: bool = True, first_position: int = 0) -> bool:
+    """Whether a model finds two pieces in one row what it finds each alone; tried, on a few tokens.
 
-    False for models that do not add a mask of [rows, 1, length, length], take no positions, or refuse either.
+    False for models that do not add a mask of [rows, 1, length, length], take no positions, or refuse either, and for
+    encoders some of whose layers look at what is near: in the place of their own mask they would see a whole piece.
+
+    Args:
+        causal: a model that writes, compared by its logits; else an encoder, by its last states.
+        first_position: as for ``apart``.
     """
     import torch
 
-    ids = np.random.default_rng(7).integers(0, model.get_input_embeddings().num_embeddings, size=11)
-    sizes = [6, 5]
-    batch = {"input_ids": ids[None], **apart([sizes], len(ids), causal=True)}
+    sizes = [6 if causal else 6 + _window(model.config), 5]
+    ids = np.random.default_rng(7).integers(0, model.get_input_embeddings().num_embeddings - 1, size=sum(sizes))
+    padding = model.config.pad_token_id
+    ids += 0 if padding is None else ids >= padding  # some models count no position for it
+    batch = {"input_ids": ids[None], **apart([sizes], len(ids), first_position, causal=causal)}
     was, device = model.training, next(model.parameters()).device
     try:
         with torch.no_grad():
             model.eval()
             tensors = {key: torch.from_numpy(array).to(device) for key, array in batch.items()}
-            together = model(**tensors, use_cache=False).logits[0]
+            together = _outputs(model, causal, **tensors)
             parts = torch.split(tensors["input_ids"][0], sizes)
-            alone = [model(part[None], use_cache=False).logits[0] for part in parts]
-    except (ValueError, TypeError, RuntimeError, IndexError, AttributeError):
+            alone = [_outputs(model, causal, input_ids=part[None]) for part in parts]
+    except (ValueError, TypeError, RuntimeError, IndexError, AttributeError, AssertionError, KeyError):
         return False
     finally:
         model.train(was)
     return float((together - torch.cat(alone)).abs().max()) <= MOVED * float(together.abs().max())
+
+
+def _outputs(model: Any, causal: bool, **inputs: Any) -> Any:
+    """Of the only row: logits, or last states."""
+    return model(**inputs, use_cache=False).logits[0] if causal else model.base_model(**inputs)[0][0]
+
+
+def _window(config: Any) -> int:
+    """Tokens that layers see which look at what is near; 0 where none does."""
+    found = [getattr(config, name, None) for name in ("local_attention", "sliding_window")]
+    return max((one for one in found if isinstance(one, int)), default=0)

@@ -46,22 +46,22 @@ def added_words(
     return {word: list(pieces[word]) for word in chosen}
 
 
-def with_rows(model: Any, size: int, added: Mapping[str, list[int]]) -> None:
+def with_rows(model: Any, processor: Any, added: Mapping[str, list[int]]) -> None:
     """Rows for new tokens in the tables of embeddings, each the mean of its pieces' rows; so of the output layer.
 
     Args:
-        size: of the tokenizer now; the new tokens are its last ones, in the order of ``added``.
+        processor: the tokenizer that has them; what else was added to it (marks of spans) may stand behind them.
     """
     import torch
 
+    size, ids = len(processor), processor.get_vocab()
     if size > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(size, mean_resizing=False)
     tables = [model.get_input_embeddings().weight]
     outputs = model.get_output_embeddings()
     if outputs is not None and outputs.weight is not tables[0]:
         tables.append(outputs.weight)
-    first = size - len(added)
     with torch.no_grad():
-        for place, pieces in enumerate(added.values(), first):
+        for word, pieces in added.items():
             for table in tables:
-                table[place] = table[pieces].mean(dim=0)
+                table[ids[word]] = table[pieces].mean(dim=0)

@@ -30,6 +30,7 @@ class CausalLM(Written):
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     pipeline_tag: ClassVar[str] = "text-generation"
     writes: ClassVar[str] = "causal"
+    packs: ClassVar[bool] = True
     batch_size: ClassVar[int] = 8
     learning_rate: ClassVar[float] = 5e-5
 

@@ -14,7 +14,7 @@ from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
 from tunesmith.objectives.packing import Around
 from tunesmith.objectives.shelf import Shelf
-from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded
+from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded, special_ids
 from tunesmith.objectives.written import Written
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Denoising(Written):
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """A row for each piece of a document: an encoder-decoder reads one text at a time."""
-        return TokenRows(shelf, Around.of(processor), max_length=max_length, seed=seed, packed=False)
+        around, special = Around.of(processor), special_ids(processor)
+        return TokenRows(shelf, around, max_length=max_length, seed=seed, packed=False, special=special)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids`` of spoiled texts; ``decoder_input_ids`` and ``labels`` of what is written."""
@@ -101,7 +102,9 @@ class Denoising(Written):
         return {**batch, "decoder_input_ids": np.concatenate([starts, known[:, :-1]], axis=1), "labels": labels}
 
     def _spoiled(self, feature: Feature, marks: list[int], mask: int, around: Around) -> tuple[np.ndarray, np.ndarray]:
-        ids, draw = feature["input_ids"][feature["open"]].astype(np.int64), np.random.default_rng(feature["draw"])
+        whole, draw = feature["input_ids"].astype(np.int64), np.random.default_rng(feature["draw"])
+        text = slice(len(around.before), len(whole) - len(around.after))
+        ids = whole[feature["open"]] if feature["open"].any() else whole[text]  # a text of unknown characters
         noise = self.noise
         if noise == "mixed":
             noise = ("spans", "infilling", "deletion")[int(draw.integers(3))]

@@ -14,8 +14,16 @@ WORD, SENTENCE, CLAUSE = 1, 2, 4
 """Bits of a token's mark."""
 
 _WORD = re.compile(rf"[^\W_{UNSPACED}]+(?:['’\-][^\W_{UNSPACED}]+)*|[^\s\w]+|_+")
-_SENTENCE = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？；]+[”’」』）]*|\n+)\s*")
-_CLAUSE = re.compile(r"(?:[,;:.!?…]+[\"'”’)\]]*(?=\s)|[，。！？；：、]+[”’」』）]*|\n+)\s*")
+_CLOSED = r"[\"'”’)\]]*"
+
+
+def _beside(signs: str) -> str:
+    """Half-width signs beside a letter of a language without spaces, where no space follows them either."""
+    return rf"(?<=[{UNSPACED}])[{signs}]+{_CLOSED}|[{signs}]+{_CLOSED}(?=[{UNSPACED}])"
+
+
+_SENTENCE = re.compile(rf"(?:[.!?…]+{_CLOSED}(?=\s)|[。！？；]+[”’」』）]*|{_beside('!?;')}|\n+)\s*")
+_CLAUSE = re.compile(rf"(?:[,;:.!?…]+{_CLOSED}(?=\s)|[，。！？；：、]+[”’」』）]*|{_beside(',!?;')}|\n+)\s*")
 
 
 def char_marks(text: str, known: frozenset[str]) -> np.ndarray:

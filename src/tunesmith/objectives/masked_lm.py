@@ -15,7 +15,7 @@ from tunesmith.objectives.masking import IGNORED, chosen, masked, units
 from tunesmith.objectives.objective import PROBED, Objective, Scores, at_labels
 from tunesmith.objectives.packing import Around
 from tunesmith.objectives.shelf import Shelf
-from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded
+from tunesmith.objectives.token_rows import TokenRows, read_by, right_padded, special_ids
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,7 @@ class MaskedLM(Objective):
     auto_model: ClassVar[str] = "AutoModelForMaskedLM"
     pipeline_tag: ClassVar[str] = "fill-mask"
     tied: ClassVar[bool] = True
+    packs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class MaskedLM(Objective):
 
     def prepare(self, shelf: Shelf, processor: Any) -> None:
         """Random tokens are drawn from those of the corpus."""
-        self._words = np.setdiff1d(shelf.used, np.asarray(processor.all_special_ids))
+        self._words = np.setdiff1d(shelf.used, np.asarray(special_ids(processor)))
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """Rows of documents.
@@ -67,7 +68,8 @@ class MaskedLM(Objective):
                 "Take objective=causal-lm or objective=denoising for a model that writes.",
             )
         packed = packed and self._positions
-        return TokenRows(shelf, Around.of(processor), max_length=max_length, seed=seed, packed=packed)
+        around, special = Around.of(processor), special_ids(processor)
+        return TokenRows(shelf, around, max_length=max_length, seed=seed, packed=packed, special=special)
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids`` with some hidden, how they are attended to, ``labels`` (-100 where nothing is asked)."""
@@ -106,6 +108,8 @@ class MaskedLM(Objective):
         places = batch["labels"] != IGNORED
         tokens = batch["labels"][places]
         if not isinstance(outputs, States):
+            if not len(tokens):
+                return outputs.logits.sum() * 0.0  # texts of unknown characters
             return cross_entropy(outputs.logits[places].float(), tokens)
         weight, bias, tokens = output_of(outputs.model, tokens)
         return mean_loss(outputs.at(places), weight, bias, tokens, outputs.precision)

@@ -12,7 +12,7 @@ from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.registry import family
 from tunesmith.data.batches import Drawn
-from tunesmith.objectives.objective import Objective, Scores
+from tunesmith.objectives.objective import PROBED, Objective, Scores, nothing_to_ask
 from tunesmith.objectives.sentence_order import HEAD, SentenceOrder
 from tunesmith.objectives.shelf import Shelf
 
@@ -122,8 +122,10 @@ class ObjectiveMixture(Objective):
         """Each part's share of its own features, another one in each epoch."""
         total = sum(self.shares.values())
         drawn = {
-            name: part.drawn(shelf, processor, max_length=max_length, seed=seed + place, packed=packed)
-            for place, (name, part) in enumerate(self.parts.items())
+            name: part.drawn(
+                shelf, processor, max_length=max_length, seed=seed if seed == PROBED else seed + place, packed=packed
+            )
+            for place, (name, part) in enumerate(sorted(self.parts.items()))
         }
         return MixedRows(drawn, {name: share / total for name, share in self.shares.items()}, seed)
 
@@ -181,12 +183,20 @@ class ObjectiveMixture(Objective):
 
 
 class MixedRows(Drawn):
-    """Features of several parts, each of its share, with ``part``."""
+    """Features of several parts, each of its share, with ``part``; in the order of their names, so that the same are
+    asked however a recipe lists them.
+    """
 
     def __init__(self, parts: Mapping[str, Drawn], shares: Mapping[str, float], seed: int) -> None:
-        self.parts, self.seed = dict(parts), seed
-        self.left_out = max((part.left_out for part in parts.values()), default=0)
-        self.counts = {name: max(1, round(shares[name] * len(part))) for name, part in parts.items()}
+        self.parts, self.seed = dict(sorted(parts.items())), seed
+        least = max(parts.values(), key=lambda part: part.left_out)
+        self.left_out, self.left_out_why = least.left_out, least.left_out_why
+        for name, part in self.parts.items():
+            if not len(part):
+                raise nothing_to_ask(name, part)
+        self.counts = {
+            name: min(len(part), max(1, round(shares[name] * len(part)))) for name, part in self.parts.items()
+        }
         self.owner = [name for name, count in self.counts.items() for _ in range(count)]
         self._first = {name: self.owner.index(name) for name in self.counts}
         self._orders: dict[str, np.ndarray] = {}
@@ -204,6 +214,11 @@ class MixedRows(Drawn):
             for place, name in enumerate(self.parts)
             for i in self._order(name, self.epoch)
         ]
+
+    @property
+    def tokens(self) -> int:
+        """Of all parts' shares."""
+        return sum(length % FAR for length in self.lengths)
 
     def __getitem__(self, index: Any) -> Any:
         """One feature."""

@@ -11,7 +11,10 @@ from tunesmith.objectives.sentence_order import SentenceOrder
 
 
 class NextSentence(SentenceOrder):
-    """A part of a document and what follows it, or a part of another one (BERT, Devlin et al. 2019, 3.1)."""
+    """A part of a document and what follows it, or a part of another one (BERT, Devlin et al. 2019, 3.1).
+
+    The part of another document is as long as the one that follows: lengths tell nothing.
+    """
 
     name: ClassVar[str] = "next-sentence"
     summary: ClassVar[str] = "whether one part of a text follows the other, or is of another text"

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Prediction, Row, Task
+from tunesmith.core.errors import DataError
 from tunesmith.data.batches import Drawn
 from tunesmith.objectives.masking import IGNORED
 from tunesmith.objectives.shelf import Shelf, in_memory
@@ -72,6 +73,8 @@ class Objective(Task):
     """Whether the output layer is asked about pieces of the corpus alone: see ``training.kernels.tied``."""
     noisy: ClassVar[bool] = False
     """Whether it is measured with dropout, drawn by a seed: two looks at a text are else the same."""
+    packs: ClassVar[bool] = False
+    """Whether several documents may share a row, where the model keeps them apart."""
     vectors: ClassVar[bool] = False
     """Whether a text is answered by a vector."""
 
@@ -99,13 +102,16 @@ class Objective(Task):
         """There are no labels; how the model counts positions is noted."""
 
     def built(self, model: Any) -> None:
-        """Note how the model counts positions, for rows of several documents."""
-        import inspect
+        """Note how the model counts positions, and whether it keeps several documents in a row apart: tried."""
+        from tunesmith.models.kept_apart import keeps_apart
 
         inner = getattr(model.base_model, "embeddings", None)
         padding = getattr(inner, "padding_idx", None)
         self._first_position = 0 if padding is None else int(padding) + 1
-        self._positions = "position_ids" in inspect.signature(type(model).forward).parameters
+        causal = self.writes == "causal"
+        self._positions = self.packs and keeps_apart(
+            model, causal=causal, first_position=0 if causal else self._first_position
+        )
 
     def prepare(self, shelf: Shelf, processor: Any) -> None:  # noqa: B027 - few look at the corpus before
         """The corpus that will be learned from, before ``drawn``."""
@@ -166,6 +172,15 @@ class Objective(Task):
     def response_model(self) -> type[BaseModel]:
         """How well the objective is solved."""
         return ObjectivePrediction
+
+
+def nothing_to_ask(name: str, drawn: Drawn, where: str = "the corpus or in what is held out of it") -> DataError:
+    """The error of an objective that was drawn nothing for."""
+    why = f": {drawn.left_out_why}" if drawn.left_out else ""
+    return DataError(
+        f"{name} finds nothing to ask in {where}{why}.",
+        "Give longer documents, hold out more (data.hold=0.2, or data.test=FILE), or take another objective.",
+    )
 
 
 def at_labels(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

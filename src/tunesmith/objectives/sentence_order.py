@@ -25,7 +25,7 @@ HEAD = "pair_head"
 
 
 class SentenceOrder(Objective):
-    """Two neighbouring parts of a document, in order or swapped (ALBERT, Lan et al. 2020, 3.1)."""
+    """Neighbouring parts of a document, of whole sentences each, in order or swapped (ALBERT, Lan et al. 2020, 3.1)."""
 
     name: ClassVar[str] = "sentence-order"
     summary: ClassVar[str] = "whether two neighbouring parts of a text stand in their order"
@@ -39,7 +39,7 @@ class SentenceOrder(Objective):
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """Pairs of neighbouring parts."""
-        return PairRows(shelf, room=max_length - len(AroundPair.of(processor)), seed=seed)
+        return PairRows(shelf, room=max_length - len(AroundPair.of(processor)), seed=seed, whole=packed)
 
     def pair(self, feature: Feature, label: int) -> tuple[np.ndarray, np.ndarray]:
         """The two texts of a label."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import DataError
-from tunesmith.objectives.marks import token_marks
+from tunesmith.objectives.marks import SENTENCE, token_marks
 
 FACTS = "facts.json"
 TOGETHER = 256
@@ -50,10 +50,16 @@ class Shelf:
 
 
 def cut(texts: Iterable[str], processor: Any, known: frozenset[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ids and marks of each document that has any token."""
+    """Ids and marks of each document that has any token.
+
+    A special token that stands in a text ("[SEP]") is text there, and is cut as such where the tokenizer can.
+    """
     waiting = iter(texts)
+    plain = {"split_special_tokens": True} if hasattr(processor, "split_special_tokens") else {}
     while some := list(islice(waiting, TOGETHER)):
-        found = processor(some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+        found = processor(
+            some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, **plain
+        )
         for text, ids, offsets in zip(some, found["input_ids"], found["offset_mapping"], strict=True):
             if ids:
                 yield np.asarray(ids, dtype=np.int64), token_marks(text, offsets, known)
@@ -70,6 +76,31 @@ def in_memory(texts: Iterable[str], processor: Any, known: frozenset[str] = froz
     ids = np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)])
     marks = np.concatenate([np.zeros(0, np.uint8), *(part[1] for part in parts)])
     return Shelf(ids, marks, np.asarray(ends, dtype=np.int64), np.unique(ids))
+
+
+def halved(shelf: Shelf) -> tuple[Shelf, Shelf]:
+    """Two shelves of about as many tokens, each of whole documents; a document alone is cut where a sentence starts."""
+    bounds = list(zip(shelf.starts.tolist(), shelf.ends.tolist(), strict=True))
+    if len(bounds) == 1:
+        inner = np.flatnonzero(np.asarray(shelf.marks) & SENTENCE)[1:]
+        middle = len(shelf.ids) // 2
+        cut = int(inner[np.abs(inner - middle).argmin()]) if len(inner) else middle
+        bounds = [(0, cut), (cut, len(shelf.ids))]
+    sides: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    sizes = [0, 0]
+    for start, end in bounds:
+        side = int(sizes[1] < sizes[0])
+        sides[side].append((start, end))
+        sizes[side] += end - start
+    first, second = (_of(shelf, side) for side in sides)
+    return first, second
+
+
+def _of(shelf: Shelf, bounds: list[tuple[int, int]]) -> Shelf:
+    """Some documents, in memory."""
+    ids = np.concatenate([np.zeros(0, np.int64), *(np.asarray(shelf.ids[a:b], dtype=np.int64) for a, b in bounds)])
+    marks = np.concatenate([np.zeros(0, np.uint8), *(np.asarray(shelf.marks[a:b]) for a, b in bounds)])
+    return Shelf(ids, marks, np.cumsum([b - a for a, b in bounds], dtype=np.int64), np.unique(ids))
 
 
 def write_shelf(

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime
+from tunesmith.core.errors import ModelError
 from tunesmith.data.batches import Drawn
 from tunesmith.objectives.marks import CLAUSE, SENTENCE
 from tunesmith.objectives.objective import Objective, Scores
@@ -63,6 +64,20 @@ class SimCSE(Objective):
         """Pool as the original does."""
         known = reference.pooling if pooling == "auto" else pooling
         self.state = {**self.state, "pooling": known if known in ("mean", "cls") else "mean"}
+
+    def built(self, model: Any) -> None:
+        """Dropout is what two looks at a text differ by.
+
+        Raises:
+            ModelError: the model has none.
+        """
+        super().built(model)
+        if self.noisy and not has_dropout(model):
+            raise ModelError(
+                f"This model ({model.config.model_type}) has no dropout, so two looks at a sentence are the same and "
+                f"{self.name} has nothing to learn from.",
+                "Take another model, or objective=next-clause; or set the dropout in the model's config.json to 0.1.",
+            )
 
     def drawn(self, shelf: Shelf, processor: Any, *, max_length: int, seed: int, packed: bool = True) -> Drawn:
         """Sentences."""
@@ -150,6 +165,7 @@ class Sentences(Drawn):
     def __init__(self, shelf: Shelf, around: Around, bit: int, room: int, seed: int, *, followed: bool = False) -> None:
         self.shelf, self.around, self.seed, self.room = shelf, around, seed, room - len(around)
         found: list[tuple[int, int, int, int]] = []
+        covered = 0
         marks = np.asarray(shelf.marks)
         for document, (start, end) in enumerate(zip(shelf.starts.tolist(), shelf.ends.tolist(), strict=True)):
             own: list[int] = []
@@ -162,7 +178,12 @@ class Sentences(Drawn):
                 found += [(a, b, d, document) for (a, b), (_, d) in zip(texts[:-1], texts[1:], strict=True)]
             else:
                 found += [(a, b, b, document) for a, b in texts]
+            if len(texts) > followed:
+                covered += sum(min(b - a, self.room) for a, b in texts)
         self.table = np.asarray(found, dtype=np.int64).reshape(-1, 4)
+        self.left_out = len(shelf.ids) - covered
+        alone = "documents of one clause or sentence, and " if followed else ""
+        self.left_out_why = f"{alone}what is beyond {self.room} tokens of one"
         self.lengths = np.minimum(self.table[:, 1] - self.table[:, 0], self.room).tolist()
 
     def __len__(self) -> int:
@@ -182,6 +203,20 @@ class Sentences(Drawn):
     def _ids(self, start: int, end: int) -> np.ndarray:
         own = np.asarray(self.shelf.ids[start : min(end, start + self.room)], dtype=np.int64)
         return np.concatenate([self.around.before, own, self.around.after]).astype(np.int32)
+
+
+def has_dropout(model: Any) -> bool:
+    """Whether a model in training drops anything: by its layers, or by what its configuration says."""
+    import torch
+
+    kinds = (torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d)
+    if any(isinstance(module, kinds) and module.p > 0 for module in model.modules()):
+        return True
+    said = {
+        k: v for k, v in model.config.to_dict().items() if ("dropout" in k or "pdrop" in k) and "classifier" not in k
+    }
+    layers = any(isinstance(module, kinds) for module in model.modules())
+    return not layers and any(isinstance(v, (int, float)) and v > 0 for v in said.values())
 
 
 def bit_of(unit_name: str) -> int:

@@ -18,17 +18,30 @@ from tunesmith.tasks.sequence import padding_id
 
 class TokenRows(Drawn):
     """Rows of a corpus; each has ``input_ids``, ``pieces`` (their lengths), ``open`` and ``starts`` (bool [length]:
-    whether a place is of the text, and whether it starts a word), ``draw`` (what draws of it depend on).
+    whether a place is of the text and no special token, and whether it starts a word), ``draw`` (what its draws depend
+    on).
 
     Args:
         around: tokens that stand around each piece.
         packed: rows full of pieces, or a row for each piece.
+        special: ids that nothing is asked about, also where they stand in a text: what the tokenizer does not know is
+            one of them.
     """
 
+    left_out_why = f"rests of fewer than {packing.LEAST} tokens, of documents that were cut where a row ends"
+
     def __init__(
-        self, shelf: Shelf, around: packing.Around, *, max_length: int, seed: int, packed: bool = True
+        self,
+        shelf: Shelf,
+        around: packing.Around,
+        *,
+        max_length: int,
+        seed: int,
+        packed: bool = True,
+        special: Sequence[int] = (),
     ) -> None:
         self.shelf, self.around, self.seed = shelf, around, seed
+        self.special = np.asarray(special, dtype=np.int64)
         room = max_length
         if packed:
             self.pieces, self.bounds = packing.packed(shelf.starts, shelf.ends, room, len(around))
@@ -56,7 +69,7 @@ class TokenRows(Drawn):
             begins = (np.asarray(self.shelf.marks[start:end]) & WORD).astype(bool)
             begins[:1] = True
             ids += [before, own, after]
-            opened += [np.zeros(len(before), bool), np.ones(len(own), bool), np.zeros(len(after), bool)]
+            opened += [np.zeros(len(before), bool), ~np.isin(own, self.special), np.zeros(len(after), bool)]
             starts += [np.ones(len(before), bool), begins, np.ones(len(after), bool)]
             lengths.append(len(before) + len(own) + len(after))
         return {
@@ -67,6 +80,12 @@ class TokenRows(Drawn):
             "pieces": lengths,
             "draw": (self.seed, self.epoch, index),
         }
+
+
+def special_ids(processor: Any) -> list[int]:
+    """The ids of all special tokens, of those without a role, too."""
+    added = {i for i, token in processor.added_tokens_decoder.items() if token.special}
+    return sorted(added | {i for i in processor.all_special_ids if i is not None})
 
 
 def right_padded(arrays: Sequence[np.ndarray], fill: int) -> np.ndarray:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.recipe import Recipe
+from tunesmith.data.corpus import standing_in
+from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.run import Addition, Run
@@ -38,6 +41,21 @@ def gain(run: Pretraining) -> dict[str, Any]:
         for seed in range(1, block.seeds + 1)
     ]
     return {"runs": found, "gains": gains(found)}
+
+
+def shared_rows(run: Pretraining) -> list[str]:
+    """A sentence where texts of the task's test rows were learned from, as documents of the corpus."""
+    assert run.plan.downstream is not None
+    made = _planned(run.plan.downstream, run.reference.name, 0, 1, run.folder / "downstream-bundle")
+    texts = texts_in(made.data.test)
+    learned = islice(run.plan.learned.learned(), len(run.shelf) if run.plan.recipe.data.tokens else None)
+    count = standing_in(texts, learned)
+    if not count:
+        return []
+    return [
+        f"{count:,} of the task's {len(texts):,} test rows (downstream) are documents of the corpus, too: their texts "
+        "were learned from, without their labels."
+    ]
 
 
 def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: int, folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,18 +19,22 @@ from tunesmith.core.contracts import Evidence
 from tunesmith.core.recipe import to_yaml
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.batches import Drawn
+from tunesmith.data.clean import write_broken
 from tunesmith.data.han_words import found_words
+from tunesmith.data.locate import locate
+from tunesmith.data.read import refuse_broken
+from tunesmith.data.sources.source import Reading
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
-from tunesmith.objectives.objective import PROBED
-from tunesmith.objectives.packing import LEAST
-from tunesmith.objectives.shelf import Shelf, write_shelf
-from tunesmith.pipeline.downstream import gain
+from tunesmith.objectives.objective import PROBED, nothing_to_ask
+from tunesmith.objectives.shelf import Shelf, halved, write_shelf
+from tunesmith.pipeline.downstream import gain, shared_rows
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
 from tunesmith.pipeline.pretrain_save import pretrain_report, save_pretrained
 from tunesmith.pipeline.run import Stages
+from tunesmith.tasks.unknown_tokens import unknown_note
 from tunesmith.training.loop import Trained, train
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.run_folder import opened, run_folder
@@ -40,6 +45,11 @@ HEAD_RATE = 1e-3
 HEAD_SHARE = 0.1
 """Steps of a fresh head alone, where the recipe does not say: a share of all."""
 BEST = "perplexity"
+ENOUGH = 1_000_000
+"""Tokens by which it is told how much of a corpus a tokenizer knows."""
+BROKEN = "broken_rows.csv"
+"""What of the corpus could not be read: in the run's folder, then in the bundle."""
+HELD = "one half of what is held out"
 UNSPACED = ("zh", "ja", "th")
 """Languages whose words are found in the corpus."""
 
@@ -97,30 +107,36 @@ class Pretraining:
         self.reference, self.processor = self.stage("model", self._start)
         self.max_length = min(plan.recipe.model.max_length or 256, self.reference.max_length)
         self.shelf, self.held_shelf = self.stage("read", self._read)
+        note = unknown_note([self.shelf.ids[:ENOUGH].tolist()], self.processor, "corpus")
+        self.notes += [note] if note else []
         self.objective.prepare(self.shelf, self.processor)
         self.model: Any = self._built()
-        self.features = self._drawn(self.shelf, plan.recipe.training.seed)
+        self.features = self._drawn(self.shelf, plan.recipe.training.seed, "the corpus")
         if self.features.left_out:
             self.notes.append(
-                f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: rests of "
-                f"fewer than {LEAST} tokens, of documents that were cut where a row ends."
+                f"{self.features.left_out:,} of the corpus's {len(self.shelf.ids):,} tokens are not learned: "
+                f"{self.features.left_out_why}."
             )
-        self.held = self._drawn(self.held_shelf, PROBED)
+        # The weights are chosen on one half of what is held out, and reported on the other.
+        self.halves = halved(self.held_shelf)
+        self.chosen_by, self.held = (self._drawn(half, PROBED, HELD) for half in self.halves)
 
     def go(self, replace: bool) -> Bundle:
         """All stages, from the corpus to the bundle."""
         plan, begun = self.plan, time.monotonic()
         with ExitStack() as stack:
-            if plan.recipe.scratch is not None:
+            if plan.recipe.scratch is not None and not self.objective.noisy:
                 stack.enter_context(without_dropout(self.model))
             self._make_fast(stack)
             if self._fresh_head():
                 self.stage("head", self._head)
-            evidences: dict[str, Evidence] = {"before": self.stage("before", lambda: self._measured(self.model))}
+            evidences: dict[str, Evidence] = {"before": self.stage("before", lambda: self._measured(self.held))}
             trained = self.stage("train", self._train)
-            evidences["after"] = self.stage("evaluate", lambda: self._measured(self.model))
+            evidences["after"] = self.stage("evaluate", lambda: self._measured(self.held))
         self.objective.finish(self.model)
         self.model.eval()
+        if plan.downstream is not None:
+            self.notes += shared_rows(self)
         report = pretrain_report(self, evidences, trained)
         if plan.downstream is not None:
             report["downstream"] = self.stage("downstream", lambda: gain(self))
@@ -131,25 +147,17 @@ class Pretraining:
         """The model to start from and its tokenizer: one that there is, or one that is made of the corpus."""
         from tunesmith.models.load import load_processor
 
-        plan, model = self.plan, self.plan.recipe.model
-        name = model.name
+        plan, found = self.plan, self.plan.reference
         if plan.recipe.scratch is not None:
             from tunesmith.models.scratch import made_anew
 
-            name = str(
-                made_anew(
-                    self.folder / "scratch", plan.learned.learned(), plan.recipe.scratch.model_dump(),
-                    kind=self.objective.writes, max_length=max(model.max_length or 0, 512),
-                    seed=plan.recipe.training.seed,
-                )
+            made = made_anew(
+                self.folder / "scratch", plan.learned.learned(), plan.recipe.scratch.model_dump(),
+                kind=self.objective.writes, max_length=max(plan.recipe.model.max_length or 0, 512),
+                seed=plan.recipe.training.seed,
             )  # fmt: skip
-        found = resolve_model(
-            name,
-            revision=model.revision,
-            language=plan.language,
-            auto_model=self.objective.auto_model,
-            trust_remote_code=model.trust_remote_code,
-        )
+            found = resolve_model(str(made))
+        assert found is not None
         return found, self.objective.adapt(self._extended(load_processor(found)))
 
     def _extended(self, processor: Any) -> Any:
@@ -167,22 +175,25 @@ class Pretraining:
 
     def _read(self) -> tuple[Shelf, Shelf]:
         plan, data = self.plan, self.plan.recipe.data
+        reading, told = Reading(), self.folder / "reading.json"
         shelf = write_shelf(
-            self.folder / "corpus", plan.learned.learned(), self.processor, self.words, limit=data.tokens
+            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words, limit=data.tokens
         )
-        held = write_shelf(
-            self.folder / "held",
-            plan.held.held() if plan.held.hold else plan.held.learned(),
-            self.processor,
-            self.words,
-            limit=data.held_tokens,
-        )
-        broken = len(plan.learned.reading.broken)
-        self.notes += [f"{broken} broken lines of the corpus were left out."] if broken else []
+        if not told.is_file():  # a run that goes on does not read again
+            found = locate(data.path)
+            refuse_broken(found, reading.rows, reading)
+            broken = write_broken(reading, self.folder / BROKEN)
+            lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
+            told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
+        self.notes += json.loads(told.read_text("utf-8"))
+        held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
 
-    def _drawn(self, shelf: Shelf, seed: int) -> Drawn:
-        return self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)
+    def _drawn(self, shelf: Shelf, seed: int, what: str) -> Drawn:
+        found = self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)
+        if not len(found):
+            raise nothing_to_ask(self.objective.name, found, what)
+        return found
 
     def _built(self) -> Any:
         from tunesmith.models.build import build
@@ -191,7 +202,7 @@ class Pretraining:
         seed_everything(self.plan.recipe.training.seed)
         built: Any = build(self.reference, self.objective, pooling=self.plan.recipe.model.pooling)
         if self.added:
-            with_rows(built, len(self.processor), self.added)
+            with_rows(built, self.processor, self.added)
         return built.to(self.plan.machine.device)
 
     def _make_fast(self, stack: ExitStack) -> None:
@@ -250,7 +261,7 @@ class Pretraining:
         folder.mkdir(exist_ok=True)
 
         def evaluate() -> Mapping[str, float]:
-            evidence = self._measured(self.model)
+            evidence = self._measured(self.chosen_by)
             return {name: float(METRICS.make(name)(evidence)) for name in self.objective.metrics}
 
         # A fresh output layer alone has nothing to learn from objectives that do not read it.
@@ -266,10 +277,10 @@ class Pretraining:
             encode=lambda rows: self.objective.encode(rows, self.processor, max_length=self.max_length, targets=True),
         )  # fmt: skip
 
-    def _measured(self, model: Any) -> Evidence:
+    def _measured(self, features: Drawn) -> Evidence:
         state = random_state()
         found = measured(
-            model, self.objective, self.held, self.processor, precision=self.plan.machine.precision,
+            self.model, self.objective, features, self.processor, precision=self.plan.machine.precision,
             progress=None,
         )  # fmt: skip
         restore_random_state(state)
@@ -278,7 +289,7 @@ class Pretraining:
     def fingerprints(self) -> dict[str, Any]:
         """What was read, as tokens: sha256 and sizes."""
         told = {}
-        for name, shelf in (("train", self.shelf), ("test", self.held_shelf)):
+        for name, shelf in zip(("train", "validation", "test"), (self.shelf, *self.halves), strict=True):
             digest = hashlib.sha256()
             for start in range(0, len(shelf.ids), 1 << 20):
                 digest.update(np.ascontiguousarray(shelf.ids[start : start + (1 << 20)]).tobytes())

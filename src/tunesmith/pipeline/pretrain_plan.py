@@ -18,6 +18,8 @@ from tunesmith.core.runtime import Machine, resolve
 from tunesmith.data.corpus import Corpus
 from tunesmith.data.language import language_of
 from tunesmith.data.locate import locate
+from tunesmith.models.reference import ModelReference
+from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.objective import Objective
 from tunesmith.pipeline.plan import free_name
 
@@ -44,6 +46,8 @@ class PretrainPlan:
     trackers: list[Tracker]
     bundle: Path
     files: list[list[Any]]
+    reference: ModelReference | None = None
+    """What is trained on; None: a model that is made of the corpus."""
     downstream: Recipe | None = None
 
     @property
@@ -52,7 +56,8 @@ class PretrainPlan:
         recipe = self.recipe.model_dump(
             exclude={"bundle": True, "training": {"trackers", "threads"}, "downstream": True}
         )
-        return {"pretrain": recipe, "files": self.files}
+        base = self.reference.content_hash if self.reference else ""
+        return {"pretrain": recipe, "files": self.files, "model": base}
 
 
 def as_pretrain_recipe(corpus: str, overrides: list[str]) -> PretrainRecipe:
@@ -87,7 +92,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     some = list(islice(learned.learned(), PEEKED))
     if len(some) < 2:
         raise DataError(f"{recipe.data.path} has no documents to learn from.", "Give documents: a line each, or JSON.")
-    if next(held.held() if held.hold else held.learned(), None) is None:
+    if next(held.held(), None) is None:
         raise DataError(
             f"None of the documents of {held.path} is held out to measure on.", "Give a file of some: data.test=FILE"
         )
@@ -104,9 +109,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     fill = {key: value for key, value in usual.items() if getattr(training, key) is None}
     if "evaluations" not in training.model_fields_set:
         fill["evaluations"] = 4.0 / (training.epochs or usual["epochs"])
-    found = locate(recipe.data.path)
-    files = [Path(file) for file in found.files if Path(file).is_file()]
-    stamps = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    language = language_of(some)
     full = recipe.model_copy(
         update={
             "training": training.model_copy(update=fill),
@@ -115,9 +118,26 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
         }
     )
     return PretrainPlan(
-        full, learned, held, language_of(some), objective, machine,
+        full, learned, held, language, objective, machine,
         [family("trackers").make(block.name, block.options) for block in training.trackers],
-        target, stamps, downstream=_downstream(recipe),
+        target, [stamp for path in (recipe.data.path, recipe.data.test) if path for stamp in _stamps(path)],
+        reference=_reference(recipe, language, objective), downstream=_downstream(recipe),
+    )  # fmt: skip
+
+
+def _stamps(path: str) -> list[list[Any]]:
+    """What tells another state of the files: name, size, time."""
+    files = [Path(file) for file in locate(path).files if Path(file).is_file()]
+    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def _reference(recipe: PretrainRecipe, language: str, objective: Objective) -> ModelReference | None:
+    if recipe.scratch is not None:
+        return None
+    model = recipe.model
+    return resolve_model(
+        model.name, revision=model.revision, language=language, auto_model=objective.auto_model,
+        trust_remote_code=model.trust_remote_code,
     )  # fmt: skip
 
 
@@ -141,9 +161,11 @@ def _refuse_unread(recipe: PretrainRecipe) -> None:
 
 def _corpora(recipe: PretrainRecipe) -> tuple[Corpus, Corpus]:
     data = recipe.data
-    hold = 0 if data.test else max(2, round(1 / data.hold))
-    learned = Corpus(data.path, data.text, data.encoding, hold)
-    return learned, (Corpus(data.test, data.text, data.encoding) if data.test else learned)
+    if not data.test:
+        both = Corpus(data.path, data.text, data.encoding, data.hold)
+        return both, both
+    held = Corpus(data.test, data.text, data.encoding)
+    return Corpus(data.path, data.text, data.encoding, apart=held.all_keys()), held
 
 
 def _downstream(recipe: PretrainRecipe) -> Recipe | None:

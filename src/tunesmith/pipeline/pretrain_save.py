@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tunesmith.bundle.card import model_card
 from tunesmith.bundle.environment import environment
 from tunesmith.bundle.layout import CARD, ENVIRONMENT, LOG, RECIPE, WEIGHTS, Lineage, Manifest, MethodRecord, TaskRecord
@@ -19,6 +21,7 @@ from tunesmith.bundle.write import write_bundle, write_model
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Evidence
 from tunesmith.core.recipe import to_yaml
+from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.save import figures_of, write_report
 from tunesmith.tasks import sentence_transformer
@@ -36,9 +39,9 @@ CUT = 400
 def pretrain_report(run: Pretraining, evidences: Mapping[str, Evidence], trained: Trained) -> dict[str, Any]:
     """``report.json``: the objective on the same held-out text before and after, and how the run went."""
     plan, rows = run.plan, len(evidences["after"]["target_tokens"])
-    tokens = float(sum(run.features.lengths)) / max(1, len(run.features))
+    tokens = run.features.tokens / max(1, len(run.features))
     counts = sum(p.numel() for p in run.model.parameters())
-    return build_report(
+    report = build_report(
         task_name=run.objective.name,
         class_names=[],
         metric_names=run.objective.metrics,
@@ -51,7 +54,7 @@ def pretrain_report(run: Pretraining, evidences: Mapping[str, Evidence], trained
             "model": run.reference.hub_id or run.reference.name,
             "method": "full",
             "language": plan.language,
-            "rows": {"train": len(run.shelf), "test": rows},
+            "rows": {"train": len(run.shelf), "validation": len(run.chosen_by), "test": rows},
             "tokens": {
                 "train": len(run.shelf.ids),
                 "seen": round(tokens * trained.samples_per_second * trained.seconds),
@@ -71,6 +74,25 @@ def pretrain_report(run: Pretraining, evidences: Mapping[str, Evidence], trained
         },
         **plan.recipe.evaluation.model_dump(include={"resamples", "confidence"}),
     )
+    return {**report, "parts": by_part(evidences, run.held.owner, run.objective.metrics)} if run.held.owner else report
+
+
+def by_part(
+    evidences: Mapping[str, Evidence], owner: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """A mixture's figures part by part: ``{part: {"before": {metric: value}, "after": ...}}``.
+
+    Args:
+        owner: the part that each feature is of.
+    """
+    told: dict[str, dict[str, dict[str, float]]] = {}
+    for name in dict.fromkeys(owner):
+        own = np.asarray([one == name for one in owner])
+        told[name] = {
+            side: {m: float(METRICS.make(m)({key: array[own] for key, array in evidence.items()})) for m in metrics}
+            for side, evidence in evidences.items()
+        }
+    return told
 
 
 def write_pretrained(run: Pretraining, part: Path) -> None:
@@ -117,8 +139,7 @@ def save_pretrained(run: Pretraining, report: dict[str, Any], *, replace: bool) 
         BundleError: the place cannot be written, or the reloaded model answers otherwise.
     """
     plan = run.plan
-    texts = plan.held.held() if plan.held.hold else plan.held.learned()
-    rows = [{"text": text[:CUT]} for text in islice(texts, PROVEN)]
+    rows = [{"text": text[:CUT]} for text in islice(plan.held.held(), PROVEN)]
     run.model.to("cpu")
     predictor = Predictor(run.objective, run.processor, TorchRuntime(run.model), max_length=run.max_length)
     features, arrays = predictor.outputs(rows)
@@ -126,8 +147,9 @@ def save_pretrained(run: Pretraining, report: dict[str, Any], *, replace: bool) 
 
     def fill(part: Path) -> None:
         write_pretrained(run, part)
-        if (run.folder / LOG).is_file():
-            shutil.copy(run.folder / LOG, part / LOG)
+        for name in (LOG, "broken_rows.csv"):
+            if (run.folder / name).is_file():
+                shutil.copy(run.folder / name, part / name)
         (part / RECIPE).write_text(to_yaml(plan.recipe), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)

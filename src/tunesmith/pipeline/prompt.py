@@ -64,18 +64,20 @@ class Candidate:
     words: Words
     shots: int = 0
     order: str = "near-last"
+    average: bool = False
+    """Whether a word's score is the mean over its tokens, not their sum."""
 
     @property
     def title(self) -> str:
         """For tables."""
         behind = f", {self.shots} examples {self.order}" if self.shots else ""
-        return f"{self.template.name}/{self.words.name}{behind}"
+        return f"{self.template.name}/{self.words.name}{behind}{', by token' if self.average else ''}"
 
     @property
     def state(self) -> dict[str, Any]:
         """What the task is told."""
         return {"template": self.template.text, "words": dict(self.words.by_label), "shots": self.shots,
-                "order": self.order}  # fmt: skip
+                "order": self.order, "average": self.average}  # fmt: skip
 
 
 def prompt(
@@ -93,11 +95,22 @@ def prompt(
     recipe = as_recipe(data, overrides)
     if recipe.task.name not in ("auto", name):
         raise RecipeError(f"task is {recipe.task.name}; the way to ask is {chosen.way}.", "Leave out task=.")
+    _refuse_unread(recipe, chosen, PROMPTS.load(name).takes_shots)
     made = _planned(recipe, name, chosen, overwrite)
     if not made.data.validation:
         raise DataError("There are no validation rows to choose a prompt by.", "Set data.split.validation=0.3.")
     search = _Search(chosen)
     return run(made, replace=overwrite, fresh=True, addition=search, kind=search.run)
+
+
+def _refuse_unread(recipe: Recipe, options: PromptOptions, takes_shots: bool) -> None:
+    """What is set and would not be done is a mistake."""
+    if not takes_shots and (any(options.shots) or options.orders != PromptOptions.orders):
+        raise RecipeError(f"--way {options.way} reads no examples.", "Leave out --shots and --orders.")
+    if "order" in recipe.task.options and not (any(options.shots) or recipe.task.options.get("shots")):
+        raise RecipeError("task.order says in which order examples stand, and there are none.", "Leave it out.")
+    if options.templates and recipe.task.options.get("template"):
+        raise RecipeError("There are templates in --templates and one in task.template.", "Give one of both.")
 
 
 def _planned(recipe: Recipe, name: str, options: PromptOptions, overwrite: bool) -> Plan:
@@ -124,6 +137,8 @@ class _Search(Addition):
         """Every candidate, and how far templates are apart."""
         report["prompts"] = self._run.told
         report["data_notes"].append(self._run.told["words"])
+        said = self._run.left_out
+        report["data_notes"] += [f"The prompt {title} was not tried: {why}" for title, why in said.items()]
 
 
 class _PromptRun(Run):
@@ -139,6 +154,8 @@ class _PromptRun(Run):
         draw = random.Random(plan.recipe.training.seed)
         self.rows = rows if len(rows) <= options.rows else draw.sample(rows, options.rows)
         self.told: dict[str, Any] = {}
+        self.left_out: dict[str, str] = {}
+        self._asked_last: tuple[str, list[np.ndarray], list[Feature]] | None = None
         self.able = self._zero_shot()
         self.prompted.ask(**self.able[0].state, bias=None)  # the plainest that this model can be asked by
 
@@ -161,15 +178,18 @@ class _PromptRun(Run):
     def _choose_prompt(self) -> None:
         task = self.prompted
         first = self.able
-        tried = [self._tried(one) for one in first]
-        best = sorted(tried, key=_worth, reverse=True)
+        tried = [found for one in first for found in self._tried(one)]
+        best = [replace(found["candidate"], average=False) for found in sorted(tried, key=_worth, reverse=True)]
+        best = list({one.title: one for one in best}.values())
         if task.takes_shots:
-            for count in sorted({n for n in self.options.shots if n}):
-                for order in ORDERS[: max(1, self.options.orders)]:
-                    for found in best[:KEPT]:
-                        tried.append(self._tried(replace(found["candidate"], shots=count, order=order)))
+            given = self.plan.recipe.task.options.get("order")
+            orders = (given,) if given else ORDERS[: max(1, self.options.orders)]
+            for count in sorted({n for n in (*self.options.shots, task.shots) if n}):
+                for order in orders:
+                    for one in best[:KEPT]:
+                        tried += self._tried(replace(one, shots=count, order=order))
         winner = max(tried, key=_worth)
-        self.told = _told(tried, len(first), len(self.rows), task.metrics[0])
+        self.told = {**_told(tried, len(self.rows), task.metrics[0]), "left_out": self.left_out}
         if self.options.test_all:
             self.told["test"] = [self._on_test(one) for one in tried]
         self._ask(winner, calibrated=winner["calibrated_wins"])
@@ -183,40 +203,60 @@ class _PromptRun(Run):
         if task.template is not None:
             found = [Template("given", task.template)]
         every = [Candidate(one, words) for one in found for words in words_for(task.labels, language, given)]
-        able, why = [], None
+        able: list[Candidate] = []
+        why: RecipeError | None = None
+        longest = max(self.rows, key=lambda row: len(str(row.get("text") or "")))
         for one in every:
             task.ask(**one.state, bias=None)
             try:
-                task.encode(self.rows[:1], self.processor, max_length=self.plan.max_length, targets=False)
+                task.encode([longest], self.processor, max_length=self.plan.max_length, targets=False)
                 able.append(one)
-            except RecipeError as error:  # a word that is no token of this model
+            except RecipeError as error:  # a word that is no token of this model, or no room for a text
                 why = error
+                self.left_out[one.title] = str(error).splitlines()[0]
         if not able:
             raise why or RecipeError("There is no template to try.", "Give some: --templates FILE.")
         return able
 
-    def _tried(self, candidate: Candidate) -> dict[str, Any]:
-        """A candidate's figures on the validation rows, as it is and calibrated."""
+    def _tried(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """A candidate's figures on the validation rows, as it is and calibrated; both by sums over a word's tokens and
+        by their means, where words are not all of as many tokens: of one pass.
+        """
         task = self.prompted
         task.ask(**candidate.state, bias=None)
         scores, features = self._scores(self.rows)
         free, _ = self._scores(task.free_rows())
+        sizes = task.sizes(self.processor)
+        made = [self._judged(candidate, scores, free, features)]
+        if task.averages and len(set(sizes.tolist())) > 1:
+            one = replace(candidate, average=True)
+            made.append(self._judged(one, [s / sizes for s in scores], [s / sizes for s in free], features))
+        return made
+
+    def _judged(
+        self, candidate: Candidate, scores: list[np.ndarray], free: list[np.ndarray], features: list[Feature]
+    ) -> dict[str, Any]:
         bias = leaning(np.stack(free))
         plain = self._figures(scores, features, None)
         calibrated = self._figures(scores, features, bias)
-        metric = task.metrics[0]
+        metric = self.prompted.metrics[0]
         return {"candidate": candidate, "title": candidate.title, "bias": bias, "plain": plain,
+                "cut": sum(bool(one["cut"]) for one in features), "fewer": sum(one["fewer"] > 0 for one in features),
                 "calibrated": calibrated, "calibrated_wins": calibrated[metric] > plain[metric]}  # fmt: skip
 
     def _scores(self, rows: Sequence[Row]) -> tuple[list[np.ndarray], list[Feature]]:
-        """A score for each label of each row."""
+        """A score for each label of each row, and what of the row did not fit: ``cut``, ``fewer``."""
         features = self.prompted.encode(rows, self.processor, max_length=self.plan.max_length, targets=False)
         arrays = self._predictor(self.plan.machine.precision).infer(features)
         found: list[list[np.ndarray]] = [[] for _ in rows]
         for feature, array in zip(features, arrays, strict=True):
             found[feature["row"]].append(array.reshape(-1))
         joined = [np.concatenate(parts) for parts in found]
-        return joined, [{"row": i} for i in range(len(rows))]
+        told: list[Feature] = [{"row": i, "cut": False, "fewer": 0} for i in range(len(rows))]
+        for feature in features:
+            one = told[feature["row"]]
+            one["cut"], one["fewer"] = one["cut"] or feature["cut"], one["fewer"] or feature.get("fewer", 0)
+        return joined, told
 
     def _figures(
         self, scores: Sequence[np.ndarray], features: Sequence[Feature], bias: list[float] | None
@@ -230,10 +270,18 @@ class _PromptRun(Run):
         self.prompted.ask(**found["candidate"].state, bias=found["bias"] if calibrated else None)
 
     def _on_test(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        told: dict[str, Any] = {"title": found["title"], "shots": found["candidate"].shots}
+        told: dict[str, Any] = {
+            "title": found["title"], "shots": found["candidate"].shots, "average": found["candidate"].average,
+        }  # fmt: skip
         self._ask(found, calibrated=False)
         rows = self.plan.data.test
-        scores, features = self._scores(rows)
+        plainly = replace(found["candidate"], average=False)
+        if self._asked_last is None or self._asked_last[0] != plainly.title:  # sums and means are of one pass
+            self.prompted.ask(**plainly.state)
+            self._asked_last = plainly.title, *self._scores(rows)
+        _, scores, features = self._asked_last
+        if found["candidate"].average:
+            scores = [one / self.prompted.sizes(self.processor) for one in scores]
         for name, bias in (("plain", None), ("calibrated", found["bias"])):
             self.prompted.ask(bias=bias)
             evidence = self.prompted.evidence(rows, self.prompted.decode(scores, features))
@@ -245,11 +293,12 @@ def _worth(found: Mapping[str, Any]) -> float:
     return max(float(next(iter(found[side].values()))) for side in ("plain", "calibrated"))
 
 
-def _told(tried: Sequence[Mapping[str, Any]], zero_shot: int, rows: int, metric: str) -> dict[str, Any]:
+def _told(tried: Sequence[Mapping[str, Any]], rows: int, metric: str) -> dict[str, Any]:
     """What the report says: every candidate, and the spread over zero-shot templates before and after calibration."""
     spread = {}
+    bare = [found for found in tried if not found["candidate"].shots and not found["candidate"].average]
     for side in ("plain", "calibrated"):
-        values = [found[side][metric] for found in tried[:zero_shot]]
+        values = [found[side][metric] for found in bare]
         spread[side] = {
             "mean": statistics.mean(values), "deviation": statistics.pstdev(values),
             "lowest": min(values), "highest": max(values),
@@ -258,16 +307,26 @@ def _told(tried: Sequence[Mapping[str, Any]], zero_shot: int, rows: int, metric:
     plain, calibrated = spread["plain"], spread["calibrated"]
     words = (
         f"{len(tried)} prompts were tried on {rows} validation rows; {winner['title']} "
-        f"({'calibrated' if winner['calibrated_wins'] else 'as it is'}) was chosen. Over {zero_shot} templates without "
+        f"({'calibrated' if winner['calibrated_wins'] else 'as it is'}) was chosen. Over {len(bare)} templates without "
         f"examples {metric} is {plain['mean']:.3f} ± {plain['deviation']:.3f} ({plain['lowest']:.3f} to "
         f"{plain['highest']:.3f}), calibrated {calibrated['mean']:.3f} ± {calibrated['deviation']:.3f}."
     )
+    words += _unfit(winner, rows)
     candidates = [
         {
-            "title": found["title"], "template": found["candidate"].template.text,
-            "words": dict(found["candidate"].words.by_label), "shots": found["candidate"].shots,
-            "order": found["candidate"].order, "plain": found["plain"], "calibrated": found["calibrated"],
+            "title": found["title"], **found["candidate"].state, "plain": found["plain"],
+            "calibrated": found["calibrated"], "cut": found["cut"], "fewer": found["fewer"],
         }
         for found in tried
     ]  # fmt: skip
     return {"metric": metric, "rows": rows, "candidates": candidates, "spread": spread, "words": words}
+
+
+def _unfit(winner: Mapping[str, Any], rows: int) -> str:
+    """A sentence where the chosen prompt was too long for the window in some rows; "" where it was not."""
+    said = [
+        f"{winner[key]} of {rows} {what}"
+        for key, what in (("cut", "texts are cut"), ("fewer", "prompts have fewer examples"))
+        if winner[key]
+    ]
+    return f" The window is too short for the chosen prompt: {', '.join(said)}; see model.max_length." if said else ""

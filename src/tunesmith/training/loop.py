@@ -99,6 +99,8 @@ def train(
     run = RunState(model, task, None, lambda loss: None, processor=processor, encode=encode, rows=rows)
     run.validation = validation
     features = features if isinstance(features, Drawn) else Listed(features)
+    if not len(features):
+        raise TrainingError("There is nothing to train on: no feature was made of the rows.", "Give more rows.")
     return _Loop(run, features, settings, machine, folder, evaluate, strategies, trackers).run()
 
 

@@ -27,6 +27,8 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     """What was mended, chosen or left out over all files, in words -> how often."""
+    rows: int = 0
+    """That were read, where they are read a batch at a time."""
     names: list[str] = field(default_factory=list)
     """The header, so that a file of nothing else can be told from an empty one."""
 

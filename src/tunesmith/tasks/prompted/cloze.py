@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tunesmith.core.contracts import Batch, Feature, Runtime
 from tunesmith.core.errors import ModelError, RecipeError
+from tunesmith.data.words_in_text import is_unspaced_letter
 from tunesmith.tasks.prompted.prompted import Prompted, cut_to
 from tunesmith.tasks.sequence import padded
 
@@ -42,25 +43,40 @@ class PromptedCloze(Prompted):
         """
         if processor.mask_token_id is None:
             raise ModelError("The model's tokenizer has no mask token.", "Take prompted-likelihood.")
-        words = [self._one_id(word, processor) for word in self.label_words]
         mask = processor.special_tokens_map["mask_token"]
-        ids = self._ids(text, mask, processor)
+        ids, asked = self._ids(text, mask, processor), text
         if len(ids) > max_length:
             room = max_length - len(self._ids("", mask, processor)) - 1
-            ids = self._ids(cut_to(text, processor, room), mask, processor)
+            asked = cut_to(text, processor, room)
+            ids = self._ids(asked, mask, processor)
         places = np.flatnonzero(ids == processor.mask_token_id)
         if not len(places):
             raise RecipeError(f"The template {self.state['template']!r} has no {{{{ mask }}}}.", "Put it into the gap.")
-        return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words}]
+        if self._words is None:
+            self._words = [self._one_id(word, mask, processor) for word in self.label_words]
+        words = list(self._words)
+        return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words, "cut": asked != text}]
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what was learned; the words' ids are found anew."""
+        super().restore(state)
+        self._words: list[int] | None = None
 
     def _ids(self, text: str, mask: str, processor: Any) -> np.ndarray:
         plain = text.replace(mask, "")  # a gap of the text's own would be asked about
         return np.asarray(processor(self.asked(plain, mask=mask))["input_ids"], dtype=np.int64)
 
-    def _one_id(self, word: str, processor: Any) -> int:
-        found = list(processor(word, add_special_tokens=False)["input_ids"])
-        if len(found) > 1 and len(processor.decode(found[:1]).strip()) == 0:
-            found = found[1:]  # the sign that a word begins
+    def _one_id(self, word: str, mask: str, processor: Any) -> int:
+        """The id by which the template with the word differs from the one with the gap: with the space before it."""
+        gap, filled = self._ids("", mask, processor), self._ids("", word, processor)
+        places = gap == processor.mask_token_id
+        found: list[int] = []
+        if len(gap) == len(filled) and (gap == filled)[~places].all():
+            found = sorted(set(filled[places].tolist()))
+        elif is_unspaced_letter(word[0]):  # it may be one token with what stands before it
+            found = list(processor(word, add_special_tokens=False)["input_ids"])
+            if len(found) > 1 and len(processor.decode(found[:1]).strip()) == 0:
+                found = found[1:]  # the sign that a word begins
         if len(found) != 1 or found[0] == processor.unk_token_id:
             raise RecipeError(
                 f'The word "{word}" is not one token of this model, so it does not fit into a gap.',

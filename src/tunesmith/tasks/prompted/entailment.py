@@ -58,8 +58,9 @@ class PromptedEntailment(Prompted):
         for word in self.label_words:
             told = self.asked(text, word=word)
             room = max_length - len(processor(told, add_special_tokens=False)["input_ids"]) - 4
-            found = processor(cut_to(text, processor, room), told)
-            feature: Feature = {"input_ids": np.asarray(found["input_ids"], dtype=np.int32)}
+            asked = cut_to(text, processor, room)
+            found = processor(asked, told)
+            feature: Feature = {"input_ids": np.asarray(found["input_ids"], dtype=np.int32), "cut": asked != text}
             if "token_type_ids" in found:
                 feature["token_type_ids"] = np.asarray(found["token_type_ids"], dtype=np.int8)
             made.append(feature)

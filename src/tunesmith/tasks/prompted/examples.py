@@ -55,17 +55,24 @@ class Retrieval:
         return {word: weight / size for word, weight in raw.items()}
 
 
-def in_order(retrieval: Retrieval, text: str, count: int, order: Order, seed: int) -> list[tuple[str, str]]:
-    """The examples of a text, in the order in which they stand in its prompt."""
+def chosen(retrieval: Retrieval, text: str, count: int, order: Order) -> list[tuple[str, str]]:
+    """The examples of a text, the nearest first; where they are the same for every text, those."""
     if not count:
         return []
     if order == "fixed":
-        some = [one for one in retrieval.pool if one[0] != text][:count]
-        random.Random(seed).shuffle(some)
-        return some
-    found = retrieval.nearest(text, count)
+        return [one for one in retrieval.pool if one[0] != text][:count]
+    return retrieval.nearest(text, count)
+
+
+def in_order(some: Sequence[tuple[str, str]], text: str, order: Order, seed: int) -> list[tuple[str, str]]:
+    """Examples in the order in which they stand in the prompt of a text.
+
+    Args:
+        some: the nearest first.
+    """
+    placed = list(some)
     if order == "near-last":
-        return found[::-1]
-    if order == "drawn":
-        random.Random(f"{seed}/{text}").shuffle(found)
-    return found
+        return placed[::-1]
+    if order in ("drawn", "fixed"):
+        random.Random(seed if order == "fixed" else f"{seed}/{text}").shuffle(placed)
+    return placed

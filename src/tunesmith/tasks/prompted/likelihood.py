@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 FAR = -30000.0
 IGNORED = -100
+BETWEEN, END = "\n\n", "\n"
+"""What stands behind an example, and behind a label's word where there are none. Scored with the word: without it one
+that begins another ("not", "not good") would always beat that other."""
 
 
 class PromptedLikelihood(Prompted):
     """The log-likelihood of each label's word behind the prompt (Brown et al. 2020), all labels in one pass.
 
-    The words stand beside each other behind one prompt; each sees the prompt and itself.
+    The words stand beside each other behind one prompt; each sees the prompt and itself. A word ends with its line, or,
+    where a tokenizer has no lines, with the end of the text. The sum over a word's tokens is the score, or, where the
+    search found that better, their mean, which does not punish long words.
 
     Args:
         template: Jinja, see ``templates.yaml``; None: the plainest that comes along in the texts' language.
@@ -39,34 +44,64 @@ class PromptedLikelihood(Prompted):
     window: ClassVar[int] = 1024
     together: ClassVar[int | None] = 2048
     takes_shots: ClassVar[bool] = True
+    averages: ClassVar[bool] = True
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what was learned; the words are cut anew."""
+        super().restore(state)
+        self._options: list[np.ndarray] | None = None
 
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
-        """The prompt's ids, and those of each label's word. A text that is too long is cut, as are its examples."""
-        options = [self._ids(self._behind(word), processor) for word in self.label_words]
+        """The prompt's ids, and those of each label's word. Too long, it loses its farthest examples, then its end."""
+        options = self._all_options(processor)
         room = max_length - sum(len(option) + 1 for option in options)
-        shown = self.examples_of(text)
-        while True:
-            ids = self._prompt(text, shown, processor)
-            if len(ids) <= room:
-                break
-            if shown:
-                shown = shown[1:]
-                continue
-            frame = len(self._prompt("", [], processor))
-            ids = self._prompt(cut_to(text, processor, room - frame - 2), [], processor)[-room:]
-            break
-        return [{"input_ids": np.asarray(ids, dtype=np.int32), "options": options}]
+        near = self.examples_of(text)
+        asked, shown, kept = text, len(near), 0
+        ids = self._prompt(text, self.placed(near, text), processor)
+        while len(ids) > room and shown:
+            shown -= 1
+            ids = self._prompt(text, self.placed(near[:shown], text), processor)
+        if len(ids) > room:
+            kept = room - len(self._prompt("", [], processor))
+        while len(ids) > room:
+            asked = cut_to(text, processor, kept)
+            ids = self._prompt(asked, [], processor)
+            kept -= max(1, len(ids) - room)  # in the prompt its tokens may be a few more
+        return [
+            {
+                "input_ids": np.asarray(ids, dtype=np.int32), "options": options, "cut": asked != text,
+                "fewer": len(near) - shown,
+            }
+        ]  # fmt: skip
 
     def _prompt(self, text: str, examples: Sequence[tuple[str, str]], processor: Any) -> list[int]:
         parts = [self.asked(one) + self._behind(self.state["words"][label]) for one, label in examples]
-        return list(processor("\n\n".join([*parts, self.asked(text)]))["input_ids"])
+        ids = list(processor(BETWEEN.join([*parts, self.asked(text)]))["input_ids"])
+        # A bare template and an empty text: something must stand before the words.
+        start = processor.eos_token_id if processor.bos_token_id is None else processor.bos_token_id
+        return ids or [int(start or 0)]
 
     def _behind(self, word: str) -> str:
         """A word as it stands behind a prompt: after a space, where its language has spaces."""
         return word if is_unspaced_letter(word[0]) else f" {word}"
 
-    def _ids(self, text: str, processor: Any) -> np.ndarray:
-        return np.asarray(processor(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+    def _all_options(self, processor: Any) -> list[np.ndarray]:
+        if self._options is None:
+            self._options = [self._option(word, processor) for word in self.label_words]
+        return self._options
+
+    def _option(self, word: str, processor: Any) -> np.ndarray:
+        """The ids of a word behind a prompt, and of what ends it."""
+        behind = BETWEEN if self.state.get("shots") else END
+        own, ended = (_ids_behind(self._behind(word) + end, processor) for end in ("", behind))
+        if len(ended) > len(own):
+            return ended[: len(own) + 1]
+        last = [] if processor.eos_token_id is None else [processor.eos_token_id]
+        return np.asarray([*own, *last], dtype=np.int64)
+
+    def sizes(self, processor: Any) -> np.ndarray:
+        """Tokens that each label's word is scored by, its end among them: [labels]."""
+        return np.asarray([len(option) for option in self._all_options(processor)])
 
     def collate(self, features: Sequence[Feature], processor: PreTrainedTokenizerBase) -> Batch:
         """``input_ids``, ``position_ids``, ``labels`` [features, longest], an additive mask [.., 1, longest, longest].
@@ -95,13 +130,22 @@ class PromptedLikelihood(Prompted):
         return {"input_ids": ids, "position_ids": positions, "attention_mask": mask[:, None], "labels": labels}
 
     def infer(self, runtime: Runtime, batch: Batch) -> list[np.ndarray]:
-        """[labels] a feature: the log-likelihood of each word."""
+        """[labels] a feature: the log-likelihood of each word, or its mean over the word's tokens."""
         found = runtime.score({key: np.asarray(value) for key, value in batch.items()})
-        return [_by_run(scores, labels) for scores, labels in zip(found, np.asarray(batch["labels"]), strict=True)]
+        mean = bool(self.state.get("average"))
+        return [_by_run(scores, own, mean) for scores, own in zip(found, np.asarray(batch["labels"]), strict=True)]
 
 
-def _by_run(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The sum of each run of labels that are none of -100."""
+def _by_run(scores: np.ndarray, labels: np.ndarray, mean: bool) -> np.ndarray:
+    """The sum, or the mean, of each run of labels that are none of -100."""
     places = np.flatnonzero(labels != IGNORED)
     first = np.flatnonzero(np.diff(places, prepend=-9) > 1)
-    return np.add.reduceat(scores.astype(np.float64), first)
+    sums: np.ndarray = np.add.reduceat(scores.astype(np.float64), first)
+    return sums / np.diff(first, append=len(places)) if mean else sums
+
+
+def _ids_behind(text: str, processor: Any) -> np.ndarray:
+    """The ids of a text as it stands behind another: a tokenizer may put a sign before what begins a text."""
+    lead, whole = (list(processor(one, add_special_tokens=False)["input_ids"]) for one in ("a", f"a{text}"))
+    own = whole[len(lead) :] if whole[: len(lead)] == lead else processor(text, add_special_tokens=False)["input_ids"]
+    return np.asarray(own, dtype=np.int64)

@@ -13,14 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from tunesmith.core.contracts import Column, Feature, Prediction, Row
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.language import language_of
-from tunesmith.tasks.prompted.examples import Order, Retrieval, in_order, pool_of
-from tunesmith.tasks.prompted.templates import rendered, templates, words_for
+from tunesmith.tasks.prompted.examples import Order, Retrieval, chosen, in_order, pool_of
+from tunesmith.tasks.prompted.templates import check_template, rendered, templates, words_for
 from tunesmith.tasks.sequence import required
 from tunesmith.tasks.text_classification import TextClassification
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+LEAST = 4
+"""Tokens of a text that must have room."""
 FREE = {"en": ("N/A", "", "[MASK]"), "zh": ("无", "", "……")}
 """Texts without content, by which a prompt's own leaning is measured (Zhao et al. 2021, section 5)."""
 
@@ -48,6 +50,8 @@ class Prompted(TextClassification):
     pooled: ClassVar[bool] = False
     together: ClassVar[int | None] = 1024
     takes_shots: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
+    """Whether a score is a sum over tokens, and may be their mean (``average`` in the state)."""
     columns: ClassVar[tuple[Column, ...]] = tuple(c for c in TextClassification.columns if c.role != "text_pair")
 
     def __init__(
@@ -66,6 +70,8 @@ class Prompted(TextClassification):
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The labels, their words, and examples to draw from."""
+        if self.template is not None:
+            check_template(self.way, self.template)
         listed = list(rows)
         for i, row in enumerate(listed):
             _refuse_pair(row, i)
@@ -82,6 +88,7 @@ class Prompted(TextClassification):
                 "shots": self.shots,
                 "order": self.order,
                 "pool": [list(one) for one in pool_of(listed, self.seed)] if self.takes_shots else [],
+                "average": False,
                 "bias": None,
             }
         )
@@ -93,7 +100,7 @@ class Prompted(TextClassification):
         self._retrieval = None
 
     def ask(self, **chosen: Any) -> None:
-        """Ask otherwise from now on: ``template``, ``words``, ``shots``, ``order``, ``seed``, ``bias``."""
+        """Ask otherwise from now on: ``template``, ``words``, ``shots``, ``order``, ``seed``, ``average``, ``bias``."""
         self.restore({**self.state, **chosen})
 
     def configure(self, config: PretrainedConfig) -> None:
@@ -113,18 +120,26 @@ class Prompted(TextClassification):
         return rendered(self.state["template"], text=text, words=self.label_words, **more)
 
     def examples_of(self, text: str) -> list[tuple[str, str]]:
-        """Labelled examples for a text, in their order."""
+        """Labelled examples for a text, the nearest first."""
         count = int(self.state.get("shots", 0))
         if not count:
             return []
         if self._retrieval is None:
             self._retrieval = Retrieval([(one, label) for one, label in self.state["pool"]])
-        return in_order(self._retrieval, text, count, self.state["order"], int(self.state.get("seed", self.seed)))
+        return chosen(self._retrieval, text, count, self.state["order"])
+
+    def placed(self, some: Sequence[tuple[str, str]], text: str) -> list[tuple[str, str]]:
+        """Examples, the nearest first, in the order in which they stand in the prompt."""
+        return in_order(some, text, self.state["order"], int(self.state.get("seed", self.seed)))
 
     def encode(
         self, rows: Sequence[Row], processor: PreTrainedTokenizerBase, *, max_length: int, targets: bool
     ) -> list[Feature]:
-        """One feature a row, or one for each label of it."""
+        """One feature a row, or one for each label of it; ``cut`` and ``fewer`` of the first say what did not fit.
+
+        Raises:
+            RecipeError: the template and the words leave no room for a text.
+        """
         wanted = self.targets(rows) if targets else [None] * len(rows)
         features = []
         for i, row in enumerate(rows):
@@ -133,13 +148,17 @@ class Prompted(TextClassification):
                 features.append({**feature, "row": i, **({"target": wanted[i]} if targets else {})})
         return features
 
+    def sizes(self, processor: Any) -> np.ndarray:
+        """Tokens that each label's score is a sum over: [labels]."""
+        return np.ones(len(self.labels), dtype=np.int64)
+
     def request_model(self) -> type[BaseModel]:
         """A text."""
         return PromptedRequest
 
     @abstractmethod
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
-        """What the model reads of a text."""
+        """What the model reads of a text; ``cut`` where it is not all of it, ``fewer``: examples that were left out."""
 
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """The answer to a score for each label."""
@@ -176,6 +195,17 @@ def leaning(scores: np.ndarray) -> list[float]:
 
 
 def cut_to(text: str, processor: Any, room: int) -> str:
-    """The beginning of a text that has at most ``room`` tokens."""
+    """The beginning of a text that has at most ``room`` tokens.
+
+    Raises:
+        RecipeError: there is no room for a text.
+    """
     found = processor(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return text if len(found) <= room else text[: found[max(0, room - 1)][1]] if room > 0 else ""
+    if len(found) <= room:
+        return text
+    if room < min(LEAST, len(found)):
+        raise RecipeError(
+            f"The template and the words for the labels leave {max(0, room)} of the window's tokens for the text.",
+            "Raise model.max_length, or give a shorter template (task.template) or shorter words (task.words).",
+        )
+    return text[: found[room - 1][1]]

@@ -89,7 +89,10 @@ class PromptedSimilarity(Prompted):
 
 def _cut(text: str, processor: Any, max_length: int) -> Feature:
     found = processor(text, truncation=True, max_length=max_length)
-    made: Feature = {"input_ids": np.asarray(found["input_ids"], dtype=np.int32)}
+    ids = np.asarray(found["input_ids"], dtype=np.int32)
+    # Only what fills the window can be cut, and only that is read once more.
+    cut = len(ids) == max_length and len(processor(text)["input_ids"]) > max_length
+    made: Feature = {"input_ids": ids, "cut": cut}
     if "token_type_ids" in found:
         made["token_type_ids"] = np.asarray(found["token_type_ids"], dtype=np.int8)
     return made

@@ -13,7 +13,8 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.extras import need
 from tunesmith.core.recipe import read_yaml
 
-WAYS = ("likelihood", "cloze", "entailment", "similarity")
+NEEDED = {"likelihood": {"text"}, "cloze": {"text", "mask"}, "entailment": {"word"}, "similarity": {"word"}}
+"""What a template of each way must name: without it every text, or every label, would be asked about alike."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,52 @@ def templates(way: str, language: str, labels: Sequence[str], path: str | None =
         RecipeError: the file is not of that form, or has none.
     """
     table = _table() if path is None else read_yaml(path)
-    found = (table.get(way) or {}).get("zh" if language in ("zh", "ja") else "en") or []
-    try:
-        made = [Template(str(one["name"]), str(one["text"]), str(one.get("about", ""))) for one in found]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise RecipeError(
-            f"{path}: a template lacks {error}.",
-            'For example {name: mine, text: "{{ text }}: "}',
-        ) from error
+    spoken = "zh" if language in ("zh", "ja") else "en"
+    found = _at(_at(table, way, path), spoken, path, way) or []
+    if not isinstance(found, list):
+        raise RecipeError(f"{path}: {way}.{spoken} is no list of templates.", _FORM)
+    for number, one in enumerate(found, 1):
+        if not isinstance(one, Mapping) or not {"name", "text"} <= set(one):
+            raise RecipeError(f"{path}: template {number} of {way}.{spoken} lacks a name or a text.", _FORM)
+    made = [Template(str(one["name"]), str(one["text"]), str(one.get("about", ""))) for one in found]
+    for one in made if path else ():
+        check_template(way, one.text)
     fitting = [one for one in made if not one.about or one.about == "sentiment" and is_sentiment(labels)]
     if not fitting:
-        raise RecipeError(f"There is no template for {way} in {language} in {path}.", f"Ways: {', '.join(WAYS)}.")
+        raise RecipeError(f"There is no template for {way} in {language} in {path}.", f"Ways: {', '.join(NEEDED)}.")
     return fitting
+
+
+_FORM = 'Write it so: {similarity: {en: [{name: mine, text: "a {{ word }} review"}]}}'
+
+
+def _at(table: Any, key: str, path: str | None, *above: str) -> Any:
+    """What a mapping has at a key, or None; of a user's file, whose form is not known."""
+    if table is None or isinstance(table, Mapping):
+        return (table or {}).get(key)
+    raise RecipeError(f"{path}: {'.'.join(above)} is no mapping of languages to templates.", _FORM)
+
+
+def check_template(way: str, template: str) -> None:
+    """What a way asks by must be in its template.
+
+    Raises:
+        RecipeError: it is not, or the template is broken.
+    """
+    need("jinja2", extra="train", purpose="templates of prompts")
+    from jinja2 import TemplateError, meta
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    try:
+        named = meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(template))
+    except TemplateError as error:
+        raise RecipeError(f"The template {template[:80]!r} cannot be read: {error}.", _KNOWN) from error
+    lacking = sorted(NEEDED[way] - named)
+    if lacking:
+        raise RecipeError(
+            f"The template {template[:80]!r} does not name {' and '.join(lacking)}, by which {way} asks.",
+            f"Put {{{{ {lacking[0]} }}}} where it belongs.",
+        )
 
 
 def words_for(labels: Sequence[str], language: str, given: Mapping[str, str] | None = None) -> list[Words]:
@@ -114,6 +149,9 @@ def is_sentiment(labels: Sequence[str]) -> bool:
     return all(label.lower() in known for label in labels)
 
 
+_KNOWN = "It knows text, words, word and mask."
+
+
 def rendered(template: str, **values: Any) -> str:
     """A template with its values.
 
@@ -126,9 +164,7 @@ def rendered(template: str, **values: Any) -> str:
     try:
         return str(_compiled(template).render(**values))
     except TemplateError as error:
-        raise RecipeError(
-            f"The template {template[:80]!r} cannot be read: {error}.", "It knows text, words, word and mask."
-        ) from error
+        raise RecipeError(f"The template {template[:80]!r} cannot be read: {error}.", _KNOWN) from error
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith import testing
+from tunesmith.models.build import build
+from tunesmith.models.load import load_processor
+from tunesmith.models.more_words import added_words, with_rows
+from tunesmith.models.reference import resolve
+from tunesmith.objectives.denoising import Denoising
+
+
+def test_new_words_start_as_their_pieces_also_where_marks_stand_behind_them(tmp_path: Path) -> None:
+    texts = testing.toy_documents("en", 20)
+    reference = resolve(str(testing.tiny_t5(tmp_path / "t5", texts=texts)))
+    objective, processor = Denoising(), load_processor(reference)
+    added = added_words(processor, ["a wonderfulness of unbelievabilities"] * 3, frozenset(), most=2, least=2)
+    assert len(added) == 2
+    size = len(processor)
+    processor = objective.adapt(processor)
+    assert len(processor) > size, "marks of spans stand behind the words"
+    torch.manual_seed(3)
+    model: Any = build(reference, objective)
+    before = model.get_input_embeddings().weight.detach().clone()
+    with_rows(model, processor, added)
+    table = model.get_input_embeddings().weight
+    for word, pieces in added.items():
+        torch.testing.assert_close(table[processor.get_vocab()[word]], before[pieces].mean(0))
+    mark = processor.get_vocab()["<extra_id_63>"]
+    torch.testing.assert_close(table[mark], before[mark])
