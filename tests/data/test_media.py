@@ -77,6 +77,13 @@ def test_a_picture_stands_as_its_camera_says(tmp_path: Path) -> None:
     assert picture(str(tmp_path / "a.jpg")).shape == (40, 20, 3)
 
 
+def test_a_jpeg_with_a_preview_behind_it_is_a_jpeg(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), (250, 0, 0)).save(
+        tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[Image.new("RGB", (8, 4))]
+    )
+    assert picture(str(tmp_path / "a.jpg")).shape == (20, 40, 3)
+
+
 def test_a_sound_is_of_one_channel_and_rate(tone: Path) -> None:
     wave = sound(str(tone), 16_000)
     assert wave.shape == (16_000,) and wave.dtype == np.float32 and 0.9 < wave.max() <= 1.1

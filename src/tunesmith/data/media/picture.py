@@ -27,6 +27,8 @@ FORMATS = {
 }
 """Pillow's name -> suffixes. Others are not tried: some start programs, and many are rarely looked after."""
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+_SAME = {"MPO": "JPEG"}
+"""Of what Pillow tells apart: cameras and phones put a second, smaller picture behind a JPEG (CIPA DC-007)."""
 _BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, struct.error, zlib.error, EOFError, IndexError, KeyError,
     OverflowError, MemoryError, AttributeError,
@@ -89,7 +91,7 @@ def _opened(value: str, data: bytes, limits: Limits) -> Image:
         )
     if not width or not height:
         raise MediaProblem(f'the picture "{shown(value)}" has no pixels')
-    suffix, kind = suffix_of(value), str(opened.format)
+    suffix, kind = suffix_of(value), _SAME.get(str(opened.format), str(opened.format))
     if suffix in SUFFIXES and suffix not in FORMATS.get(kind, ()):
         raise MediaProblem(f'the picture "{shown(value)}" is {kind} by its content, not {suffix}')
     return opened
