@@ -89,6 +89,19 @@ def test_a_file_is_measured_and_asked_row_by_row(bundle: Any, goods: Path) -> No
     assert report["rows"] == 64 and report["metrics"]["accuracy"]["value"] > 0.4
 
 
+def test_what_a_file_lacks_is_told_where_it_is_measured(bundle: Any, goods: Path, tmp_path: Path) -> None:
+    with (goods / "goods.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{"picture": str(goods / r["photo"]), "words": r["text"], "label": r["label"]} for r in csv.DictReader(file)]
+    with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["picture", "words", "label"])
+        table.writeheader()
+        table.writerows(rows[:8])
+    notes = measured(bundle.path, str(tmp_path / "other.csv"), ["data.text=words"])["data_notes"]
+    assert {note.partition(",")[0] for note in notes} >= {
+        'image: there is no column "photo"', 'numeric: there is no column "size"',
+    }  # fmt: skip
+
+
 def test_the_service_takes_bytes_and_no_path(bundle: Any, goods: Path) -> None:
     request = bundle.task.request_model()
     url = testing.picture_url((9, 9, 9))

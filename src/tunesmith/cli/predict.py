@@ -84,7 +84,7 @@ def _questions(
     if not file:
         if sys.stdin is None or sys.stdin.isatty():
             raise RecipeError("There is nothing to predict.", "Give texts, --file FILE, or lines on standard input.")
-        return from_lines(bundle.task, sys.stdin, {**trained, **columns})
+        return from_lines(bundle.task, sys.stdin, {**trained, **columns}, _tell)
     rows = read(file)
     rows.origin.media = media
     if rows.broken:
@@ -92,8 +92,12 @@ def _questions(
         told = (
             f"{len(rows.broken)} broken rows get no answer; the first: {first.file}, line {first.line}: {first.reason}"
         )
-        print(told, file=sys.stderr)
-    return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained))
+        _tell(told)
+    return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained, tell=_tell))
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.questions import is_there
+from tunesmith.bundle.columns import there, unread
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
@@ -15,6 +15,8 @@ from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
+from tunesmith.data.schema import guess
+from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.asked import hand_over
 
@@ -64,11 +66,15 @@ def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     source.origin.media = block.media
-    same = {r: c for r, c in trained.items() if is_there(c, source)} if not block.columns else {}
+    beside = not block.columns or bundle.task.name in MEDIA_TASKS  # whose other inputs would go unread
+    columns = {**(there(trained, source.columns) if beside else {}), **block.columns}
+    if not_read := unread(bundle.task, [block.columns, trained], columns):
+        found = guess(source, task=bundle.task.name, columns=columns).columns
+        notes += [told for told in not_read if told in unread(bundle.task, [block.columns, trained], found)]
     table = labelled(
         bundle.task,
         source,
-        {**same, **block.columns},
+        columns,
         notes,
         lambda task: {**cleaning(block, task), "duplicates": False, "conflicts": "keep"},
     )
