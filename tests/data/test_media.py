@@ -84,6 +84,14 @@ def test_a_jpeg_with_a_preview_behind_it_is_a_jpeg(tmp_path: Path) -> None:
     assert picture(str(tmp_path / "a.jpg")).shape == (20, 40, 3)
 
 
+def test_a_sound_of_an_odd_rate_has_no_more_samples_than_others(tmp_path: Path) -> None:
+    """Half an hour at 655,350 Hz is 4.7 GB."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(2000), 655_350)
+    check_sound(str(tmp_path / "a.wav"))
+    with pytest.raises(MediaProblem, match="has 2,000 samples, 655,350 a second; 1,000 are taken"):
+        sound(str(tmp_path / "a.wav"), limits=Limits(samples=1000))
+
+
 def test_a_sound_is_of_one_channel_and_rate(tone: Path) -> None:
     wave = sound(str(tone), 16_000)
     assert wave.shape == (16_000,) and wave.dtype == np.float32 and 0.9 < wave.max() <= 1.1

@@ -65,6 +65,12 @@ def picture(value: str, size: int | None = None, *, data: bytes | None = None, l
         raise MediaProblem(f'the picture "{shown(value)}" is damaged or cut off ({_short(error)})') from None
 
 
+def size_of(value: str, limits: Limits = LIMITS) -> tuple[int, int]:
+    """Width and height, as its header says; raises MediaProblem as ``picture`` does."""
+    width, height = _opened(value, content(value, limits), limits).size
+    return width, height
+
+
 def check_picture(value: str, limits: Limits = LIMITS) -> None:
     """Decode it, small where its kind allows that; raises MediaProblem as ``picture`` does."""
     picture(value, 64, limits=limits)
