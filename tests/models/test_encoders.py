@@ -99,6 +99,42 @@ def test_whisper_tells_the_mean_of_all_layers(tmp_path: Path) -> None:
         assert len(seen) == 3 and torch.allclose(ours(frames)[:, 0], wanted, atol=1e-5)
 
 
+def test_long_sounds_go_through_the_layers_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an hour at once is 60 stretches: 10 GB."""
+    from tunesmith.models.encoders import whisper
+
+    encoder: Any = load_encoder(str(testing.tiny_whisper(tmp_path / "tiny")), "audio")
+    frames, lengths = torch.randn(2, 1000, 80), torch.tensor([1000, 130])
+    with torch.inference_mode():
+        wanted = encoder(frames, lengths)
+        monkeypatch.setattr(whisper, "FRAMES", 240)
+        seen: list[int] = []
+        encoder.encoder.conv1.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
+        assert torch.allclose(encoder(frames, lengths), wanted, atol=1e-5)
+    assert max(seen) == 2 and sum(seen) <= 12, "and what lies behind a sound's end is not computed"
+
+
+def test_waves_are_read_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    from tunesmith.models.encoders import general
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+             "conv_dim": [8, 8], "conv_stride": [10, 8], "conv_kernel": [20, 16], "num_conv_pos_embeddings": 4,
+             "num_conv_pos_embedding_groups": 2, "num_feat_extract_layers": 2, "do_stable_layer_norm": True,
+             "feat_extract_norm": "layer"}  # fmt: skip
+    Wav2Vec2Model(Wav2Vec2Config(**shape)).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    encoder = load_encoder(str(tmp_path), "audio")
+    monkeypatch.setattr(general, "WINDOW", 1)
+    longest: list[int] = []
+    encoder.model.register_forward_pre_hook(lambda module, given: longest.append(given[0].shape[1]))
+    values = [testing.tone_url(300, 2.001), testing.tone_url(500, 0.7), testing.tone_url(700, 1.5)]
+    together = list(states_of(encoder, values, None, parts=PIECES))
+    assert longest == [16_000, 16_000, 1600]
+    (alone,) = states_of(encoder, values[:1], None, parts=PIECES)
+    assert np.allclose(together[0], alone, atol=1e-4) and np.isfinite(together).all()  # type: ignore[arg-type]
+
+
 def test_spectrograms_are_those_of_transformers() -> None:
     from transformers import WhisperFeatureExtractor
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.bundle.predictor import weight
 from tunesmith.core.errors import DataError
 from tunesmith.service.problems import Refused
 from tunesmith.service.safety.texts import FILES
@@ -110,8 +111,8 @@ def pieces_of(job: Job, rows: int, tokens: int) -> list[Piece]:
 
 
 def cost_of(feature: Feature) -> int:
-    """What a feature weighs in the queue: its tokens, and ``FILE`` for each of its files."""
-    return len(feature["input_ids"]) + FILE * sum(name in feature for name in FILES)
+    """What a feature weighs in the queue: its tokens, its sound's frames, and ``FILE`` for each of its files."""
+    return weight(feature) + FILE * sum(name in feature for name in FILES)
 
 
 Outcome = Computed | Refused

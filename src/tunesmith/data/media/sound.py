@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.core.extras import need
 from tunesmith.data.media.limits import LIMITS, Limits, MediaProblem
-from tunesmith.data.media.place import content, shown, suffix_of
+from tunesmith.data.media.place import INLINE, content, inline_bytes, shown, suffix_of
 
 FORMATS = {
     "WAV": (".wav", ".wave"),
@@ -55,9 +55,8 @@ def check_sound(value: str, limits: Limits = LIMITS) -> None:
 def seconds_of(value: str, limits: Limits = LIMITS) -> float:
     """How long a sound is, as its header says; raises MediaProblem as ``sound`` does."""
     library: Any = need("soundfile", extra="media", purpose="sounds")
-    raw = content(value, limits)
     try:
-        with library.SoundFile(io.BytesIO(raw)) as file:
+        with library.SoundFile(io.BytesIO(inline_bytes(value, limits)) if value.startswith(INLINE) else value) as file:
             _check(value, file, limits)
             return float(file.frames / file.samplerate)
     except _broken(library) as error:

@@ -14,6 +14,8 @@ from tunesmith.models.encoders.encoder import SIDE, Encoder, regions, scaled, se
 from tunesmith.models.encoders.inputs import AudioInput, ImageInput
 
 PREPROCESSOR = "preprocessor_config.json"
+WINDOW = 30
+"""Seconds."""
 _STEP = "feature_extraction"
 """A key of config.json in which we keep the preprocessor's settings, so that a bundle's config tells all."""
 
@@ -78,12 +80,26 @@ class GeneralAudio(_General):
         self.takes = AudioInput("normal-wave" if normal else "wave", int(step.get("sampling_rate", 16_000)))
 
     def forward(self, values: torch.Tensor, lengths: torch.Tensor | None = None, pieces: int = 0) -> torch.Tensor:
-        """See ``Encoder``."""
+        """See ``Encoder``. Longer sounds are read in windows of 30 s: attention over half an hour is out of reach."""
+        assert isinstance(self.takes, AudioInput)
         mask = there(lengths, values)
-        states = self.model(values.squeeze(-1) * mask, attention_mask=mask.long()).last_hidden_state
-        share = mask.sum(1, keepdim=True) / mask.shape[1]
-        kept = torch.arange(states.shape[1], device=states.device) < (share * states.shape[1]).ceil()
-        return segments(states, kept.float(), pieces)
+        window = WINDOW * self.takes.rate
+        found = [self._window(v, m) for v, m in zip(values.split(window, 1), mask.split(window, 1), strict=True)]
+        return segments(torch.cat([one for one, _ in found], 1), torch.cat([one for _, one in found], 1), pieces)
+
+    def _window(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """States of a window [batch, states, width], and which are there; only of sounds that reach into it."""
+        assert isinstance(self.takes, AudioInput)
+        if (short := self.takes.rate // 10 - mask.shape[1]) > 0:  # less than convolutions need
+            values, mask = functional.pad(values, (0, 0, 0, short)), functional.pad(mask, (0, short))
+        rows = mask.any(1).nonzero().squeeze(1)
+        some = mask[rows]
+        made = self.model(values[rows].squeeze(-1) * some, attention_mask=some.long()).last_hidden_state
+        share = some.sum(1, keepdim=True) / some.shape[1]
+        there_are = torch.arange(made.shape[1], device=made.device) < (share * made.shape[1]).ceil()
+        states = torch.zeros(len(mask), *made.shape[1:], dtype=made.dtype, device=made.device)
+        kept = torch.zeros(len(mask), made.shape[1], device=made.device)
+        return states.index_copy(0, rows, made), kept.index_copy(0, rows, there_are.float())
 
 
 def general_config(folder: str) -> dict[str, Any]:
