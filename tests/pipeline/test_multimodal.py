@@ -91,7 +91,8 @@ def test_a_file_is_measured_and_asked_row_by_row(bundle: Any, goods: Path) -> No
 
 def test_what_a_file_lacks_is_told_where_it_is_measured(bundle: Any, goods: Path, tmp_path: Path) -> None:
     with (goods / "goods.csv").open(encoding="utf-8", newline="") as file:
-        rows = [{"picture": str(goods / r["photo"]), "words": r["text"], "label": r["label"]} for r in csv.DictReader(file)]
+        read = csv.DictReader(file)
+        rows = [{"picture": str(goods / r["photo"]), "words": r["text"], "label": r["label"]} for r in read]
     with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ["picture", "words", "label"])
         table.writeheader()

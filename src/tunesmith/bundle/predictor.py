@@ -30,8 +30,8 @@ class Predictor:
         runtime: what computes.
         max_length: tokens a feature may have; a longer row becomes windows.
         batch_size: features that are computed together at most.
-        batch_tokens: padded tokens (and frames of sounds) that are computed together at most; None: what suits the task, or the
-            runtime's device.
+        batch_tokens: padded tokens (and frames of sounds) that are computed together at most; None: what suits the
+            task, or the runtime's device.
     """
 
     def __init__(

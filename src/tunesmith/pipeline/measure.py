@@ -11,7 +11,7 @@ from tunesmith.bundle.columns import there, unread
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.core.recipe import DataBlock, Recipe, TranscribeBlock
 from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
@@ -19,6 +19,7 @@ from tunesmith.data.schema import guess
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.asked import hand_over
+from tunesmith.pipeline.transcribed import COLUMN, transcribed
 
 
 def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -63,6 +64,10 @@ def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
     """
+    if asked := block.transcribe or _heard(bundle, block):
+        heard = transcribed(block.model_copy(update={"transcribe": asked}))
+        block = heard.block
+        notes += heard.notes
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     trained = bundle.manifest.recipe.get("data", {}).get("columns", {})
     source.origin.media = block.media
@@ -81,3 +86,13 @@ def labelled_rows(bundle: Any, block: DataBlock, notes: list[str]) -> list[Row]:
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
     return table
+
+
+def _heard(bundle: Any, block: DataBlock) -> TranscribeBlock | None:
+    """How the bundle's own rows became texts, where the file has that column of sounds, and no texts of them yet."""
+    told = bundle.manifest.recipe.get("data", {}).get("transcribe")
+    if told is None or "text" in block.columns:
+        return None
+    asked = TranscribeBlock.model_validate(told)
+    there = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit).columns
+    return asked if asked.column in there and COLUMN not in there else None

@@ -6,15 +6,20 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock, TranscribeBlock
 from tunesmith.data.media.limits import MediaProblem
 from tunesmith.data.media.place import content, settled
 from tunesmith.data.media.sound import sound
-from tunesmith.data.read import read
+from tunesmith.data.mixture import prepare_parts
+from tunesmith.data.prepare import Prepared, prepare
+from tunesmith.data.read import drawn, read
 from tunesmith.data.rows import BrokenRow, Rows, missing_column
 from tunesmith.data.shapes.settle import media_folder
 from tunesmith.models.cache import cache_folder
@@ -26,7 +31,27 @@ TOGETHER = 16
 """Sounds that are in memory at once."""
 
 
-def transcribed(block: DataBlock) -> DataBlock:
+@dataclass(frozen=True)
+class Transcribed:
+    """A data block whose sounds became texts, and what was left out on the way."""
+
+    block: DataBlock
+    broken: list[BrokenRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def prepared(block: DataBlock, task: str = "auto") -> Prepared:
+    """As ``data.prepare.prepare``, of sounds by what is said in them; what could not be used is among its notes and
+    broken rows.
+    """
+    heard = transcribed(block)
+    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task)
+    found.notes[:0] = heard.notes
+    found.source.broken.extend(heard.broken)
+    return found
+
+
+def transcribed(block: DataBlock) -> Transcribed:
     """The block with files of texts in the place of files of sounds; the block itself where nothing is asked for.
 
     Each sound is heard once: what it says is kept in the cache by its content.
@@ -34,17 +59,40 @@ def transcribed(block: DataBlock) -> DataBlock:
     Raises:
         DataError: there is no such column, or none of its sounds can be read.
     """
+    if block.parts:
+        of_parts = {name: transcribed(part) for name, part in block.parts.items()}
+        return Transcribed(
+            block.model_copy(update={"parts": {name: one.block for name, one in of_parts.items()}}),
+            [row for one in of_parts.values() for row in one.broken],
+            [f"{name}: {note}" for name, one in of_parts.items() for note in one.notes],
+        )
     asked = block.transcribe
     if asked is None:
-        return block
+        return Transcribed(block)
     changes: dict[str, Any] = {"transcribe": None}
+    broken: list[BrokenRow] = []
+    notes: list[str] = []
     for name in ("path", "test", "validation"):
         if path := getattr(block, name):
+            limit = block.limit if name == "path" else None
             rows = read(path, encoding=block.encoding, delimiter=block.delimiter)
             rows.origin.media = block.media
-            changes[name] = str(_kept(rows, asked))
+            chosen = np.arange(len(rows))
+            if limit is not None and limit < len(rows):
+                chosen = drawn(len(rows), limit, block.split.seed)
+            made, unused = _kept(rows.select(chosen), asked)
+            changes[name] = str(made)
+            unused = [replace(row, line=int(chosen[row.line - 1]) + 1) for row in unused]
+            if unused:
+                notes.append(
+                    f"{len(unused)} of {len(chosen)} sounds of {path} were left out, the first is row "
+                    f"{unused[0].line}: {unused[0].reason}."
+                )
+            notes += rows.origin.notes
+            broken += [*rows.broken, *unused]
     columns = {role: column for role, column in block.columns.items() if role != "audio"}
-    return block.model_copy(update={**changes, "media": None, "columns": {"text": COLUMN, **columns}})
+    made_block = block.model_copy(update={**changes, "media": None, "columns": {"text": COLUMN, **columns}})
+    return Transcribed(made_block, broken, notes)
 
 
 def with_texts(
@@ -114,7 +162,7 @@ class _Texts:
         return texts
 
 
-def _kept(rows: Rows, asked: TranscribeBlock) -> Path:
+def _kept(rows: Rows, asked: TranscribeBlock) -> tuple[Path, list[BrokenRow]]:
     made, broken = with_texts(rows, asked)
     if len(broken) > len(made) / 4:
         raise DataError(
@@ -128,4 +176,4 @@ def _kept(rows: Rows, asked: TranscribeBlock) -> Path:
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(lines, "utf-8")
     part.replace(path)
-    return path
+    return path, broken

@@ -1,8 +1,8 @@
 """Rows of several modalities as features, and features as batches: arrays alone, no torch.
 
 A feature has ``present`` (float32, [modalities]), ``image`` and ``audio`` (what ``data/media`` reads, where they are
-there), ``frames`` (how long its sound is), ``table`` (float32, [columns]), and ids of its text, or one id that stands for
-none.
+there), ``frames`` (how long its sound is), ``table`` (float32, [columns]), and ids of its text, or one id that stands
+for none.
 """
 
 from __future__ import annotations

@@ -116,9 +116,7 @@ async def work(path: Path, batch: Batch, task: Task, remaining: Iterator[Questio
         rows = [question.row for question in some if question.row is not None]
         answers, tokens = await _answered(rows, f"{batch.id}.{batch.done}", task, path, ask) if rows else ([], 0)
         found = iter(answers)
-        answered = [
-            (q, no_answer(task, _without(path, q.problem)) if q.row is None else next(found)) for q in some
-        ]
+        answered = [(q, no_answer(task, _without(path, q.problem)) if q.row is None else next(found)) for q in some]
         changes: dict[str, Any] = {
             "done": batch.done + len(some),
             "failed": batch.failed + sum("error" in answer for _, answer in answered),
