@@ -16,7 +16,13 @@ from tunesmith import testing
 from tunesmith.bundle.rows import as_row
 from tunesmith.bundle.zero_shot import found, named
 from tunesmith.core.errors import DataError, ModelError, RecipeError
+from tunesmith.core.recipe import Recipe
+from tunesmith.models.build import build
+from tunesmith.models.encoders.kept import shelf
+from tunesmith.models.load import load_processor
+from tunesmith.pipeline import frozen_media
 from tunesmith.pipeline.measure import measured
+from tunesmith.pipeline.plan import plan
 
 soundfile = pytest.importorskip("soundfile")
 FAST = {"training": {"epochs": 3, "trackers": []}, "evaluation": {"resamples": 100, "baselines": False}}
@@ -152,6 +158,30 @@ def test_texts_and_pictures_in_one_space(goods: Path, tmp_path: Path, near_reloa
     assert len(first) == 2 and first[0][1] >= first[1][1]
     with pytest.raises(RecipeError, match="Fewer than two labels"):
         named(made, pictures, ["one"])
+
+
+def test_vectors_are_kept_by_what_made_them(
+    bundle: Any, goods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def spied(folder: Path, name: str) -> Any:
+        names.append(name)
+        return shelf(tmp_path / "kept", name)
+
+    monkeypatch.setattr(frozen_media, "shelf", spied)
+    made = plan(Recipe.parse(recipe(goods, tmp_path / "b")))
+    processor = load_processor(made.reference)
+    for pooling in ("mean", "cls", "auto"):  # "mean" was refused
+        model = build(made.reference, made.task, pooling=pooling)  # type: ignore[arg-type]
+        view, _ = frozen_media.on_frozen_encoders(made, model, processor)
+        view.encode([{"text": "goods"}], processor, max_length=16, targets=False)
+    texts = [name for name in names if name.startswith("text|")]
+    assert texts[0] == texts[2] != texts[1]
+    again = plan(Recipe.parse({**recipe(goods, tmp_path / "c"), "model": str(bundle.path)}))
+    of_bundle = [frozen_media.content_of(again, name) for name in ("text", "image")]
+    assert of_bundle == [again.reference.content_hash] * 2, "it may have tuned its encoders"
+    assert frozen_media.content_of(made, "image") != again.reference.content_hash
 
 
 def test_no_bundle_of_another_task_names_pictures(bundle: Any) -> None:
