@@ -51,6 +51,18 @@ def test_what_a_file_holds_is_seen_and_said(shop: Path) -> None:
     assert any("data.categorical=[shop]" in why for why in found.why)
 
 
+def test_addresses_are_no_files(tmp_path: Path) -> None:
+    """As shops export them: a text and a label, and told so."""
+    rows = [[f"https://shop.example/{i}.jpg?w=90", f"{WORDS[0]} {i}, a long one", "ab"[i % 2]] for i in range(24)]
+    write(tmp_path / "shop.csv", ["image_url", "text", "label"], rows)
+    found = guess(read(str(tmp_path / "shop.csv")))
+    assert found.task == "text-classification" and found.columns == {"text": "text", "label": "label"}
+    assert any(why.startswith('"image_url" holds addresses') for why in found.why)
+    plain = [[address.partition("?")[0], text, label] for address, text, label in rows]
+    write(tmp_path / "plain.csv", ["image_url", "text", "label"], plain)
+    assert guess(read(str(tmp_path / "plain.csv"))).task == "text-classification"
+
+
 def test_what_is_given_is_all_that_is_read(shop: Path) -> None:
     rows = read(str(shop / "shop.csv"))
     one = guess(rows, columns={"image": "photo", "label": "category"})
