@@ -13,6 +13,7 @@ from PIL import Image
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock
 from tunesmith.data.prepare import prepare
+from tunesmith.data.profile import profile
 from tunesmith.data.read import read
 from tunesmith.data.schema import guess
 from tunesmith.data.settle import as_read
@@ -84,6 +85,42 @@ def test_rows_hold_paths_and_named_numbers(shop: Path) -> None:
     assert len(found.train) + len(found.validation) + len(found.test) == 24
 
 
+def sides(found: Any, key: str) -> dict[str, set[str]]:
+    """What stands in that role -> the parts in which it stands."""
+    made: dict[str, set[str]] = {}
+    for name in ("train", "validation", "test"):
+        for row in getattr(found, name):
+            made.setdefault(row[key], set()).add(name)
+    return made
+
+
+def test_the_same_picture_under_two_names_stays_on_one_side(tmp_path: Path) -> None:
+    rows = []
+    for i in range(60):
+        Image.new("RGB", (6, 6), (4 * (i // 2), i % 2 and 7, 0)).save(tmp_path / f"{i}.bmp")  # all of one size
+        (tmp_path / f"copy{i}.bmp").write_bytes((tmp_path / f"{i}.bmp").read_bytes())
+        rows += [[f"{i}.bmp", f"one side of it {i}", i % 2], [f"copy{i}.bmp", f"another look {7 * i}", i % 2]]
+    write(tmp_path / "shop.csv", ["image", "text", "label"], rows)
+    found = prepare(DataBlock(path=str(tmp_path / "shop.csv")))
+    held: dict[bytes, set[str]] = {}
+    for path, names in sides(found, "image").items():
+        held.setdefault(Path(path).read_bytes(), set()).update(names)
+    assert len(held) == 60 and all(len(names) == 1 for names in held.values())
+    look = read(str(tmp_path / "shop.csv"))
+    columns = {"image": "image", "label": "label"}
+    shaped, roles = as_read(look, "image-classification", columns)
+    assert profile(shaped, roles, task="image-classification").exact_duplicates == 60
+
+
+def test_rows_without_files_are_held_together_by_their_text(tmp_path: Path) -> None:
+    rows = [[f"{WORDS[0]} {i // 2}, and what is said of it is {i // 2 * 37 % 100}", i, "ab"[i % 2]] for i in range(80)]
+    write(tmp_path / "shop.csv", ["text", "price", "label"], rows)
+    columns: dict[str, Any] = {"text": "text", "numeric": ["price"], "label": "label"}
+    found = prepare(DataBlock(path=str(tmp_path / "shop.csv"), columns=columns))
+    assert found.task == "multimodal-classification"
+    assert all(len(names) == 1 for names in sides(found, "text").values())
+
+
 def test_rows_of_the_same_words_and_other_pictures_stay_apart(shop: Path) -> None:
     rows = [[f"files/{i}.png", "the same words", i % 2] for i in range(24) if i % 3 != 2]
     write(shop / "same.csv", ["image", "text", "label"], rows)
@@ -127,7 +164,8 @@ def test_a_folder_a_class(shop: Path) -> None:
         for kind in ("cat", "狗"):
             (shop / "kinds" / part / kind).mkdir(parents=True)
             for i in range(12):
-                Image.new("RGB", (4, 4), (i, 9 * (kind == "cat"), 0)).save(shop / "kinds" / part / kind / f"{i}.png")
+                colour = (i, 9 * (kind == "cat"), 50 * (part == "test"))
+                Image.new("RGB", (4, 4), colour).save(shop / "kinds" / part / kind / f"{i}.png")
     (shop / "kinds" / "train" / "cat" / "notes.txt").write_text("x")
     for name in ("notes.txt",):
         (shop / "kinds" / "train" / "cat" / name).unlink()

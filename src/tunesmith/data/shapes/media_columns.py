@@ -84,7 +84,8 @@ def addresses(samples: Mapping[str, list[Any]]) -> list[str]:
         paths = [ADDRESS.sub("", str(value)).partition("?")[0] for value in values if ADDRESS.match(str(value))]
         if len(paths) >= HOLDS * max(1, len(values)) and _holds(paths, (*PICTURES, *SOUNDS)):
             found.append(
-                f'"{name}" holds addresses, which are not read: to learn from their files, get them and name their paths'
+                f'"{name}" holds addresses, which are not read: to learn from their files, get these and name their '
+                "paths"
             )
     return found
 
