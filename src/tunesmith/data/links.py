@@ -76,8 +76,8 @@ def linked_inputs(
 def linked_files(
     rows: Rows, given: Mapping[str, Rows], columns: Mapping[str, str | list[str]], *, near: bool
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Groups of rows with the same picture or sound, whatever it is called; of rows that have neither, of those with the
-    same text. The same words beside another picture are another row.
+    """Groups of rows with the same picture or sound, whatever it is called; of rows that have neither, of those with
+    the same text. The same words beside another picture are another row.
 
     A file that more than ``INSTRUCTION`` of all rows have stands for one that is missing, and links nothing.
 

@@ -17,6 +17,8 @@ from tunesmith.data.profile import profile
 from tunesmith.data.read import read
 from tunesmith.data.schema import guess
 from tunesmith.data.settle import as_read
+from tunesmith.data.shapes.media import numbers
+from tunesmith.data.shapes.shape import RowProblem
 
 soundfile = pytest.importorskip("soundfile")
 WORDS = ("a red coat for cold days number", "一件蓝色的外套，编号")
@@ -62,6 +64,17 @@ def test_addresses_are_no_files(tmp_path: Path) -> None:
     plain = [[address.partition("?")[0], text, label] for address, text, label in rows]
     write(tmp_path / "plain.csv", ["image_url", "text", "label"], plain)
     assert guess(read(str(tmp_path / "plain.csv"))).task == "text-classification"
+
+
+def test_commas_stand_between_thousands_alone() -> None:
+    assert numbers({"a": "1,234", "b": "-12,345,678.5", "c": " 3.5 ", "d": "n/a", "e": 7}) == {
+        "a": 1234.0, "b": -12345678.5, "c": 3.5, "e": 7.0,
+    }  # fmt: skip
+    for wrong in ("12,5", "1,23", "1234,567", "1.234,5", "1_0"):
+        with pytest.raises(RowProblem, match="is no number"):
+            numbers({"price": wrong})
+    with pytest.raises(RowProblem, match='"12,5" in the column "price" is no number; decimals have a point'):
+        numbers({"price": "12,5"})
 
 
 def test_what_is_given_is_all_that_is_read(shop: Path) -> None:
