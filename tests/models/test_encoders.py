@@ -173,6 +173,44 @@ def test_a_model_of_another_modality_is_refused(tmp_path: Path) -> None:
         load_encoder(str(folder), "image")
 
 
+@pytest.mark.parametrize("kind", ["SwinModel", "SiglipVisionModel", "ViTModel", "Dinov2WithRegistersModel"])
+def test_a_square_of_states_has_no_class_token(kind: str, tmp_path: Path) -> None:
+    """Its first patch was taken for the whole picture, and its parts were read from a wrong grid."""
+    import transformers
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+             "image_size": 32, "patch_size": 8}  # fmt: skip
+    if kind == "SwinModel":
+        shape = {"image_size": 48, "patch_size": 4, "embed_dim": 16, "depths": [1], "num_heads": [2], "window_size": 3}
+    made = getattr(transformers, kind)
+    made(made.config_class(**shape)).save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path), "image")
+    states: list[torch.Tensor] = []
+    encoder.model.register_forward_hook(lambda module, given, found: states.append(found.last_hidden_state))
+    size = encoder.takes.size
+    pixels = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        made_of_it = encoder(pixels, pieces=PIECES)
+        alone = encoder(pixels)
+    (found,) = states[:1]
+    extra = {"SwinModel": 0, "SiglipVisionModel": 0, "ViTModel": 1, "Dinov2WithRegistersModel": 5}[kind]
+    side = round((found.shape[1] - extra) ** 0.5)
+    assert side * side + extra == found.shape[1]
+    whole = found[:, 0] if extra else found.mean(1)
+    assert torch.allclose(made_of_it[:, 0], whole, atol=1e-6) and torch.allclose(alone[:, 0], whole, atol=1e-6)
+    corner = found[:, extra:].reshape(side, side, -1)[: -(-side // 3), : -(-side // 3)].mean((0, 1))
+    assert torch.allclose(made_of_it[0, 1], corner, atol=1e-5)
+
+
+def test_models_that_read_no_waves_are_refused(tmp_path: Path) -> None:
+    from transformers import ASTConfig, ASTModel
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    ASTModel(ASTConfig(**shape, max_length=64, num_mel_bins=32)).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="does not read waves"):
+        load_encoder(str(tmp_path), "audio")
+
+
 @pytest.mark.parametrize("kind", ["ViTModel", "ResNetModel"])
 def test_any_model_of_transformers_reads_pictures(kind: str, tmp_path: Path) -> None:
     import transformers

@@ -55,7 +55,8 @@ def split(
         validation: share of the rows that are left.
         group: column whose equal values stay on one side; with any ``by``.
         time: column to order by.
-        near_duplicates: keep near duplicates (of files, equal ones) on one side, and of tasks that write all rows that read the same.
+        near_duplicates: keep near duplicates (of files, equal ones) on one side, and of tasks that write all rows
+            that read the same.
         given_test: test rows of their own; training rows with the same text (or nearly, with
             ``near_duplicates``) are left out, with a note.
         given_validation: validation rows of their own, likewise.
