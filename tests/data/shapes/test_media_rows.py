@@ -190,6 +190,22 @@ def test_a_folder_a_class(shop: Path) -> None:
     assert found.test[0]["image"].startswith(str(shop / "kinds" / "test"))
 
 
+def test_a_word_beside_pictures_is_no_data(tmp_path: Path) -> None:
+    for kind in ("cat", "狗"):
+        (tmp_path / kind).mkdir()
+        for i in range(4):
+            Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / kind / f"{kind} {i}.png")
+    (tmp_path / "README.txt").write_text("Pictures of cats and dogs, as photo.png\n")
+    (tmp_path / "classes.json").write_text('["cat", "狗"]')
+    rows = read(str(tmp_path))
+    assert rows.columns == ["image", "label"] and len(rows) == 8
+    assert any(note.endswith("not read: README.txt, classes.json.") for note in rows.origin.notes)
+    (tmp_path / "README.txt").unlink()
+    (tmp_path / "classes.json").unlink()
+    write(tmp_path / "all.csv", ["image", "label"], [["cat/cat 1.png", "x"], ["狗/狗 2.png", "y"]])
+    assert len(read(str(tmp_path))) == 2, "a table that names them is the data"
+
+
 def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "all" / "a.png")
