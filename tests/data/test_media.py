@@ -69,6 +69,15 @@ def test_every_kind_of_picture_becomes_red_green_and_blue(tmp_path: Path, mode: 
     assert (np.abs(picture(str(path)).astype(int) - wanted) <= 1).all()
 
 
+def test_floating_point_goes_from_0_to_1(tmp_path: Path) -> None:
+    for top, name in ((1.0, "one.tif"), (255.0, "bytes.tif"), (65535.0, "words.tif")):
+        Image.fromarray(np.array([[0, top / 2], [top / 4, top]], np.float32)).save(tmp_path / name)
+        assert np.abs(picture(str(tmp_path / name))[..., 0].astype(int) - [[0, 127], [63, 255]]).max() <= 1
+    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(MediaProblem, match="pixels that are no numbers"):
+        picture(str(tmp_path / "nan.tif"))
+
+
 def test_a_picture_stands_as_its_camera_says(tmp_path: Path) -> None:
     pixels = Image.new("RGB", (40, 20))
     exif = pixels.getexif()

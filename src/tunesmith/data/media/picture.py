@@ -110,7 +110,12 @@ def _plain(opened: Image) -> Image:
     upright = ImageOps.exif_transpose(opened)
     if upright.mode.startswith(("I", "F")):  # 16 and 32 bits of grey
         grey = np.asarray(upright, dtype=np.float64)
-        top = 65535.0 if upright.mode.startswith("I;16") or grey.max(initial=0) > 255 else 255.0
+        if not np.isfinite(grey).all():
+            raise ValueError("it holds pixels that are no numbers")
+        brightest = grey.max(initial=0)
+        top = 65535.0 if upright.mode.startswith("I;16") or brightest > 255 else 255.0
+        if upright.mode == "F" and brightest <= 1:  # floating point from 0 to 1
+            top = 1.0
         return Image.fromarray((grey.clip(0, top) * (255.0 / top)).astype(np.uint8)).convert("RGB")
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layered = upright.convert("RGBA")
