@@ -16,6 +16,7 @@ from tunesmith.cli import main
 from tunesmith.cli.check import checked
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.models import reference
 from tunesmith.models.speech import STRETCH, Speech, stretches
 from tunesmith.pipeline.measure import labelled_rows
 from tunesmith.pipeline.plan import plan
@@ -29,9 +30,13 @@ class Hears:
     """Says how loud a sound is."""
 
     asked: int = 0
+    weights: str = ""
 
-    def __init__(self, name: str, language: str | None) -> None:
+    device: str = ""
+
+    def __init__(self, name: str, language: str | None, device: str = "cpu") -> None:
         self.name = name
+        Hears.device = device
 
     def texts(self, waves: list[np.ndarray]) -> list[str]:
         Hears.asked += len(waves)
@@ -41,7 +46,13 @@ class Hears:
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tunesmith.models.speech.Speech", Hears)
-    Hears.asked = 0
+    real = reference.resolve
+
+    def resolve(name: str, **options: Any) -> Any:
+        return SimpleNamespace(content_hash=Hears.weights) if name == "whisper-base" else real(name, **options)
+
+    monkeypatch.setattr(reference, "resolve", resolve)
+    Hears.asked, Hears.weights = 0, str(tmp_path)
     rows = []
     for i in range(30):
         soundfile.write(tmp_path / f"{i}.wav", np.full(400, (0.2 + 0.6 * (i % 2)) * (1 + i / 200)), 8000)
@@ -70,6 +81,27 @@ def test_sounds_are_drawn_before_they_are_heard(calls: Path) -> None:
     heard = Path(found.block.path).read_text("utf-8").splitlines()
     assert len(heard) + len(found.broken) == 12
     assert all(row.line == 31 for row in found.broken)
+
+
+def test_sounds_are_heard_where_the_run_computes_and_by_the_weights(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def resolve(device: str) -> Any:
+        seen.append(device)
+        return SimpleNamespace(device="cuda:1")
+
+    monkeypatch.setattr("tunesmith.core.runtime.resolve", resolve)
+    block = DataBlock.model_validate({"path": str(calls / "calls.csv"), "transcribe": "clip", "limit": 10})
+    transcribed(block, "cuda")
+    assert (seen, Hears.device) == (["cuda"], "cuda:1")
+    once = Hears.asked
+    transcribed(block)
+    assert Hears.asked == once
+    Hears.weights = "other weights under the same name"
+    transcribed(block)
+    assert Hears.asked == 2 * once and seen[-1] == "auto"
 
 
 def test_check_looks_at_what_is_said(calls: Path) -> None:

@@ -113,7 +113,11 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     # What this run adds to the notes is not of the others.
-    data = prepared(recipe.data, recipe.task.name) if data is None else replaced(data, notes=list(data.notes))
+    data = (
+        prepared(recipe.data, recipe.task.name, recipe.training.device)
+        if data is None
+        else replaced(data, notes=list(data.notes))
+    )
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})

@@ -101,7 +101,7 @@ def prompt(
 
 
 def _planned(recipe: Recipe, name: str, options: PromptOptions, overwrite: bool) -> Plan:
-    found = prepared(recipe.data, "text-classification")
+    found = prepared(recipe.data, "text-classification", recipe.training.device)
     if options.test_rows and len(found.test) > options.test_rows:
         found.test = random.Random(13).sample(found.test, options.test_rows)
         found.notes.append(f"{options.test_rows} of the test rows were drawn.")
