@@ -206,7 +206,7 @@ async def _computed(
     while True:
         version = product.pick(request_id)
         within = version.engine.limits.deadline if deadline is None else deadline
-        asked = await beside(partial(_read, version.task, rows, limits), rows, within)
+        asked = await beside(partial(_read, version.task, rows, limits), rows, within, low=low)
         check = None if limits.tokens is None else partial(tokens_within, limits)
         try:
             found = await version.engine.submit(asked, caller.key, deadline=deadline, low=low, check=check)

@@ -44,6 +44,9 @@ def test_files_are_read_beside_the_event_loop() -> None:
         here = threading.get_ident()
         assert await beside(threading.get_ident, [{"text": "a"}], 1.0) == here
         assert await beside(threading.get_ident, [{"image": "data:,x"}], 1.0) != here
+        for low in (True, False):
+            name = await beside(lambda: threading.current_thread().name, [{"image": "data:,x"}], 1.0, low=low)
+            assert ("jobs" in name) == low
         with pytest.raises(Refused, match="in time"):
             await beside(lambda: time.sleep(0.2), [{"image": "data:,x"}], 0.05)
 

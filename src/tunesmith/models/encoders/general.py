@@ -54,7 +54,8 @@ class _General(Encoder):
         try:
             with torch.inference_mode():
                 found = self(self.blank())
-            assert found.shape == (1, 1, self.width)
+            if found.shape != (1, 1, self.width):
+                raise ValueError(f"it gave {tuple(found.shape)}")
         except Exception as error:  # of any model's own code
             kind = self.model.config.model_type
             raise ModelError(

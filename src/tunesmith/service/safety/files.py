@@ -17,6 +17,8 @@ T = TypeVar("T")
 AT_ONCE = 2
 """Requests whose files are decoded: one takes some hundred megabytes for a moment."""
 _readers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="files")
+_patient = ThreadPoolExecutor(1, thread_name_prefix="files of jobs")
+"""For what nobody waits for: many rows at once, that must not stand before a request's one."""
 
 
 def files_in(rows: Sequence[Any]) -> Iterator[tuple[str, str]]:
@@ -30,18 +32,19 @@ def files_in(rows: Sequence[Any]) -> Iterator[tuple[str, str]]:
             yield from ((name, row[name]) for name in FILES if isinstance(row.get(name), str) and row[name])
 
 
-async def beside(read: Callable[[], T], rows: Sequence[Any], deadline: float) -> T:
+async def beside(read: Callable[[], T], rows: Sequence[Any], deadline: float, *, low: bool = False) -> T:
     """What ``read`` gives; where rows have files, in a thread: decoding one may take a second.
 
     Args:
         deadline: seconds from now.
+        low: whether nobody waits for it.
 
     Raises:
         Refused: it has to wait too long (503).
     """
     if next(files_in(rows), None) is None:
         return read()
-    reading = asyncio.get_running_loop().run_in_executor(_readers, read)
+    reading = asyncio.get_running_loop().run_in_executor(_patient if low else _readers, read)
     try:
         return await asyncio.wait_for(reading, deadline)
     except TimeoutError:
