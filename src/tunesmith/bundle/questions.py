@@ -111,8 +111,9 @@ def columns_of(task: Task, rows: Rows, *known: Columns, tell: Tell | None = None
             given |= there(one, rows.columns)
         guessed = guess(rows, task=task.name, columns=given).columns
         read = {role: column for role, column in guessed.items() if role in shape.roles}
-        for told in unread(task, known, read) if tell is not None else ():
-            tell(told)
+        if tell is not None:
+            for told in unread(task, known, read):
+                tell(told)
         return read
     inputs = input_columns(task)
     names = [*known, {c.role: c.role for c in inputs}]

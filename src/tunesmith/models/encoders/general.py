@@ -128,7 +128,8 @@ class GeneralAudio(_General):
         assert isinstance(self.takes, AudioInput)
         mask = there(lengths, values)
         window = WINDOW * self.takes.rate
-        found = [self._window(v, m) for v, m in zip(values.split(window, 1), mask.split(window, 1), strict=True)]
+        windows = zip(torch.split(values, window, 1), torch.split(mask, window, 1), strict=True)
+        found = [self._window(v, m) for v, m in windows]
         return segments(torch.cat([one for one, _ in found], 1), torch.cat([one for _, one in found], 1), pieces)
 
     def _window(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -69,7 +69,7 @@ class WhisperSound(Encoder):
             mask = functional.pad(mask, (0, extra)).reshape(len(mask) * many, stretch)
             # What is there stands on the left: every stretch but a sound's last one is full, or empty behind it.
             rows, size = mask.any(1).nonzero().squeeze(1), max(1, FRAMES // stretch)
-            found = [self._states(values[some], mask[some]) for some in rows.split(size)]
+            found = [self._states(values[some], mask[some]) for some in torch.split(rows, size)]
             made = torch.cat([one for one, _ in found])
             states = torch.zeros(len(mask), *made.shape[1:], dtype=made.dtype, device=made.device)
             states = states.index_copy(0, rows, made).reshape(len(mask) // many, -1, self.width)
