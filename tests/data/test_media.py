@@ -69,12 +69,36 @@ def test_every_kind_of_picture_becomes_red_green_and_blue(tmp_path: Path, mode: 
     assert (np.abs(picture(str(path)).astype(int) - wanted) <= 1).all()
 
 
+def test_floating_point_goes_from_0_to_1(tmp_path: Path) -> None:
+    for top, name in ((1.0, "one.tif"), (255.0, "bytes.tif"), (65535.0, "words.tif")):
+        Image.fromarray(np.array([[0, top / 2], [top / 4, top]], np.float32)).save(tmp_path / name)
+        assert np.abs(picture(str(tmp_path / name))[..., 0].astype(int) - [[0, 127], [63, 255]]).max() <= 1
+    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(MediaProblem, match="pixels that are no numbers"):
+        picture(str(tmp_path / "nan.tif"))
+
+
 def test_a_picture_stands_as_its_camera_says(tmp_path: Path) -> None:
     pixels = Image.new("RGB", (40, 20))
     exif = pixels.getexif()
     exif[0x0112] = 6
     pixels.save(tmp_path / "a.jpg", exif=exif)
     assert picture(str(tmp_path / "a.jpg")).shape == (40, 20, 3)
+
+
+def test_a_jpeg_with_a_preview_behind_it_is_a_jpeg(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), (250, 0, 0)).save(
+        tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[Image.new("RGB", (8, 4))]
+    )
+    assert picture(str(tmp_path / "a.jpg")).shape == (20, 40, 3)
+
+
+def test_a_sound_of_an_odd_rate_has_no_more_samples_than_others(tmp_path: Path) -> None:
+    """Half an hour at 655,350 Hz is 4.7 GB."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(2000), 655_350)
+    check_sound(str(tmp_path / "a.wav"))
+    with pytest.raises(MediaProblem, match="has 2,000 samples, 655,350 a second; 1,000 are taken"):
+        sound(str(tmp_path / "a.wav"), limits=Limits(samples=1000))
 
 
 def test_a_sound_is_of_one_channel_and_rate(tone: Path) -> None:

@@ -99,6 +99,42 @@ def test_whisper_tells_the_mean_of_all_layers(tmp_path: Path) -> None:
         assert len(seen) == 3 and torch.allclose(ours(frames)[:, 0], wanted, atol=1e-5)
 
 
+def test_long_sounds_go_through_the_layers_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an hour at once is 60 stretches: 10 GB."""
+    from tunesmith.models.encoders import whisper
+
+    encoder: Any = load_encoder(str(testing.tiny_whisper(tmp_path / "tiny")), "audio")
+    frames, lengths = torch.randn(2, 1000, 80), torch.tensor([1000, 130])
+    with torch.inference_mode():
+        wanted = encoder(frames, lengths)
+        monkeypatch.setattr(whisper, "FRAMES", 240)
+        seen: list[int] = []
+        encoder.encoder.conv1.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
+        assert torch.allclose(encoder(frames, lengths), wanted, atol=1e-5)
+    assert max(seen) == 2 and sum(seen) <= 12, "and what lies behind a sound's end is not computed"
+
+
+def test_waves_are_read_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    from tunesmith.models.encoders import general
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+             "conv_dim": [8, 8], "conv_stride": [10, 8], "conv_kernel": [20, 16], "num_conv_pos_embeddings": 4,
+             "num_conv_pos_embedding_groups": 2, "num_feat_extract_layers": 2, "do_stable_layer_norm": True,
+             "feat_extract_norm": "layer"}  # fmt: skip
+    Wav2Vec2Model(Wav2Vec2Config(**shape)).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    encoder = load_encoder(str(tmp_path), "audio")
+    monkeypatch.setattr(general, "WINDOW", 1)
+    longest: list[int] = []
+    encoder.model.register_forward_pre_hook(lambda module, given: longest.append(given[0].shape[1]))
+    values = [testing.tone_url(300, 2.001), testing.tone_url(500, 0.7), testing.tone_url(700, 1.5)]
+    together = list(states_of(encoder, values, None, parts=PIECES))
+    assert longest == [16_000, 16_000, 1600]
+    (alone,) = states_of(encoder, values[:1], None, parts=PIECES)
+    assert np.allclose(together[0], alone, atol=1e-4) and np.isfinite(together).all()  # type: ignore[arg-type]
+
+
 def test_spectrograms_are_those_of_transformers() -> None:
     from transformers import WhisperFeatureExtractor
 
@@ -135,6 +171,44 @@ def test_a_model_of_another_modality_is_refused(tmp_path: Path) -> None:
     folder = testing.tiny_audio(tmp_path / "e")
     with pytest.raises(ModelError, match="reads audio, not image"):
         load_encoder(str(folder), "image")
+
+
+@pytest.mark.parametrize("kind", ["SwinModel", "SiglipVisionModel", "ViTModel", "Dinov2WithRegistersModel"])
+def test_a_square_of_states_has_no_class_token(kind: str, tmp_path: Path) -> None:
+    """Its first patch was taken for the whole picture, and its parts were read from a wrong grid."""
+    import transformers
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+             "image_size": 32, "patch_size": 8}  # fmt: skip
+    if kind == "SwinModel":
+        shape = {"image_size": 48, "patch_size": 4, "embed_dim": 16, "depths": [1], "num_heads": [2], "window_size": 3}
+    made = getattr(transformers, kind)
+    made(made.config_class(**shape)).save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path), "image")
+    states: list[torch.Tensor] = []
+    encoder.model.register_forward_hook(lambda module, given, found: states.append(found.last_hidden_state))
+    size = encoder.takes.size
+    pixels = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        made_of_it = encoder(pixels, pieces=PIECES)
+        alone = encoder(pixels)
+    (found,) = states[:1]
+    extra = {"SwinModel": 0, "SiglipVisionModel": 0, "ViTModel": 1, "Dinov2WithRegistersModel": 5}[kind]
+    side = round((found.shape[1] - extra) ** 0.5)
+    assert side * side + extra == found.shape[1]
+    whole = found[:, 0] if extra else found.mean(1)
+    assert torch.allclose(made_of_it[:, 0], whole, atol=1e-6) and torch.allclose(alone[:, 0], whole, atol=1e-6)
+    corner = found[:, extra:].reshape(side, side, -1)[: -(-side // 3), : -(-side // 3)].mean((0, 1))
+    assert torch.allclose(made_of_it[0, 1], corner, atol=1e-5)
+
+
+def test_models_that_read_no_waves_are_refused(tmp_path: Path) -> None:
+    from transformers import ASTConfig, ASTModel
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    ASTModel(ASTConfig(**shape, max_length=64, num_mel_bins=32)).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="does not read waves"):
+        load_encoder(str(tmp_path), "audio")
 
 
 @pytest.mark.parametrize("kind", ["ViTModel", "ResNetModel"])

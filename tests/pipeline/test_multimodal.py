@@ -16,7 +16,13 @@ from tunesmith import testing
 from tunesmith.bundle.rows import as_row
 from tunesmith.bundle.zero_shot import found, named
 from tunesmith.core.errors import DataError, ModelError, RecipeError
+from tunesmith.core.recipe import Recipe
+from tunesmith.models.build import build
+from tunesmith.models.encoders.kept import shelf
+from tunesmith.models.load import load_processor
+from tunesmith.pipeline import frozen_media
 from tunesmith.pipeline.measure import measured
+from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.shrink import ShrinkOptions, shrink
 from tunesmith.pipeline.smaller import smaller
 
@@ -100,6 +106,20 @@ def test_a_file_is_measured_and_asked_row_by_row(bundle: Any, goods: Path) -> No
     assert report["rows"] == 64 and report["metrics"]["accuracy"]["value"] > 0.4
 
 
+def test_what_a_file_lacks_is_told_where_it_is_measured(bundle: Any, goods: Path, tmp_path: Path) -> None:
+    with (goods / "goods.csv").open(encoding="utf-8", newline="") as file:
+        read = csv.DictReader(file)
+        rows = [{"picture": str(goods / r["photo"]), "words": r["text"], "label": r["label"]} for r in read]
+    with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["picture", "words", "label"])
+        table.writeheader()
+        table.writerows(rows[:8])
+    notes = measured(bundle.path, str(tmp_path / "other.csv"), ["data.text=words"])["data_notes"]
+    assert {note.partition(",")[0] for note in notes} >= {
+        'image: there is no column "photo"', 'numeric: there is no column "size"',
+    }  # fmt: skip
+
+
 def test_the_service_takes_bytes_and_no_path(bundle: Any, goods: Path) -> None:
     request = bundle.task.request_model()
     url = testing.picture_url((9, 9, 9))
@@ -149,6 +169,30 @@ def test_texts_and_pictures_in_one_space(goods: Path, tmp_path: Path, near_reloa
     assert len(first) == 2 and first[0][1] >= first[1][1]
     with pytest.raises(RecipeError, match="Fewer than two labels"):
         named(made, pictures, ["one"])
+
+
+def test_vectors_are_kept_by_what_made_them(
+    bundle: Any, goods: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def spied(folder: Path, name: str) -> Any:
+        names.append(name)
+        return shelf(tmp_path / "kept", name)
+
+    monkeypatch.setattr(frozen_media, "shelf", spied)
+    made = plan(Recipe.parse(recipe(goods, tmp_path / "b")))
+    processor = load_processor(made.reference)
+    for pooling in ("mean", "cls", "auto"):  # "mean" was refused
+        model = build(made.reference, made.task, pooling=pooling)  # type: ignore[arg-type]
+        view, _ = frozen_media.on_frozen_encoders(made, model, processor)
+        view.encode([{"text": "goods"}], processor, max_length=16, targets=False)
+    texts = [name for name in names if name.startswith("text|")]
+    assert texts[0] == texts[2] != texts[1]
+    again = plan(Recipe.parse({**recipe(goods, tmp_path / "c"), "model": str(bundle.path)}))
+    of_bundle = [frozen_media.content_of(again, name) for name in ("text", "image")]
+    assert of_bundle == [again.reference.content_hash] * 2, "it may have tuned its encoders"
+    assert frozen_media.content_of(made, "image") != again.reference.content_hash
 
 
 def test_no_bundle_of_another_task_names_pictures(bundle: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ import pytest
 
 from tunesmith import testing
 from tunesmith.cli import main
+from tunesmith.cli.check import checked
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.models import reference
 from tunesmith.models.speech import STRETCH, Speech, stretches
+from tunesmith.pipeline.measure import labelled_rows
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.transcribed import transcribed
+from tunesmith.tasks.text_classification import TextClassification
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -25,9 +30,13 @@ class Hears:
     """Says how loud a sound is."""
 
     asked: int = 0
+    weights: str = ""
 
-    def __init__(self, name: str, language: str | None) -> None:
+    device: str = ""
+
+    def __init__(self, name: str, language: str | None, device: str = "cpu") -> None:
         self.name = name
+        Hears.device = device
 
     def texts(self, waves: list[np.ndarray]) -> list[str]:
         Hears.asked += len(waves)
@@ -37,7 +46,13 @@ class Hears:
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tunesmith.models.speech.Speech", Hears)
-    Hears.asked = 0
+    real = reference.resolve
+
+    def resolve(name: str, **options: Any) -> Any:
+        return SimpleNamespace(content_hash=Hears.weights) if name == "whisper-base" else real(name, **options)
+
+    monkeypatch.setattr(reference, "resolve", resolve)
+    Hears.asked, Hears.weights = 0, str(tmp_path)
     rows = []
     for i in range(30):
         soundfile.write(tmp_path / f"{i}.wav", np.full(400, (0.2 + 0.6 * (i % 2)) * (1 + i / 200)), 8000)
@@ -54,8 +69,58 @@ def test_a_text_task_learns_from_sounds(calls: Path) -> None:
     assert decided.task.name == "text-classification" and decided.data.columns["text"] == "transcript"
     assert any(row["text"].startswith("很响 loud") for row in decided.data.train)
     assert Hears.asked == 30
+    assert any("1 of 31 sounds" in note and "row 31" in note for note in decided.data.notes)
+    assert [(row.line, row.text) for row in decided.data.source.broken] == [(31, "none.wav")]
     transcribed(Recipe.parse(values).data)
     assert Hears.asked == 30, "each sound is heard once"
+
+
+def test_sounds_are_drawn_before_they_are_heard(calls: Path) -> None:
+    block = DataBlock.model_validate({"path": str(calls / "calls.csv"), "transcribe": "clip", "limit": 12})
+    found = transcribed(block)
+    heard = Path(found.block.path).read_text("utf-8").splitlines()
+    assert len(heard) + len(found.broken) == 12
+    assert all(row.line == 31 for row in found.broken)
+
+
+def test_sounds_are_heard_where_the_run_computes_and_by_the_weights(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def resolve(device: str) -> Any:
+        seen.append(device)
+        return SimpleNamespace(device="cuda:1")
+
+    monkeypatch.setattr("tunesmith.core.runtime.resolve", resolve)
+    block = DataBlock.model_validate({"path": str(calls / "calls.csv"), "transcribe": "clip", "limit": 10})
+    transcribed(block, "cuda")
+    assert (seen, Hears.device) == (["cuda"], "cuda:1")
+    once = Hears.asked
+    transcribed(block)
+    assert Hears.asked == once
+    Hears.weights = "other weights under the same name"
+    transcribed(block)
+    assert Hears.asked == 2 * once and seen[-1] == "auto"
+
+
+def test_check_looks_at_what_is_said(calls: Path) -> None:
+    values = {"data": {"path": str(calls / "calls.csv"), "transcribe": "clip"}}
+    report = checked(Recipe.parse(values))
+    assert report["guess"].columns["text"] == "transcript" and report["profile"].broken == 1
+    assert any("row 31" in note for note in report["notes"])
+    assert report["recipe"]["data"]["transcribe"]["column"] == "clip"
+
+
+def test_evaluate_hears_what_the_bundle_heard(calls: Path) -> None:
+    task = TextClassification()
+    task.restore({"labels": ["noisy", "quiet"]})
+    manifest = SimpleNamespace(recipe={"data": {"transcribe": {"column": "clip"}, "columns": {"text": "transcript"}}})
+    notes: list[str] = []
+    bundle = SimpleNamespace(task=task, manifest=manifest)
+    rows = labelled_rows(bundle, DataBlock.model_validate({"path": str(calls / "calls.csv")}), notes)
+    assert len(rows) == 30 and str(rows[1]["text"]).startswith("很响 loud")
+    assert any("row 31" in note for note in notes)
 
 
 def test_the_verb_writes_a_file_and_tells_what_is_left_out(calls: Path, capsys: Any) -> None:

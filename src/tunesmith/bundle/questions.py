@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.bundle.columns import Columns, cells, there, unread
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.rows import as_row, input_columns, rows_in_shape
 from tunesmith.core.contracts import Prediction, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.data.shapes.settle import cells_of, media_folder, shape_of
 from tunesmith.data.surrogates import whole
 from tunesmith.tasks.mixture import PART, Mixture
@@ -24,10 +26,8 @@ from tunesmith.tasks.mixture import PART, Mixture
 if TYPE_CHECKING:
     from tunesmith.data.rows import Rows
 
-Columns = Mapping[str, str | list[str]]
-"""Role -> column."""
-
-
+Tell = Callable[[str], None]
+"""Takes a sentence about what is not read."""
 _JSON = re.compile(r"\ufeff?\s*(\{|\[\s*([\[{\"\]]|$))")
 """How a first line of JSON begins. "[1] as was said" is a text."""
 
@@ -49,7 +49,9 @@ def from_texts(task: Task, texts: Iterable[str]) -> Iterator[Question]:
         yield from [asked] if asked.row is None else _asked(task, asked.given, asked.row)
 
 
-def from_lines(task: Task, lines: Iterable[str | bytes | None], columns: Columns) -> Iterator[Question | None]:
+def from_lines(
+    task: Task, lines: Iterable[str | bytes | None], columns: Columns, tell: Tell | None = None
+) -> Iterator[Question | None]:
     """A question for each line: JSON if the first one begins as JSON does, else texts.
 
     Lines of JSON are objects; lists and what else is none are answered with their number.
@@ -58,10 +60,12 @@ def from_lines(task: Task, lines: Iterable[str | bytes | None], columns: Columns
         task: what is predicted.
         lines: with or without their ends; bytes are a line that could not be decoded; None is handed on: no more
             are there yet.
-        columns: role -> key, for objects whose keys are not the roles.
+        columns: role -> key or keys, for objects whose keys are not the roles.
+        tell: behind the last line, is told of each role that no object had.
     """
     objects: bool | None = None
     blank = number = 0
+    seen: set[str] = set()
     for line in lines:
         if line is None:
             yield None
@@ -81,9 +85,14 @@ def from_lines(task: Task, lines: Iterable[str | bytes | None], columns: Columns
         if not objects:
             yield next(from_texts(task, [said]))
         elif said.strip():
-            yield _from_object(task, said, columns, number)
+            question = _from_object(task, said, columns, number)
+            seen |= set(question.given)
+            yield question
     if objects is None:
         yield from _empty(task, blank)
+    if objects and tell is not None:
+        for told in unread(task, [columns], {**{name: name for name in seen}, **there(columns, seen)}):
+            tell(told)
 
 
 def _empty(task: Task, count: int) -> Iterator[Question]:
@@ -95,14 +104,18 @@ def from_rows(task: Task, rows: Rows, columns: Columns) -> Iterator[Question]:
     from tunesmith.data.roles import roles
 
     shaped = shape_of(task.name) is not None
-    cells = (cells_of(given, columns) for given in rows) if shaped else roles(rows, columns)
+    by_role = (cells_of(given, columns) for given in rows) if shaped else roles(rows, columns)
     folder = media_folder(rows)
-    for given, row in zip(rows, cells, strict=True):
+    for given, row in zip(rows, by_role, strict=True):
         yield from _asked(task, given, row, folder)
 
 
-def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[str]]:
+def columns_of(task: Task, rows: Rows, *known: Columns, tell: Tell | None = None) -> dict[str, str | list[str]]:
     """Which column of a file is which role: as ``known``, else by the role's name, else guessed.
+
+    Args:
+        known: role -> column; the first that has a role counts.
+        tell: is told of each known column that is not there, and that nothing is read instead of.
 
     Raises:
         DataError: nothing can be a role that the task reads.
@@ -110,15 +123,22 @@ def columns_of(task: Task, rows: Rows, *known: Columns) -> dict[str, str | list[
     from tunesmith.data.schema import guess
 
     if (shape := shape_of(task.name)) is not None:
-        given = {role: column for one in reversed(known) for role, column in one.items() if is_there(column, rows)}
-        return {
-            role: c for role, c in guess(rows, task=task.name, columns=given).columns.items() if role in shape.roles
-        }
+        given: dict[str, str | list[str]] = {}
+        if task.name in MEDIA_TASKS:  # what is given keeps others from being guessed
+            given |= {r: r for one in known for r in one if r in shape.roles and r in rows.columns}
+        for one in reversed(known):
+            given |= there(one, rows.columns)
+        guessed = guess(rows, task=task.name, columns=given).columns
+        read = {role: column for role, column in guessed.items() if role in shape.roles}
+        if tell is not None:
+            for told in unread(task, known, read):
+                tell(told)
+        return read
     inputs = input_columns(task)
     names = [*known, {c.role: c.role for c in inputs}]
     found: dict[str, str | list[str]] = {}
     for column in inputs:
-        able = [c[column.role] for c in names if column.role in c and is_there(c[column.role], rows)]
+        able = [found_in[column.role] for c in names if column.role in (found_in := there(c, rows.columns))]
         found |= {column.role: able[0]} if able else {}
     missing = [c.role for c in inputs if c.required and c.role not in found]
     if not missing:
@@ -206,9 +226,8 @@ def _from_object(task: Task, line: str, columns: Columns, number: int) -> Questi
     if not isinstance(given, dict):
         kind = "a JSON list; give an object a line" if isinstance(given, list) else "not a JSON object"
         return Question({"line": whole(line)}, None, f"line {number} is {kind}")
-    named = {role: given[key] for role, key in columns.items() if isinstance(key, str) and key in given}
     try:
-        row = as_row(task, {**given, **named}, number)
+        row = as_row(task, {**given, **cells(given, columns)}, number)
     except DataError as error:
         return Question(given, None, error.problem)
     return _question(task, given, row)
@@ -219,8 +238,3 @@ def _object(line: str) -> Any:
         return whole(json.loads(line.lstrip("\ufeff")))
     except (ValueError, RecursionError):
         return None
-
-
-def is_there(column: str | list[str], rows: Rows) -> bool:
-    """Whether a file has a role's column, or all of its columns."""
-    return set([column] if isinstance(column, str) else column) <= set(rows.columns)

@@ -11,8 +11,10 @@ from tunesmith.cli.options import Json, Overrides
 from tunesmith.core.recipe import Recipe
 
 if TYPE_CHECKING:
+    from tunesmith.core.recipe import DataBlock
     from tunesmith.data.rows import Rows
     from tunesmith.data.schema import Guess
+    from tunesmith.pipeline.transcribed import Transcribed
 
 File = Annotated[str, typer.Argument(help="File, glob, folder or hub id.")]
 Test = Annotated[str | None, typer.Option("--test", help="Test file: its overlap with FILE is measured.")]
@@ -48,11 +50,16 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     from tunesmith.data.split import refuse_one_label
     from tunesmith.data.targets import targets
 
-    data = recipe.data
+    heard = _heard(recipe.data)
+    data = recipe.data if heard is None else heard.block
     rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
     rows.origin.media = data.media
     found = guess(rows, task=recipe.task.name, columns=data.columns)
     notes = list(rows.origin.notes)
+    if heard is not None:
+        notes += heard.notes
+        rows.broken += heard.broken
+        rows.origin.files = [recipe.data.path]
     in_file = rows.columns
     rows, columns = as_read(rows, found.task, found.columns, notes)
     if is_log(found.task):
@@ -77,6 +84,15 @@ def checked(recipe: Recipe) -> dict[str, Any]:
         "warnings": made.warnings,
         "notes": notes,
     }
+
+
+def _heard(block: DataBlock) -> Transcribed | None:
+    """The block by what is said in its sounds, where that is asked for."""
+    if block.transcribe is None:
+        return None
+    from tunesmith.pipeline.transcribed import transcribed
+
+    return transcribed(block)
 
 
 def _of_log(recipe: Recipe, rows: Rows, found: Guess, notes: list[str], in_file: list[str]) -> dict[str, Any]:

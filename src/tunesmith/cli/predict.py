@@ -86,7 +86,8 @@ def _questions(
         if sys.stdin is None or sys.stdin.isatty():
             raise RecipeError("There is nothing to predict.", "Give texts, --file FILE, or lines on standard input.")
         binary = getattr(sys.stdin, "buffer", None)
-        return from_lines(bundle.task, sys.stdin if binary is None else incoming(binary), {**trained, **columns})
+        lines = sys.stdin if binary is None else incoming(binary)
+        return from_lines(bundle.task, lines, {**trained, **columns}, _tell)
     rows = read(file)
     rows.origin.media = media
     if rows.broken:
@@ -94,8 +95,12 @@ def _questions(
         told = (
             f"{len(rows.broken)} broken rows get no answer; the first: {first.file}, line {first.line}: {first.reason}"
         )
-        print(told, file=sys.stderr)
-    return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained))
+        _tell(told)
+    return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained, tell=_tell))
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr)
 
 
 @contextmanager

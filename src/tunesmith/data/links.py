@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.codes import folded_hashes, mix
+from tunesmith.data.clean import text_columns
+from tunesmith.data.codes import folded_hashes, hashes, mix, texts_of
 from tunesmith.data.duplicates import exact_groups, joined_texts, merged, near_groups
+from tunesmith.data.media.same import content_keys
 from tunesmith.data.roles import label_array
 from tunesmith.data.rows import Rows
 
@@ -68,6 +71,60 @@ def linked_inputs(
     ends = np.cumsum([len(part) for part in parts])[:-1]
     own, *others = np.split(groups, ends)
     return own, dict(zip(given, others, strict=True)), int(common.sum())
+
+
+def linked_files(
+    rows: Rows, given: Mapping[str, Rows], columns: Mapping[str, str | list[str]], *, near: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Groups of rows with the same picture or sound, whatever it is called; of rows that have neither, of those with
+    the same text. The same words beside another picture are another row.
+
+    A file that more than ``INSTRUCTION`` of all rows have stands for one that is missing, and links nothing.
+
+    Args:
+        rows: the rows to divide.
+        given: parts that are divided already.
+        columns: role -> column.
+        near: near duplicates of texts, too.
+
+    Returns:
+        as ``linked``.
+    """
+    parts = with_contents([rows, *given.values()], columns)
+    total = sum(map(len, parts))
+    groups, bare = np.arange(total), np.ones(total, bool)
+    for name in files_of(columns):
+        keys = np.concatenate([hashes(part.column(name)) for part in parts])
+        filled = np.concatenate([np.asarray(pc.binary_length(texts_of(part.column(name)))) > 0 for part in parts])
+        alike = exact_groups(np.where(filled, keys, mix(np.arange(total).astype(np.uint64) + np.uint64(0x5EED))))
+        common = np.bincount(alike, minlength=total)[alike] > max(INSTRUCTION * total, 2)
+        alike[common] = np.flatnonzero(common)
+        groups, bare = merged(groups, alike), bare & ~filled
+    if names := text_columns(columns):
+        column = pa.chunked_array([c for p in parts for c in joined_texts(p, names).chunks], pa.large_string())
+        texts = pc.if_else(pa.array(bare), column.combine_chunks(), "")
+        column = pa.chunked_array([texts], pa.large_string())
+        groups = merged(groups, near_groups(column) if near else exact_groups(_keys(column)))
+    own, *others = np.split(groups, np.cumsum([len(part) for part in parts])[:-1])
+    return own, dict(zip(given, others, strict=True))
+
+
+def with_contents(parts: Sequence[Rows], columns: Mapping[str, str | list[str]]) -> list[Rows]:
+    """The parts with keys of files in the place of their names: equal where what the files hold is."""
+    made = list(parts)
+    for name in files_of(columns):
+        held = [part.column(name).to_pylist() if name in part.columns else [None] * len(part) for part in made]
+        keys = content_keys([value for values in held for value in values])
+        ends = np.cumsum([len(part) for part in made])
+        for i, part in enumerate(made):
+            own = pa.array(keys[int(ends[i]) - len(part) : int(ends[i])], pa.large_string())
+            made[i] = part.replace(name, own) if name in part.columns else part.beside(name, own)
+    return made
+
+
+def files_of(columns: Mapping[str, str | list[str]]) -> list[str]:
+    """Columns of pictures and sounds."""
+    return [column for role in ("image", "audio") if isinstance(column := columns.get(role), str)]
 
 
 def grouped(rows: Rows, column: str, links: np.ndarray) -> np.ndarray:

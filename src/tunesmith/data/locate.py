@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +16,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.registry import load_object
 from tunesmith.data.bytestream import open_bytes
 from tunesmith.data.sources import SOURCES
-from tunesmith.data.sources.media_folder import holds_media
+from tunesmith.data.sources.media_folder import holds_media, media_in_classes
 from tunesmith.data.sources.parallel import sides_of
 
 TEST_NAMES = re.compile(r"(^|[_\-. ])(test|dev|valid|validation|val|eval|heldout)([_\-. ]|$)", re.I)
@@ -25,6 +26,8 @@ TEXTUAL = ("csv", "lines", "json", "jsonl", "conll")
 """Formats, by a file's name, whose content is looked at: it may be one that has no suffix of its own."""
 HEAD = 2**18
 """Bytes that are looked at."""
+_BETWEEN = (re.compile(r"[/\\\"',;:\t\r\n]+"), re.compile(r"[/\\\"',;:\s]+"))
+"""What stands between the names of files, with spaces in them or without."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ def _folder(place: str, split: str | None) -> Located:
     ]  # fmt: skip
     if not files and holds_media(place):
         return Located("media-folder", [place], split)
+    if len(media := media_in_classes(place)) > len(files) and not any(_names_one_of(file, media) for file in files):
+        beside = ", ".join(os.path.relpath(file, place) for file in files[:3]) + (" ..." if len(files) > 3 else "")
+        note = f"{place} is read as pictures or sounds, a folder a class; not read: {beside}."
+        return Located("media-folder", [place], split, (note,))
     if not files:
         allowed = ", ".join(sorted(known_suffixes()))
         raise DataError(f"The folder {place} holds no data file.", f"Files ending in {allowed} (also .gz) are read.")
@@ -74,6 +81,17 @@ def _folder(place: str, split: str | None) -> Located:
     files = [f for f in files if f not in held] or files
     notes = [f"{', '.join(held)} left out of training rows by name; use them with data.test=FILE."] if held else []
     return _located(files, split, tuple(notes) if files != held else ())
+
+
+def _names_one_of(file: str, media: Collection[str]) -> bool:
+    """Whether a data file names files of the folder: then it is the table, and they belong to it. What is no text is
+    taken for one.
+    """
+    with open(file, "rb") as raw:
+        if known_suffixes()[suffix_of(file)] not in TEXTUAL or raw.read(4) in (b"PAR1", b"PK\x03\x04"):
+            return True
+    names, text = set(media), _head(file).decode("utf-8", "replace")
+    return any(not names.isdisjoint(pattern.split(text)) for pattern in _BETWEEN)
 
 
 def _located(files: list[str], split: str | None = None, notes: tuple[str, ...] = ()) -> Located:

@@ -15,6 +15,7 @@ from tunesmith.data.codes import texts_of
 from tunesmith.data.concerns import concerns
 from tunesmith.data.duplicates import exact_groups, joined_texts, near_groups
 from tunesmith.data.language import language_of
+from tunesmith.data.links import with_contents
 from tunesmith.data.personal import count
 from tunesmith.data.report import report_text
 from tunesmith.data.rows import Rows
@@ -114,11 +115,12 @@ def profile(
     names = texts or other_inputs(columns)[:1]
     column = joined_texts(rows, names)
     found = targets(rows, columns)
-    keys = text_keys(rows, texts + other_inputs(columns))
+    by_content = with_contents([rows] if test is None else [rows, test], columns)  # a file's name tells nothing
+    keys = text_keys(by_content[0], texts + other_inputs(columns))
     filled = np.asarray(pc.binary_length(pc.utf8_trim_whitespace(texts_of(rows.column(names[0]))))) > 0
     if beside:  # a row may lack its text; and what is the same in all that it holds is a duplicate, near or not
         filled = np.ones(len(rows), bool)
-        near, overlap = _exact(keys, test, texts + other_inputs(columns))
+        near, overlap = _exact(keys, None if test is None else by_content[1], texts + other_inputs(columns))
     else:
         near, overlap = _near(column, keys, rows, test, names)
     clash = (

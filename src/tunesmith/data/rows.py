@@ -104,6 +104,10 @@ class Rows(Sequence[dict[str, Any]]):
         """The same rows with one column's values changed."""
         return self._with(self.table.set_column(self.columns.index(name), name, values))
 
+    def beside(self, name: str, values: pa.ChunkedArray | pa.Array) -> Rows:
+        """The same rows with one column more."""
+        return self._with(self.table.append_column(name, values))
+
     def fingerprint(self) -> str:
         """``"sha256:..."`` of names, types and values: the same however the table is cut into chunks."""
         digest = hashlib.sha256(str(len(self)).encode())

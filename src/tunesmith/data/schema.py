@@ -10,7 +10,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.shapes import NESTED, SHAPES
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
-from tunesmith.data.shapes.media_columns import seen
+from tunesmith.data.shapes.media_columns import addresses, seen
 from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
@@ -59,9 +59,14 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
         for name in [value] if isinstance(value, str) else value:
             if name not in rows.columns:
                 raise missing_column(name, rows)
-    shaped = _of_media(rows, task, given) or _of_a_shape(rows, task, given)
-    if shaped is not None:
-        return shaped
+    made = _of_media(rows, task, given) or _of_a_shape(rows, task, given) or _of_texts(rows, task, given)
+    if task in ("auto", *MEDIA_TASKS):
+        made.why += addresses({name: _sample(rows, name) for name in rows.columns if name not in _used(given)})
+    return made
+
+
+def _of_texts(rows: Rows, task: str, given: Columns) -> Guess:
+    """A text and a label; of tasks that are not guessed, the columns as they are given."""
     if task not in ("auto", *TARGETS):
         return Guess(
             task, {**_same_names(rows, given), **given}, [f"task {task}: columns as given or of their role's name"]

@@ -11,7 +11,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.clean import BESIDE_TEXT, read_columns, text_columns
 from tunesmith.data.draw import draw, newest
 from tunesmith.data.duplicates import merged
-from tunesmith.data.links import grouped, linked, linked_inputs, needed
+from tunesmith.data.links import grouped, linked, linked_files, linked_inputs, needed
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
 from tunesmith.data.targets import Targets, targets
@@ -55,7 +55,8 @@ def split(
         validation: share of the rows that are left.
         group: column whose equal values stay on one side; with any ``by``.
         time: column to order by.
-        near_duplicates: keep near duplicates on one side, and of tasks that write all rows that read the same.
+        near_duplicates: keep near duplicates (of files, equal ones) on one side, and of tasks that write all rows
+            that read the same.
         given_test: test rows of their own; training rows with the same text (or nearly, with
             ``near_duplicates``) are left out, with a note.
         given_validation: validation rows of their own, likewise.
@@ -116,9 +117,10 @@ def _own_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which rows are one text, as a group's number a row; and the places of rows that no given part has."""
     beside = bool(set(columns) & set(BESIDE_TEXT))
-    # The same words beside another picture are another row: there, the files tell rows apart.
-    names = [str(columns[r]) for r in ("image", "audio") if r in columns] if beside else text_columns(columns)
-    links, of_given = linked(rows, parts, names, near=near and not beside, known=known)
+    if beside:
+        links, of_given = linked_files(rows, parts, columns, near=near)
+    else:
+        links, of_given = linked(rows, parts, text_columns(columns), near=near, known=known)
     pool = np.arange(len(rows))
     for name in parts:
         pool = _without(pool, links, of_given[name], f"are in the {name} file, too{_nearly(near)}", notes)

@@ -84,6 +84,8 @@ def _refuse_random(model: Any, reference: ModelReference, found: Mapping[str, An
 def _pool(model: Any, reference: ModelReference, pooling: str) -> None:
     from tunesmith.models.heads import mean
 
+    if getattr(model, "pools", False):  # its texts' encoder was told by ``start_from``
+        return
     if mean.has_mean(model):  # tuned by us before
         model.base_model.encoder.layer[-1].requires_grad_(False)
         return

@@ -67,6 +67,8 @@ class Multimodal(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     config_class = MultimodalConfig
     base_model_prefix = "encoders"
+    pools = True
+    """Whether it makes one vector of a text's tokens itself, in the way that its config says."""
 
     def __init__(self, config: Any, encoders: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__(config)

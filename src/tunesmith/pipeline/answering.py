@@ -23,6 +23,8 @@ class Answering:
     columns: Mapping[str, str | list[str]]
     predictor: Callable[[], Any]
     """Loads what answers: it has ``predict(rows)``."""
+    transcribe: Mapping[str, Any] | None = None
+    """How the rows that it was trained on became texts."""
 
 
 class OfPart:
@@ -52,7 +54,7 @@ def answering(bundle: Bundle, part: str | None) -> Answering:
     if parts is None:
         if part is not None:
             raise RecipeError(f'{bundle.path} has no part "{part}": it is no mixture.', "Leave out the part.")
-        return Answering(bundle.path, bundle.task, data.get("columns", {}), bundle.predictor)
+        return Answering(bundle.path, bundle.task, data.get("columns", {}), bundle.predictor, data.get("transcribe"))
     names = ", ".join(parts)
     if part is None:
         raise RecipeError(

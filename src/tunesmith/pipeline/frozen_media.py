@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from tunesmith.data.media.limits import MediaProblem
 from tunesmith.models.cache import cache_folder
 from tunesmith.models.encoders.kept import Shelf, shelf, states_of
 from tunesmith.models.encoders.kept_texts import text_states
+from tunesmith.models.folder import read_json
+from tunesmith.models.media_kinds import MultimodalConfig
 from tunesmith.tasks.media_batches import unusable, values_of
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ def on_frozen_encoders(plan: Plan, model: Any, processor: Any, progress: Progres
     """The task seen on states, and the model's end that reads them.
 
     States are computed in fp32, as the bundle will, and kept by what they were computed from: the file's content, the
-    weights, how many parts.
+    weights, the pooling, how many parts.
     """
     from tunesmith.models.joined import OnStates
     from tunesmith.tasks.on_states import on_states
@@ -37,7 +40,8 @@ def on_frozen_encoders(plan: Plan, model: Any, processor: Any, progress: Progres
     def of(features: Sequence[Feature]) -> Mapping[str, Sequence[np.ndarray]]:
         found: dict[str, Sequence[np.ndarray]] = {}
         for name, encoder in model.encoders.items():
-            kept = shelf(folder, f"{name}|{content_of(plan, name)}|{model.parts}|fp32|4")
+            pooling = getattr(encoder, "pooling", "")
+            kept = shelf(folder, f"{name}|{content_of(plan, name)}|{pooling}|{model.parts}|fp32|5")
             if name == "text":
                 pad = int(processor.pad_token_id or 0)
                 found[name] = text_states(encoder, features, kept, parts=model.parts, pad=pad, device=device)
@@ -49,7 +53,12 @@ def on_frozen_encoders(plan: Plan, model: Any, processor: Any, progress: Progres
 
 
 def content_of(plan: Plan, modality: str) -> str:
-    """What tells the weights of a modality's encoder, as they were before anything was tuned."""
+    """What tells the weights of a modality's encoder, as they are when the run begins.
+
+    A bundle that is started from brings all of its encoders, and may have tuned them.
+    """
+    if read_json(Path(plan.reference.path) / "config.json").get("model_type") == MultimodalConfig.model_type:
+        return str(plan.reference.content_hash)
     described = plan.task.state.get("encoders", {}).get(modality)
     return str(described["content_hash"] if described else plan.reference.content_hash)
 

@@ -7,23 +7,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.questions import is_there
+from tunesmith.bundle.columns import there, unread
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
-from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.core.recipe import DataBlock, Recipe, TranscribeBlock
 from tunesmith.data.labelled import labelled
 from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
+from tunesmith.data.schema import guess
+from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.plan import figures
+from tunesmith.pipeline.transcribed import COLUMN, transcribed
 
 READ = (
-    "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.clean.normalise",
-    "data.clean.redact", "task", "evaluation.gate", "evaluation.resamples", "evaluation.confidence",
+    "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.transcribe",
+    "data.clean.normalise", "data.clean.redact", "task", "evaluation.gate", "evaluation.resamples",
+    "evaluation.confidence",
 )  # fmt: skip
 """Keys of a recipe that are read here; the others speak of tuning."""
 
@@ -119,16 +123,33 @@ def labelled_rows(asked: Answering, block: DataBlock, notes: list[str]) -> list[
     Raises:
         DataError: the file cannot be read, lacks a column, or has a label that the bundle does not know.
     """
+    if sounds := block.transcribe or _heard(asked, block):
+        heard = transcribed(block.model_copy(update={"transcribe": sounds}))
+        block = heard.block
+        notes += heard.notes
     source = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit)
     source.origin.media = block.media
-    same = {r: c for r, c in asked.columns.items() if is_there(c, source)} if not block.columns else {}
+    beside = not block.columns or asked.task.name in MEDIA_TASKS  # whose other inputs would go unread
+    columns = {**(there(asked.columns, source.columns) if beside else {}), **block.columns}
+    if not_read := unread(asked.task, [block.columns, asked.columns], columns):
+        found = guess(source, task=asked.task.name, columns=columns).columns
+        notes += [told for told in not_read if told in unread(asked.task, [block.columns, asked.columns], found)]
     table = labelled(
         asked.task,
         source,
-        {**same, **block.columns},
+        columns,
         notes,
         lambda task: {**cleaning(block, task), "duplicates": False, "conflicts": "keep"},
     )
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
     return table
+
+
+def _heard(asked: Answering, block: DataBlock) -> TranscribeBlock | None:
+    """How the bundle's own rows became texts, where the file has that column of sounds, and no texts of them yet."""
+    if asked.transcribe is None or "text" in block.columns:
+        return None
+    sounds = TranscribeBlock.model_validate(asked.transcribe)
+    there = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit).columns
+    return sounds if sounds.column in there and COLUMN not in there else None

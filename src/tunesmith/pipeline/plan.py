@@ -14,8 +14,7 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, resolve
-from tunesmith.data.mixture import prepare_parts
-from tunesmith.data.prepare import Prepared, prepare
+from tunesmith.data.prepare import Prepared
 from tunesmith.evaluation.baselines import FOR
 from tunesmith.evaluation.gate import WORDS, Condition, parse_gate
 from tunesmith.evaluation.groups import GAPS
@@ -25,7 +24,7 @@ from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.pipeline.calibrated import refuse_calibration
-from tunesmith.pipeline.transcribed import transcribed
+from tunesmith.pipeline.transcribed import prepared
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
 
@@ -113,11 +112,12 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
-    if data is None:
-        block = transcribed(recipe.data)
-        data = prepare_parts(block) if block.parts else prepare(block, recipe.task.name)
-    else:
-        data = replaced(data, notes=list(data.notes))  # what this run adds to them is not of the others
+    # What this run adds to the notes is not of the others.
+    data = (
+        prepared(recipe.data, recipe.task.name, recipe.training.device)
+        if data is None
+        else replaced(data, notes=list(data.notes))
+    )
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})

@@ -17,11 +17,11 @@ from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Evidence, Feature, Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import Recipe
-from tunesmith.data.prepare import prepare
 from tunesmith.evaluation.baselines.measured import measured as baseline_measured
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.plan import Plan, as_recipe, plan
 from tunesmith.pipeline.run import Addition, Run, run
+from tunesmith.pipeline.transcribed import prepared
 from tunesmith.tasks.prompted import PROMPTS
 from tunesmith.tasks.prompted.prompted import Prompted, leaning
 from tunesmith.tasks.prompted.templates import Template, Words, templates, words_for
@@ -114,12 +114,12 @@ def _refuse_unread(recipe: Recipe, options: PromptOptions, takes_shots: bool) ->
 
 
 def _planned(recipe: Recipe, name: str, options: PromptOptions, overwrite: bool) -> Plan:
-    prepared = prepare(recipe.data, "text-classification")
-    if options.test_rows and len(prepared.test) > options.test_rows:
-        prepared.test = random.Random(13).sample(prepared.test, options.test_rows)
-        prepared.notes.append(f"{options.test_rows} of the test rows were drawn.")
+    found = prepared(recipe.data, "text-classification", recipe.training.device)
+    if options.test_rows and len(found.test) > options.test_rows:
+        found.test = random.Random(13).sample(found.test, options.test_rows)
+        found.notes.append(f"{options.test_rows} of the test rows were drawn.")
     task = recipe.task.model_copy(update={"name": name})
-    return plan(recipe.model_copy(update={"task": task}), replace=overwrite, data=replace(prepared, task=name))
+    return plan(recipe.model_copy(update={"task": task}), replace=overwrite, data=replace(found, task=name))
 
 
 class _Search(Addition):

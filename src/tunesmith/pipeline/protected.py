@@ -11,9 +11,9 @@ from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
-from tunesmith.data.prepare import prepare
 from tunesmith.data.read import read
 from tunesmith.pipeline import inherited
+from tunesmith.pipeline.transcribed import prepared
 
 MEASURED, CHOSEN_ON = 0.5, 0.2
 """Shares of rows that are not the bundle's own: half is measured on; of the others a fifth helps to choose."""
@@ -55,7 +55,7 @@ def protected(parent: Bundle, path: str) -> Protected:
         return own
     split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
     fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
-    found = prepare(fresh, parent.task.name)
+    found = prepared(fresh, parent.task.name)
     _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
     note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
     return _of(found, path, note)
@@ -73,7 +73,7 @@ def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dic
 def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
     if parent.recipe.data.path != block.path and parent.recipe.data.test is not None:
         return None
-    found = prepare(block, parent.task.name)
+    found = prepared(block, parent.task.name)
     then = parent.manifest.data
     if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
         return None

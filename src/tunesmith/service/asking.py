@@ -17,6 +17,7 @@ from tunesmith.service.caller import Caller
 from tunesmith.service.metering.event import Event
 from tunesmith.service.problems import Refused
 from tunesmith.service.products import Product, unknown
+from tunesmith.service.safety.files import beside, files_within
 from tunesmith.service.safety.guard import Flag, Guard
 from tunesmith.service.safety.limits import tokens_within
 from tunesmith.service.safety.policy import Limits
@@ -25,7 +26,7 @@ from tunesmith.service.settling import Told, metered, noted, traced
 from tunesmith.service.version import Version
 
 if TYPE_CHECKING:
-    from tunesmith.core.contracts import Prediction, Row
+    from tunesmith.core.contracts import Prediction, Row, Task
     from tunesmith.service.job import Computed
 
 log = logging.getLogger(__name__)
@@ -204,10 +205,8 @@ async def _computed(
     """What a version says. One that is taken away at this moment is not asked: its follower is."""
     while True:
         version = product.pick(request_id)
-        try:
-            asked = as_rows(version.task, rows)
-        except DataError as error:
-            raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
+        within = version.engine.limits.deadline if deadline is None else deadline
+        asked = await beside(partial(_read, version.task, rows, limits), rows, within, low=low)
         check = None if limits.tokens is None else partial(tokens_within, limits)
         try:
             found = await version.engine.submit(asked, caller.key, deadline=deadline, low=low, check=check)
@@ -215,6 +214,14 @@ async def _computed(
         except Refused as why:
             if why.code != "unloading" or product.pick(request_id) is version:
                 raise
+
+
+def _read(task: Task, rows: Sequence[Any], limits: Limits) -> list[Row]:
+    files_within(limits, rows)
+    try:
+        return as_rows(task, rows)
+    except DataError as error:
+        raise Refused(422, "unreadable_rows", str(error).replace("\n", " ")) from error
 
 
 async def _compare(services: Services, product: Product, rows: list[Row], predictions: list[Prediction]) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tunesmith.service.fair_queue import FairQueue
-from tunesmith.service.job import Check, Computed, Job, Outcome, Piece, guessed, pieces_of, refusal, settle
+from tunesmith.service.job import Check, Computed, Job, Outcome, Piece, cost_of, guessed, pieces_of, refusal, settle
 from tunesmith.service.overload import ROOM, overloaded, smoothed, too_late, unloading
 from tunesmith.service.problems import Refused
 from tunesmith.service.settings import Batching
@@ -177,12 +177,13 @@ class Engine:
                 at += 1
             job.features, first, job.tokenised = features[begin:at], last, took
             job.tokens = sum(len(feature["input_ids"]) for feature in job.features)
+            job.cost = sum(map(cost_of, job.features))
             job.arrays, job.left = [None] * len(job.features), len(job.features)
             self._checked(job)
         self._forget(job for job in jobs if job.ended)
         with self._ready:
             for job in (one for one in jobs if not one.ended):
-                self._waiting += job.tokens - job.guess
+                self._waiting += job.cost - job.guess
                 queue = self._low if job.low else self._live
                 for piece in pieces_of(job, self.limits.rows, self.limits.tokens):
                     queue.put(job.key, piece, piece.tokens, piece.end - piece.begin)

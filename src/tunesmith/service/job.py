@@ -10,8 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.bundle.predictor import weight
 from tunesmith.core.errors import DataError
 from tunesmith.service.problems import Refused
+from tunesmith.service.safety.texts import FILES
 
 if TYPE_CHECKING:
     from tunesmith.bundle.predictor import Predictor
@@ -21,6 +23,9 @@ log = logging.getLogger(__name__)
 
 CHARACTERS = 3.0
 """Of a token, roughly, before it is counted; only how much may wait depends on it."""
+FILE = 100
+"""Tokens that a picture or a sound counts as, whatever its size: rows with a file each still make a whole batch. They
+are weighed in the queue alone, and not metered."""
 Check = Callable[[Sequence["Feature"]], None]
 """Raises Refused where a request's features are not to be computed."""
 
@@ -66,6 +71,9 @@ class Job:
     left: int = 0
     """Features that are not computed yet."""
     tokens: int = 0
+    """That the model reads, as they are metered."""
+    cost: int = 0
+    """What it weighs in the queue: its tokens, and its files."""
     began: float = 0.0
     tokenised: float = 0.0
     """Seconds."""
@@ -93,13 +101,18 @@ def pieces_of(job: Job, rows: int, tokens: int) -> list[Piece]:
     """A job's features in order, each piece at most so many and of so many tokens, but one feature at least."""
     made: list[Piece] = []
     for i, feature in enumerate(job.features):
-        cost = len(feature["input_ids"])
+        cost = cost_of(feature)
         last = made[-1] if made else None
         if last is None or last.end - last.begin >= rows or last.tokens + cost > tokens:
             made.append(Piece(job, i, i + 1, cost))
         else:
             last.end, last.tokens = i + 1, last.tokens + cost
     return made
+
+
+def cost_of(feature: Feature) -> int:
+    """What a feature weighs in the queue: its tokens, its sound's frames, and ``FILE`` for each of its files."""
+    return weight(feature) + FILE * sum(name in feature for name in FILES)
 
 
 Outcome = Computed | Refused
@@ -124,7 +137,7 @@ def _settle(outcomes: Sequence[tuple[asyncio.Future[Computed], Outcome]]) -> Non
 
 
 def guessed(rows: Sequence[Row]) -> int:
-    """Tokens of rows, about: by characters, at least 8 a row."""
+    """Tokens of rows, about: by characters, at least 8 a row; a file counts as ``FILE`` however many bytes it has."""
     return sum(8 + int(_characters(row) / CHARACTERS) for row in rows)
 
 
@@ -132,7 +145,9 @@ def _characters(value: Any) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else 3 * len(value)
     if isinstance(value, dict):
-        return sum(map(_characters, value.values()))
+        files = sum(bool(value.get(name)) for name in FILES)
+        texts = (inner for name, inner in value.items() if name not in FILES)
+        return sum(map(_characters, texts)) + int(files * FILE * CHARACTERS)
     return sum(map(_characters, value)) if isinstance(value, list | tuple) else 0
 
 

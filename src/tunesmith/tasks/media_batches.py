@@ -1,7 +1,8 @@
 """Rows of several modalities as features, and features as batches: arrays alone, no torch.
 
 A feature has ``present`` (float32, [modalities]), ``image`` and ``audio`` (what ``data/media`` reads, where they are
-there), ``table`` (float32, [columns]), and ids of its text, or one id that stands for none.
+there), ``frames`` (how long its sound is), ``table`` (float32, [columns]), and ids of its text, or one id that stands
+for none.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from tunesmith.core.contracts import Batch, Feature, Row
 from tunesmith.core.errors import DataError
 from tunesmith.data.media.limits import MediaProblem
+from tunesmith.data.media.sound import seconds_of
 from tunesmith.data.media.vary.vary import Vary
 from tunesmith.models.encoders.inputs import MediaInput
 
@@ -60,6 +62,14 @@ def media_arrays(features: Sequence[Feature], takes: Mapping[str, MediaInput]) -
         if lengths is not None:
             batch[f"{modality}_lengths"] = lengths
     return batch
+
+
+def frames_of(value: str) -> int:
+    """How long a sound is, in frames of 10 ms, as its header says; 0 of one that cannot be read: who reads it tells."""
+    try:
+        return int(seconds_of(value) * 100)
+    except MediaProblem:
+        return 0
 
 
 def unusable(feature: Feature, problem: MediaProblem) -> DataError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
+from tunesmith.core.errors import did_you_mean
 from tunesmith.data.media.limits import MediaProblem
 from tunesmith.data.media.place import INLINE, inline_bytes
 
@@ -31,6 +32,23 @@ def inline(kind: str) -> Any:
         return made
 
     return check
+
+
+def only(known: Collection[str]) -> Any:
+    """A validator: a column that was not trained on is refused, for what is meant would be missing."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name not in known:
+                raise ValueError(f'there is no column "{name[:80]}". {did_you_mean(name, known)[:400]}')
+        return value
+
+    return check
+
+
+def _names(known: Collection[str]) -> dict[str, Any]:
+    """The same for the schema."""
+    return {"propertyNames": {"enum": list(known)}}
 
 
 class MediaRequest(BaseModel):
@@ -56,10 +74,12 @@ def request_of(modalities: Sequence[str], numeric: Mapping[str, Any], kinds: Map
             fields[name] = (Annotated[str, AfterValidator(inline(kind))] | None, Field(None, description=told))
     if numeric:
         told = f"column -> number: {', '.join(numeric)}"
-        fields["numeric"] = (dict[str, float | None] | None, Field(None, description=told))
+        kind_of = Annotated[dict[str, float | None], AfterValidator(only(numeric))]
+        fields["numeric"] = (kind_of | None, Field(None, description=told, json_schema_extra=_names(numeric)))
     if kinds:
         told = f"column -> category: {', '.join(kinds)}"
-        fields["categorical"] = (dict[str, str | None] | None, Field(None, description=told))
+        named = Annotated[dict[str, str | None], AfterValidator(only(kinds))]
+        fields["categorical"] = (named | None, Field(None, description=told, json_schema_extra=_names(kinds)))
     made: type[BaseModel] = create_model("MediaRequest", __base__=MediaRequest, **fields)
     made.model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [_example(modalities, numeric, kinds)]}

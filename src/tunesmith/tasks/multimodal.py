@@ -13,7 +13,7 @@ from tunesmith.core.contracts import Batch, Column, Feature, Prediction, Row, Ru
 from tunesmith.core.errors import DataError
 from tunesmith.data.media.vary.vary import AUTO, Vary
 from tunesmith.models.encoders.inputs import MediaInput, input_of
-from tunesmith.tasks.media_batches import MEDIA, MODALITIES, columns_of_table, media_arrays, table_of
+from tunesmith.tasks.media_batches import MEDIA, MODALITIES, columns_of_table, frames_of, media_arrays, table_of
 from tunesmith.tasks.media_requests import request_of
 from tunesmith.tasks.sequence import SequenceTask, padded
 
@@ -191,6 +191,8 @@ class MultimodalTask(SequenceTask):
             for name in MEDIA:
                 if name in names and there[name]:
                     feature[name] = row[name]
+            if "audio" in feature:
+                feature["frames"] = frames_of(feature["audio"])
             if "table" in names:
                 feature["table"] = table_of(row, self.state["numeric"], self.state["kinds"])
             if targets:

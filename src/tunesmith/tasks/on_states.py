@@ -24,6 +24,8 @@ def on_states(task: Any, states_of: StatesOf) -> Any:
             for modality, states in states_of(features).items():
                 for feature, one in zip(features, states, strict=True):
                     feature[f"state_{modality}"] = one
+            for feature in features:
+                feature.pop("frames", None)  # states weigh the same, however long the sound was
             return features
 
         def collate(self, features: Sequence[Feature], processor: Any) -> Batch:

@@ -18,6 +18,7 @@ class Limits:
         pixels: of a picture, as its header says.
         side: of a picture, in pixels.
         seconds: of a sound.
+        samples: of a sound, in each channel, as its header says; some rates have half a million a second.
         channels: of a sound.
     """
 
@@ -25,6 +26,7 @@ class Limits:
     pixels: int = 64_000_000
     side: int = 32_768
     seconds: float = 1800.0
+    samples: int = 1800 * 48_000
     channels: int = 32
 
 

@@ -27,6 +27,8 @@ FORMATS = {
 }
 """Pillow's name -> suffixes. Others are not tried: some start programs, and many are rarely looked after."""
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+_SAME = {"MPO": "JPEG"}
+"""Of what Pillow tells apart: cameras and phones put a second, smaller picture behind a JPEG (CIPA DC-007)."""
 _BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, struct.error, zlib.error, EOFError, IndexError, KeyError,
     OverflowError, MemoryError, AttributeError,
@@ -63,6 +65,12 @@ def picture(value: str, size: int | None = None, *, data: bytes | None = None, l
         raise MediaProblem(f'the picture "{shown(value)}" is damaged or cut off ({_short(error)})') from None
 
 
+def size_of(value: str, limits: Limits = LIMITS) -> tuple[int, int]:
+    """Width and height, as its header says; raises MediaProblem as ``picture`` does."""
+    width, height = _opened(value, content(value, limits), limits).size
+    return width, height
+
+
 def check_picture(value: str, limits: Limits = LIMITS) -> None:
     """Decode it, small where its kind allows that; raises MediaProblem as ``picture`` does."""
     picture(value, 64, limits=limits)
@@ -89,7 +97,7 @@ def _opened(value: str, data: bytes, limits: Limits) -> Image:
         )
     if not width or not height:
         raise MediaProblem(f'the picture "{shown(value)}" has no pixels')
-    suffix, kind = suffix_of(value), str(opened.format)
+    suffix, kind = suffix_of(value), _SAME.get(str(opened.format), str(opened.format))
     if suffix in SUFFIXES and suffix not in FORMATS.get(kind, ()):
         raise MediaProblem(f'the picture "{shown(value)}" is {kind} by its content, not {suffix}')
     return opened
@@ -102,7 +110,12 @@ def _plain(opened: Image) -> Image:
     upright = ImageOps.exif_transpose(opened)
     if upright.mode.startswith(("I", "F")):  # 16 and 32 bits of grey
         grey = np.asarray(upright, dtype=np.float64)
-        top = 65535.0 if upright.mode.startswith("I;16") or grey.max(initial=0) > 255 else 255.0
+        if not np.isfinite(grey).all():
+            raise ValueError("it holds pixels that are no numbers")
+        brightest = grey.max(initial=0)
+        top = 65535.0 if upright.mode.startswith("I;16") or brightest > 255 else 255.0
+        if upright.mode == "F" and brightest <= 1:  # floating point from 0 to 1
+            top = 1.0
         return Image.fromarray((grey.clip(0, top) * (255.0 / top)).astype(np.uint8)).convert("RGB")
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layered = upright.convert("RGBA")

@@ -15,7 +15,8 @@ from pathlib import Path
 from tunesmith.data.media.limits import LIMITS, Limits, MediaProblem
 
 INLINE = "data:"
-_WEB = re.compile(r"^[a-z][a-z0-9+.-]*://", re.I)
+ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://", re.I)
+"""What is somewhere else: it is not got."""
 
 
 def settled(value: str, folder: Path | None, limits: Limits = LIMITS) -> str:
@@ -103,7 +104,7 @@ def shown(value: str) -> str:
 def _inside(value: str, folder: Path | None) -> str:
     if not value.strip() or "\0" in value:
         raise MediaProblem("the path is empty" if not value.strip() else "the path holds a zero byte")
-    if _WEB.match(value):
+    if ADDRESS.match(value):
         raise MediaProblem(f'"{shown(value)}" is an address; only files are read: get it first')
     if folder is None:
         return os.path.abspath(os.path.expanduser(value))

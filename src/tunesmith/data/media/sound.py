@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.core.extras import need
 from tunesmith.data.media.limits import LIMITS, Limits, MediaProblem
-from tunesmith.data.media.place import content, shown, suffix_of
+from tunesmith.data.media.place import INLINE, content, inline_bytes, shown, suffix_of
 
 FORMATS = {
     "WAV": (".wav", ".wave"),
@@ -52,6 +52,17 @@ def check_sound(value: str, limits: Limits = LIMITS) -> None:
     sound(value, None, limits=limits)
 
 
+def seconds_of(value: str, limits: Limits = LIMITS) -> float:
+    """How long a sound is, as its header says; raises MediaProblem as ``sound`` does."""
+    library: Any = need("soundfile", extra="media", purpose="sounds")
+    try:
+        with library.SoundFile(io.BytesIO(inline_bytes(value, limits)) if value.startswith(INLINE) else value) as file:
+            _check(value, file, limits)
+            return float(file.frames / file.samplerate)
+    except _broken(library) as error:
+        raise _unreadable(value, error) from None
+
+
 def _samples(value: str, raw: bytes, limits: Limits) -> tuple[np.ndarray, int]:
     library: Any = need("soundfile", extra="media", purpose="sounds")
     if missing := _missing_of_wav(raw):
@@ -65,10 +76,8 @@ def _samples(value: str, raw: bytes, limits: Limits) -> tuple[np.ndarray, int]:
                 mixed[done : done + len(block)] = block.mean(axis=1)
                 done += len(block)
             found, expected = int(file.samplerate), int(file.frames)
-    except (library.LibsndfileError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        why = " ".join(str(error).split())[-80:]
-        known = ", ".join(FORMATS)
-        raise MediaProblem(f'"{shown(value)}" is no sound that can be read: {known} ({why})') from None
+    except _broken(library) as error:
+        raise _unreadable(value, error) from None
     if done < expected:
         raise MediaProblem(
             f'the sound "{shown(value)}" is cut off after {done / found:.2f} of {expected / found:.2f} s'
@@ -76,6 +85,16 @@ def _samples(value: str, raw: bytes, limits: Limits) -> tuple[np.ndarray, int]:
     if not np.isfinite(mixed).all():
         raise MediaProblem(f'the sound "{shown(value)}" holds samples that are no numbers')
     return mixed, found
+
+
+def _broken(library: Any) -> tuple[type[BaseException], ...]:
+    """What libsndfile's binding raises on damaged files."""
+    return (library.LibsndfileError, RuntimeError, ValueError, TypeError, MemoryError)
+
+
+def _unreadable(value: str, error: BaseException) -> MediaProblem:
+    why, known = " ".join(str(error).split())[-80:], ", ".join(FORMATS)
+    return MediaProblem(f'"{shown(value)}" is no sound that can be read: {known} ({why})')
 
 
 def _check(value: str, file: Any, limits: Limits) -> None:
@@ -92,6 +111,11 @@ def _check(value: str, file: Any, limits: Limits) -> None:
     seconds = file.frames / file.samplerate
     if seconds > limits.seconds:
         raise MediaProblem(f'the sound "{shown(value)}" lasts {seconds:,.0f} s; {limits.seconds:,.0f} are taken')
+    if file.frames > limits.samples:
+        raise MediaProblem(
+            f'the sound "{shown(value)}" has {file.frames:,} samples, {file.samplerate:,} a second; '
+            f"{limits.samples:,} are taken"
+        )
     if file.channels > limits.channels:
         raise MediaProblem(f'the sound "{shown(value)}" has {file.channels} channels; {limits.channels} are taken')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,6 +19,7 @@ from tunesmith.data.traits import Traits
 
 MEDIA = {"image": check_picture, "audio": check_sound}
 """Role of a file -> what reads it whole and says what is wrong with it."""
+_THOUSANDS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
 
 
@@ -134,12 +136,23 @@ def numbers(value: Any) -> dict[str, float]:
         if cell is None or str(cell).strip().lower() in _MISSING:
             continue
         try:
-            made[name] = float(str(cell).replace(",", "") if isinstance(cell, str) else cell)
+            made[name] = _number(cell)
         except (TypeError, ValueError):
-            raise RowProblem(f'"{str(cell)[:40]}" in the column "{name}" is no number') from None
+            comma = "; decimals have a point, thousands commas" if "," in str(cell) else ""
+            raise RowProblem(f'"{str(cell)[:40]}" in the column "{name}" is no number{comma}') from None
         if not math.isfinite(made[name]):
             raise RowProblem(f'the number in the column "{name}" is not finite')
     return made
+
+
+def _number(cell: Any) -> float:
+    """A cell as a number; commas stand between thousands alone, for "12,5" is no 125."""
+    if not isinstance(cell, str):
+        return float(cell)
+    plain = cell.strip()
+    if "_" in plain:
+        raise ValueError
+    return float(plain.replace(",", "") if _THOUSANDS.match(plain) else plain)
 
 
 def categories(value: Any) -> dict[str, str]:

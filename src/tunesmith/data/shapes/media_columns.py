@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.data.media.picture import SUFFIXES as PICTURES
+from tunesmith.data.media.place import ADDRESS
 from tunesmith.data.media.sound import SUFFIXES as SOUNDS
 from tunesmith.data.traits import Traits
 from tunesmith.data.words import LABEL, NUMBERS, TEXT, normal, rank
@@ -76,8 +77,21 @@ def media_columns(
     return media
 
 
+def addresses(samples: Mapping[str, list[Any]]) -> list[str]:
+    """A sentence for each column whose values are addresses of pictures or sounds: they are no files, and not got."""
+    found = []
+    for name, values in samples.items():
+        paths = [ADDRESS.sub("", str(value)).partition("?")[0] for value in values if ADDRESS.match(str(value))]
+        if len(paths) >= HOLDS * max(1, len(values)) and _holds(paths, (*PICTURES, *SOUNDS)):
+            found.append(
+                f'"{name}" holds addresses, which are not read: to learn from their files, get these and name their '
+                "paths"
+            )
+    return found
+
+
 def _holds(values: list[Any], suffixes: tuple[str, ...]) -> bool:
-    named = [str(value).lower().endswith(suffixes) for value in values]
+    named = [str(value).lower().endswith(suffixes) and not ADDRESS.match(str(value)) for value in values]
     return bool(named) and sum(named) >= HOLDS * len(named)
 
 

@@ -69,3 +69,10 @@ def holds_media(folder: str) -> bool:
     """Whether a folder has a picture or a sound in a folder of its own."""
     known = (*PICTURES, *SOUNDS)
     return any(file.suffix.lower() in known for file in Path(folder).glob("*/**/*") if file.is_file())
+
+
+def media_in_classes(folder: str) -> list[str]:
+    """Names of the pictures and sounds that stand in folders of their own; none where that is one folder alone."""
+    known = (*PICTURES, *SOUNDS)
+    files = [file for file in Path(folder).glob("*/**/*") if file.suffix.lower() in known and file.is_file()]
+    return [file.name for file in files] if len({file.parent for file in files}) > 1 else []

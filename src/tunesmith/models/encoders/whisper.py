@@ -20,6 +20,8 @@ from torch.nn import functional
 from tunesmith.models.encoders.encoder import Encoder, segments, there
 from tunesmith.models.encoders.inputs import AudioInput
 
+FRAMES = 12_000
+"""Of stretches, that go through the layers together: half an hour in one batch takes 10 GB."""
 _PREFIXES = ("model.encoder.", "encoder.")
 
 
@@ -65,11 +67,15 @@ class WhisperSound(Encoder):
             extra = many * stretch - values.shape[1]
             values = functional.pad(values, (0, 0, 0, extra)).reshape(len(values) * many, stretch, -1)
             mask = functional.pad(mask, (0, extra)).reshape(len(mask) * many, stretch)
-        states, kept = self._states(values, mask)
-        if many > 1:
-            states = states.reshape(len(states) // many, -1, states.shape[-1])
-            kept = kept.reshape(len(kept) // many, -1)
-            # What is there stands on the left: every stretch but the last one is full.
+            # What is there stands on the left: every stretch but a sound's last one is full, or empty behind it.
+            rows, size = mask.any(1).nonzero().squeeze(1), max(1, FRAMES // stretch)
+            found = [self._states(values[some], mask[some]) for some in torch.split(rows, size)]
+            made = torch.cat([one for one, _ in found])
+            states = torch.zeros(len(mask), *made.shape[1:], dtype=made.dtype, device=made.device)
+            states = states.index_copy(0, rows, made).reshape(len(mask) // many, -1, self.width)
+            kept = mask[:, ::2].reshape(len(mask) // many, -1)
+        else:
+            states, kept = self._states(values, mask)
         return segments(states, kept, pieces)
 
     def _states(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

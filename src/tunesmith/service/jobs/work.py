@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -115,7 +116,7 @@ async def work(path: Path, batch: Batch, task: Task, remaining: Iterator[Questio
         rows = [question.row for question in some if question.row is not None]
         answers, tokens = await _answered(rows, f"{batch.id}.{batch.done}", task, path, ask) if rows else ([], 0)
         found = iter(answers)
-        answered = [(q, no_answer(task, q.problem) if q.row is None else next(found)) for q in some]
+        answered = [(q, no_answer(task, _without(path, q.problem)) if q.row is None else next(found)) for q in some]
         changes: dict[str, Any] = {
             "done": batch.done + len(some),
             "failed": batch.failed + sum("error" in answer for _, answer in answered),
@@ -162,7 +163,7 @@ async def _answered(
                 continue
             if why.status not in ROW_ERRORS:
                 raise
-            problem = why.message
+            problem = _without(path, why.message)
         except Exception:
             log.exception("%s failed", request_id)
             problem = "The service failed on this row."
@@ -181,6 +182,13 @@ async def _pause(seconds: float, path: Path) -> None:
         if (path / places.CANCEL).exists():
             raise Cancelled
         await asyncio.sleep(min(left, 0.5))
+
+
+def _without(path: Path, problem: str) -> str:
+    """A row's problem with the job's folder left out: where files lie on our disk is nothing for a client."""
+    for own in dict.fromkeys((os.path.realpath(path), os.path.abspath(path), str(path))):
+        problem = problem.replace(own, ".")
+    return problem
 
 
 def _lines(answered: Sequence[tuple[Question, Prediction]]) -> bytes:

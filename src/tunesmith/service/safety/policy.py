@@ -34,9 +34,9 @@ class Limits(BaseModel):
     tokens: Some | None = None
     """Of one row."""
     pixels: Some | None = None
-    """Of one image. Named for tasks to come."""
+    """Of one picture, as its header says; none has more than the server reads (64 million)."""
     seconds: Annotated[float, Field(gt=0)] | None = None
-    """Of one recording. Named for tasks to come."""
+    """Of one sound; none is longer than the server reads (half an hour)."""
 
 
 class Filter(BaseModel):
