@@ -81,7 +81,9 @@ class Opening:
         view = self._shared.open(told, bundle, limits) if told else None
         if view is not None:
             return Version(name, bundle, view, "torch, shared", request, response)
-        predictor = bundle.predictor(spec.runtime)
+        # vLLM loads a model in the precision that it computes in; the others' decoders change it later.
+        precision = self._writing.precision if spec.runtime == "vllm" else "auto"
+        predictor = bundle.predictor(spec.runtime, precision=precision)
         engine = self._engine(name, bundle, predictor, limits)
         return Version(name, bundle, engine, predictor.runtime.name, request, response)
 

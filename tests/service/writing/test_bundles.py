@@ -117,6 +117,32 @@ def test_a_model_that_cannot_be_asked_step_by_step_still_predicts(
         assert asked.post("/v1/chat/completions", json={"model": "chat", **ASKED[0]}).status_code == 400
 
 
+def test_vllm_writes_for_many_clients_and_streams(
+    bundles: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over an engine that keeps vLLM's protocol."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "bundle")
+    import vllm_protocol
+
+    vllm_protocol.install(monkeypatch)
+    vllm_protocol.OPENED.clear()
+    product = {"versions": {"1": str(bundles["chat"].path)}, "runtime": "vllm"}
+    settings = {"products": {"chat": product}, "server": {"folder": str(tmp_path)}, "writing": {"precision": "fp32"}}
+    with TestClient(application(checked(settings, "c"))) as asked:  # type: ignore[arg-type]
+        wanted = bundles["chat"].predict(ASKED)
+        assert predictions(asked, "chat", ASKED)["predictions"] == wanted
+        body = {"model": "chat", **ASKED[-1], "stream": True}
+        lines = asked.post("/v1/chat/completions", json=body).text.splitlines()
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        pieces = [choice["delta"].get("content") or "" for event in events for choice in event["choices"]]
+        assert "".join(pieces) == wanted[-1]["text"] and sum(map(bool, pieces)) > 1
+        cut = asked.post("/v1/chat/completions", json={**body, "stream": False, "stop": [wanted[-1]["text"][2:4]]})
+        (choice,) = cut.json()["choices"]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (wanted[-1]["text"][:2], "stop")
+        assert asked.get("/v1/models").json()["data"][0]["runtime"] == "vllm"
+    assert [one["dtype"] for one in vllm_protocol.OPENED] == ["float32"]
+
+
 def test_a_job_on_a_file_of_conversations(client: TestClient, bundles: dict[str, Bundle]) -> None:
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in ASKED)
     file = client.post("/v1/files", files={"file": ("asked.jsonl", lines.encode(), "application/jsonl")}).json()

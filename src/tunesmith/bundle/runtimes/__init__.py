@@ -8,5 +8,6 @@ RUNTIMES = Registry(
         "torch": "tunesmith.bundle.runtimes.torch:TorchRuntime",
         "onnx": "tunesmith.bundle.runtimes.onnx:OnnxRuntime",
         "openvino": "tunesmith.bundle.runtimes.openvino:OpenVinoRuntime",
+        "vllm": "tunesmith.bundle.runtimes.vllm:VllmRuntime",
     },
 )

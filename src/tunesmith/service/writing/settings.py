@@ -20,7 +20,8 @@ class WritingSettings(BaseModel):
     context: int | None = Field(default=None, ge=16)
     """Tokens of a prompt and its answer; None: what the bundle reads and ``LONGEST``, or as many as the model takes."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """``auto`` is the one that the bundle was proven with. bf16 is quicker, and now and then writes another word."""
+    """``auto`` is the one that the bundle was proven with; in another runtime, fp32. bf16 is quicker, and now and
+    then writes another word."""
 
 
 LONGEST = 1024
