@@ -126,7 +126,9 @@ def test_what_of_a_corpus_was_not_read_is_told_and_kept(place: Path, tmp_path: P
 
 
 def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:
-    (place / "short.txt").write_text("\n".join(["the room was clean"] * 200 + ["the room was clean " * 8]), "utf-8")
+    lines = [" ".join(row["text"].split()[:4]) for row in testing.toy_rows("en", 200)]
+    long = [" ".join(lines[start : start + 9]) for start in range(0, 180, 9)]
+    (place / "short.txt").write_text("\n".join(lines + long), "utf-8")
     bundle = made(place, "short.txt", "short", f"model={place / 'bert'}", "training.epochs=1", "data.hold=0.1")
     report = bundle.report
     assert report["context"]["training"]["steps"] > 1
@@ -188,7 +190,7 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     monkeypatch.setattr(scratch, "SIZES", {"tiny": (2, 32, 2)})
     bundle = made(
         place, "zh.jsonl.gz", f"anew-{objective}", f"objective={objective}", "scratch=tiny", "scratch.vocabulary=300",
-        "training.epochs=60", "training.max_steps=90",
+        "training.epochs=60", "training.max_steps=90", "data.hold=0.2",
     )  # fmt: skip
     report = bundle.report
     assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
