@@ -109,8 +109,10 @@ class MaskedLM(Objective):
         tokens = batch["labels"][places]
         if not isinstance(outputs, States):
             if not len(tokens):
-                return outputs.logits.sum() * 0.0  # texts of unknown characters
-            return cross_entropy(outputs.logits[places].float(), tokens)
+                nothing: torch.Tensor = outputs.logits.sum() * 0.0  # texts of unknown characters
+                return nothing
+            loss: torch.Tensor = cross_entropy(outputs.logits[places].float(), tokens)
+            return loss
         weight, bias, tokens = output_of(outputs.model, tokens)
         return mean_loss(outputs.at(places), weight, bias, tokens, outputs.precision)
 
