@@ -14,10 +14,12 @@ import pytest
 from tunesmith import testing
 from tunesmith.cli import main
 from tunesmith.cli.check import checked
+from tunesmith.cli.predict import _questions
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.models import reference
 from tunesmith.models.speech import STRETCH, Speech, stretches
+from tunesmith.pipeline.answering import answering
 from tunesmith.pipeline.measure import labelled_rows
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.transcribed import transcribed
@@ -117,10 +119,14 @@ def test_evaluate_hears_what_the_bundle_heard(calls: Path) -> None:
     task.restore({"labels": ["noisy", "quiet"]})
     manifest = SimpleNamespace(recipe={"data": {"transcribe": {"column": "clip"}, "columns": {"text": "transcript"}}})
     notes: list[str] = []
-    bundle = SimpleNamespace(task=task, manifest=manifest)
-    rows = labelled_rows(bundle, DataBlock.model_validate({"path": str(calls / "calls.csv")}), notes)
+    bundle: Any = SimpleNamespace(task=task, manifest=manifest, path=calls / "b", predictor=None)
+    asked = answering(bundle, None)
+    rows = labelled_rows(asked, DataBlock.model_validate({"path": str(calls / "calls.csv")}), notes)
     assert len(rows) == 30 and str(rows[1]["text"]).startswith("很响 loud")
     assert any("row 31" in note for note in notes)
+    with pytest.raises(DataError, match="sounds of .clip. without their texts") as found:
+        list(_questions(bundle, [], str(calls / "calls.csv"), {}, None))
+    assert "tunesmith transcribe" in found.value.hint
 
 
 def test_the_verb_writes_a_file_and_tells_what_is_left_out(calls: Path, capsys: Any) -> None:

@@ -8,7 +8,7 @@ cat lines.txt | tunesmith predict out/reviews --output answers.jsonl
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +90,7 @@ def _questions(
         return from_lines(bundle.task, lines, {**trained, **columns}, _tell)
     rows = read(file)
     rows.origin.media = media
+    _refuse_unheard(bundle, rows.columns, columns, file)
     if rows.broken:
         first = rows.broken[0]
         told = (
@@ -97,6 +98,18 @@ def _questions(
         )
         _tell(told)
     return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained, tell=_tell))
+
+
+def _refuse_unheard(bundle: Bundle, names: Collection[str], columns: Mapping[str, str], file: str) -> None:
+    """Sounds whose bundle reads what is said in them; a guess would take their paths for texts."""
+    heard = (bundle.manifest.recipe.get("data") or {}).get("transcribe")
+    if heard is None or "text" in columns or heard["column"] not in names or "transcript" in names:
+        return
+    column = heard["column"]
+    raise DataError(
+        f'{bundle.path} reads what is said in sounds, and {file} has the sounds of "{column}" without their texts.',
+        f"Run: tunesmith transcribe {file} --column {column} --output texts.jsonl   then: predict --file texts.jsonl",
+    )
 
 
 def _tell(what: str) -> None:
