@@ -109,7 +109,8 @@ class MaskedLM(Objective):
         tokens = batch["labels"][places]
         if not isinstance(outputs, States):
             if not len(tokens):
-                return outputs.logits.sum() * 0.0  # texts of unknown characters
+                nothing: torch.Tensor = outputs.logits.sum() * 0.0  # texts of unknown characters
+                return nothing
             return cross_entropy(outputs.logits[places].float(), tokens)
         weight, bias, tokens = output_of(outputs.model, tokens)
         return mean_loss(outputs.at(places), weight, bias, tokens, outputs.precision)

@@ -34,6 +34,11 @@ class PromptedCloze(Prompted):
     auto_model: ClassVar[str] = "AutoModelForMaskedLM"
     together: ClassVar[int | None] = 512
 
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what was learned; the words' ids are found anew."""
+        super().restore(state)
+        self._words: list[int] | None = None
+
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
         """The template with its gap, and the ids of the words.
 
@@ -56,11 +61,6 @@ class PromptedCloze(Prompted):
             self._words = [self._one_id(word, mask, processor) for word in self.label_words]
         words = list(self._words)
         return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words, "cut": asked != text}]
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what was learned; the words' ids are found anew."""
-        super().restore(state)
-        self._words: list[int] | None = None
 
     def _ids(self, text: str, mask: str, processor: Any) -> np.ndarray:
         plain = text.replace(mask, "")  # a gap of the text's own would be asked about
