@@ -111,8 +111,7 @@ class MaskedLM(Objective):
             if not len(tokens):
                 nothing: torch.Tensor = outputs.logits.sum() * 0.0  # texts of unknown characters
                 return nothing
-            loss: torch.Tensor = cross_entropy(outputs.logits[places].float(), tokens)
-            return loss
+            return cross_entropy(outputs.logits[places].float(), tokens)
         weight, bias, tokens = output_of(outputs.model, tokens)
         return mean_loss(outputs.at(places), weight, bias, tokens, outputs.precision)
 

@@ -37,7 +37,7 @@ class PromptedCloze(Prompted):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what was learned; the words' ids are found anew."""
         super().restore(state)
-        self._ids_of_words: list[int] | None = None
+        self._words: list[int] | None = None
 
     def features_of(self, text: str, processor: Any, max_length: int) -> list[Feature]:
         """The template with its gap, and the ids of the words.
@@ -57,9 +57,9 @@ class PromptedCloze(Prompted):
         places = np.flatnonzero(ids == processor.mask_token_id)
         if not len(places):
             raise RecipeError(f"The template {self.state['template']!r} has no {{{{ mask }}}}.", "Put it into the gap.")
-        if self._ids_of_words is None:
-            self._ids_of_words = [self._one_id(word, mask, processor) for word in self.label_words]
-        words = list(self._ids_of_words)
+        if self._words is None:
+            self._words = [self._one_id(word, mask, processor) for word in self.label_words]
+        words = list(self._words)
         return [{"input_ids": ids.astype(np.int32), "gap": int(places[-1]), "words": words, "cut": asked != text}]
 
     def _ids(self, text: str, mask: str, processor: Any) -> np.ndarray:
