@@ -96,8 +96,8 @@ def test_no_trial_sees_a_test_row(search: Search, files: dict[str, Path], monkey
 def test_the_data_are_read_once(search: Search, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.pipeline import plan
 
-    read, real = [], plan.prepare
-    monkeypatch.setattr(plan, "prepare", lambda *args: (read.append(1), real(*args))[1])
+    read, real = [], plan.prepared
+    monkeypatch.setattr(plan, "prepared", lambda *args: (read.append(1), real(*args))[1])
     assert search(files["en"], SPACE, "--trials", "2")[0] == 0
     assert len(read) == 1
 
