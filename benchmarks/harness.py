@@ -62,7 +62,8 @@ def entry(work: Callable[[dict[str, Any]], dict[str, Any]], main: Callable[[], N
         return
     with contextlib.redirect_stdout(sys.stderr):
         found = work(json.loads(sys.argv[2]))
-    found["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    found["peak_mib"] = round(max(peaks) / 1024)
     print(ANSWER + json.dumps(found, ensure_ascii=False), flush=True)
 
 
@@ -79,7 +80,7 @@ def child(
 
     Returns:
         its figures, and ``wall`` (seconds from start to exit, imports included), ``others`` (cores that other
-        processes kept busy just before) and ``peak_mib`` (resident memory).
+        processes kept busy just before) and ``peak_mib`` (resident memory, of the largest of its processes).
     """
     others = busy_cores()
     start = time.perf_counter()
