@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, str | list[str]]
 """Role -> column."""
+TRANSCRIPT = "transcript"
+"""The column of what is said in sounds."""
 
 
 def there(columns: Columns, names: Collection[str]) -> dict[str, str | list[str]]:
@@ -49,6 +51,21 @@ def unread(task: Task, known: Iterable[Columns], found: Columns) -> list[str]:
             names = ", ".join(f'"{name}"' for name in missing)
             told.append(f"{role}: there is no column {names}, so the answers are given without it.")
     return told
+
+
+def unheard(transcribe: Mapping[str, Any] | None, given: Columns, names: Collection[str]) -> str | None:
+    """The column of sounds that a bundle's texts were heard from, where a file has it and no texts of them.
+
+    Args:
+        transcribe: of the bundle's recipe.
+        given: what a user says of the columns.
+
+    >>> unheard({"column": "clip"}, {}, ["clip", "label"])
+    'clip'
+    """
+    if transcribe is None or "text" in given or TRANSCRIPT in names or transcribe["column"] not in names:
+        return None
+    return str(transcribe["column"])
 
 
 def cells(given: Mapping[str, Any], columns: Columns) -> dict[str, Any]:

@@ -102,10 +102,11 @@ def _questions(
 
 def _refuse_unheard(bundle: Bundle, names: Collection[str], columns: Mapping[str, str], file: str) -> None:
     """Sounds whose bundle reads what is said in them; a guess would take their paths for texts."""
-    heard = (bundle.manifest.recipe.get("data") or {}).get("transcribe")
-    if heard is None or "text" in columns or heard["column"] not in names or "transcript" in names:
+    from tunesmith.bundle.columns import unheard
+
+    column = unheard((bundle.manifest.recipe.get("data") or {}).get("transcribe"), columns, names)
+    if column is None:
         return
-    column = heard["column"]
     raise DataError(
         f'{bundle.path} reads what is said in sounds, and {file} has the sounds of "{column}" without their texts.',
         f"Run: tunesmith transcribe {file} --column {column} --output texts.jsonl   then: predict --file texts.jsonl",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.columns import there, unread
+from tunesmith.bundle.columns import there, unheard, unread
 from tunesmith.bundle.read import read_bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
@@ -22,7 +22,7 @@ from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.plan import figures
-from tunesmith.pipeline.transcribed import COLUMN, transcribed
+from tunesmith.pipeline.transcribed import transcribed
 
 READ = (
     "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.transcribe",
@@ -150,6 +150,6 @@ def _heard(asked: Answering, block: DataBlock) -> TranscribeBlock | None:
     """How the bundle's own rows became texts, where the file has that column of sounds, and no texts of them yet."""
     if asked.transcribe is None or "text" in block.columns:
         return None
-    sounds = TranscribeBlock.model_validate(asked.transcribe)
-    there = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit).columns
-    return sounds if sounds.column in there and COLUMN not in there else None
+    names = read(block.path, encoding=block.encoding, delimiter=block.delimiter, limit=block.limit).columns
+    found = unheard(asked.transcribe, block.columns, names)
+    return None if found is None else TranscribeBlock.model_validate(asked.transcribe)

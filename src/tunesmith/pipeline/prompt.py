@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
+from tunesmith.core.comparable import comparable
 from tunesmith.core.contracts import Evidence, Feature, Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import Recipe
@@ -290,7 +291,7 @@ class _PromptRun(Run):
 
 
 def _worth(found: Mapping[str, Any]) -> float:
-    return max(float(next(iter(found[side].values()))) for side in ("plain", "calibrated"))
+    return comparable(max(float(next(iter(found[side].values()))) for side in ("plain", "calibrated")))
 
 
 def _told(tried: Sequence[Mapping[str, Any]], rows: int, metric: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.bundle.columns import TRANSCRIPT
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock, TranscribeBlock
 from tunesmith.data.media.limits import MediaProblem
@@ -25,7 +26,6 @@ from tunesmith.data.shapes.settle import media_folder
 from tunesmith.models.cache import cache_folder
 
 Progress = Callable[[int, int], None]
-COLUMN = "transcript"
 """What the column of texts is called."""
 TOGETHER = 16
 """Sounds that are in memory at once."""
@@ -94,7 +94,7 @@ def transcribed(block: DataBlock, device: str = "auto") -> Transcribed:
             notes += rows.origin.notes
             broken += [*rows.broken, *unused]
     columns = {role: column for role, column in block.columns.items() if role != "audio"}
-    made_block = block.model_copy(update={**changes, "media": None, "columns": {"text": COLUMN, **columns}})
+    made_block = block.model_copy(update={**changes, "media": None, "columns": {"text": TRANSCRIPT, **columns}})
     return Transcribed(made_block, broken, notes)
 
 
@@ -115,7 +115,7 @@ def with_texts(
             if isinstance(text, MediaProblem):
                 broken.append(BrokenRow(file, start + number + 1, str(text), str(row[asked.column])[:200]))
             else:
-                made.append({**row, COLUMN: text})
+                made.append({**row, TRANSCRIPT: text})
         if progress is not None:
             progress(min(start + TOGETHER, len(rows)), len(rows))
     if not made:
