@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,7 @@ class Parrot:
         self.says = "It is good."
         self.gate = threading.Event()
         self.gate.set()
+        self.steps = math.inf  # until the gate falls shut by itself
         self.pause = 0.0
         self.fails = False
         self.asked: list[tuple[list[int], Decoding]] = []
@@ -90,6 +92,9 @@ class Parrot:
 
     def step(self) -> list[tuple[Any, int, str]]:
         self.gate.wait(10)
+        self.steps -= 1
+        if not self.steps:
+            self.gate.clear()
         time.sleep(self.pause)
         if self.fails:
             raise RuntimeError("a secret of ours")

@@ -25,8 +25,8 @@ def writer(talker: Any, parrot: Any) -> Iterator[Writer]:
     made.close()
 
 
-async def begun(writer: Writer, key: str = "a", **more: Any) -> Stream:
-    return await writer.write(lambda: writer.predictor.encode(ROWS), 10, [Decoding(max_new_tokens=50)], key, **more)
+async def begun(writer: Writer, key: str = "a", tokens: int = 50, **more: Any) -> Stream:
+    return await writer.write(lambda: writer.predictor.encode(ROWS), 10, [Decoding(max_new_tokens=tokens)], key, **more)
 
 
 async def read(stream: Stream) -> str:
@@ -55,17 +55,18 @@ def test_texts_of_many_are_written_together(writer: Writer, parrot: Any) -> None
 def test_one_place_is_left_for_a_key_that_has_none(writer: Writer, parrot: Any) -> None:
     async def work() -> None:
         parrot.gate.clear()
-        many = [await begun(writer, "a") for _ in range(9)]
-        await until(lambda: len(parrot) == 1)  # it took one, and stands at the gate
+        many = [await begun(writer, "a")]
+        await until(lambda: len(parrot) == 1)  # it stands at the gate
+        many += [await begun(writer, "a") for _ in range(8)]
+        parrot.steps = 1
         parrot.gate.set()
-        parrot.pause = 0.02
-        await until(lambda: len(parrot) == 3)
-        other = await begun(writer, "b")
-        assert await read(other) == "It is good."
-        assert sum(bool(stream.written) for stream in many) <= 6
-        await asyncio.gather(*map(read, many))
+        await until(lambda: len(parrot) == 3)  # and stands there again
+        other = await begun(writer, "b", tokens=49)
+        parrot.gate.set()
+        await asyncio.gather(*map(read, [*many, other]))
 
     asyncio.run(work())
+    assert [decoding.max_new_tokens for _, decoding in parrot.asked][:5] == [50, 50, 50, 49, 50]
     assert parrot.most == 4
 
 
@@ -90,11 +91,11 @@ def test_what_is_low_comes_last_and_leaves_a_place(writer: Writer, parrot: Any) 
 
 
 def test_whoever_hangs_up_gives_its_place_away(writer: Writer, parrot: Any) -> None:
-    parrot.says = "word " * 40
+    parrot.says = "word " * 400
     parrot.pause = 0.01
 
     async def work() -> None:
-        streams = [await begun(writer, key) for key in "abcd"]
+        streams = [await begun(writer, key, tokens=300) for key in "abcd"]
         await until(lambda: len(parrot) == 4)
         for stream in streams[:3]:
             async for _ in stream:
