@@ -122,6 +122,22 @@ def test_few_rows_are_gone_through_more_often_where_little_is_learned_otherwise(
     assert decided(TrainingBlock(), full, texts, rows=10).epochs == full.defaults.epochs
 
 
+def test_long_texts_are_taught_in_parts_of_a_step() -> None:
+    full = family("methods").make("full")
+
+    def step(task: str, **said: Any) -> tuple[int | None, int | None]:
+        block = decided(TrainingBlock(**said), full, family("tasks").make(task))
+        return block.batch_size, block.accumulate
+
+    assert step("summarization") == (8, 4) and step("translation") == (32, 1)
+    assert step("summarization", batch_size=32) == (32, 1), "who says the batch says the step"
+    assert step("summarization", accumulate=2) == (8, 2)
+    assert step("summarization", batch_size=4, accumulate=3) == (4, 3)
+    own = family("strategies").make("contrastive")
+    block = decided(TrainingBlock(), full, family("tasks").make("summarization"), [own])
+    assert (block.batch_size, block.accumulate) == (own.training["batch_size"], 1)
+
+
 def test_a_mixture_is_trained_as_its_slowest_part() -> None:
     def rate(method: str, *parts: str, **said: Any) -> float | None:
         mixed = family("tasks").make("mixture", {"parts": {f"p{i}": name for i, name in enumerate(parts)}})

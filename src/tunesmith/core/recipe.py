@@ -160,7 +160,7 @@ class TrainingBlock(Block):
     epochs: float | None = Field(None, gt=0)
     max_steps: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
-    accumulate: int = Field(1, ge=1, description="batches whose gradients are summed before a step")
+    accumulate: int | None = Field(None, ge=1, description="batches whose gradients are summed before a step")
     learning_rate: float | None = Field(None, gt=0)
     head_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float | None = Field(None, ge=0)

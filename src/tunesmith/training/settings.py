@@ -62,9 +62,12 @@ def decided(
     tuned = method.defaults if task is None else tuned_for(task, method)
     for strategy in strategies:
         tuned = _over(tuned, strategy.training, method)
+    if block.batch_size is not None:
+        tuned = _over(tuned, {"batch_size": block.batch_size}, method)
     fill = {
-        "epochs": _epochs(tuned, (block.batch_size or tuned.batch_size) * block.accumulate, rows),
+        "epochs": _epochs(tuned, tuned.batch_size * (block.accumulate or tuned.accumulate), rows),
         "batch_size": tuned.batch_size,
+        "accumulate": tuned.accumulate,
         "learning_rate": tuned.learning_rate,
         "head_learning_rate": tuned.head_learning_rate,
         "weight_decay": tuned.weight_decay,
@@ -93,6 +96,7 @@ def tuned_for(task: Task, method: Method) -> MethodDefaults:
 
 
 def _over(tuned: MethodDefaults, said: Mapping[str, Any], method: Method) -> MethodDefaults:
-    """What a task or strategy says for every method, and then for this one."""
+    """What a task or strategy says for every method, and then for this one; a new batch is one of one piece."""
     of_all = {key: value for key, value in said.items() if not isinstance(value, Mapping)}
-    return replace(tuned, **{**of_all, **said.get(method.name, {})})
+    new = {**of_all, **said.get(method.name, {})}
+    return replace(tuned, **({"accumulate": 1, **new} if "batch_size" in new else new))

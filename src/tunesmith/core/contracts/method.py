@@ -23,6 +23,8 @@ class MethodDefaults:
     learning_rate: float
     epochs: float = 3
     batch_size: int = 16
+    accumulate: int = 1
+    """Batches of a step."""
     weight_decay: float = 0.01
     layer_decay: float = 1.0
     """Factor on the learning rate for each layer further from the head (ULMFiT, Howard & Ruder 2018)."""
