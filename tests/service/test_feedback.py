@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -98,10 +97,6 @@ def test_a_store_that_is_away_loses_answers_and_counts_them(answers: Answers, st
     answers.keep(KEEP, "k1", "r1", "shop", "2", ["x"], [{}])
     answers.flush()
     assert answers.dropped == 1
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 class Ring:

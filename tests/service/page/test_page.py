@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import doctest
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,7 +11,7 @@ from pydantic import BaseModel, Field
 from tunesmith.service import examples
 from tunesmith.service.app import make_app
 from tunesmith.service.caller import Caller
-from tunesmith.service.page import described, words
+from tunesmith.service.page import words
 from tunesmith.service.page.described import fields
 from tunesmith.service.page.render import asset, page
 from tunesmith.service.problems import Refused
@@ -20,11 +19,6 @@ from tunesmith.service.services import Services
 from tunesmith.tasks.multiple_choice import ChoiceRequest
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_embedding import EmbeddingRequest
-
-
-@pytest.mark.parametrize("module", [words, described], ids=lambda m: m.__name__)
-def test_examples_in_docstrings(module: Any) -> None:
-    assert doctest.testmod(module).attempted and not doctest.testmod(module).failed
 
 
 def test_both_languages_have_the_same_words_and_the_page_uses_all_of_them() -> None:
