@@ -1,5 +1,6 @@
 # make demo | test | lint | bench | install | clean
-# PYTHON=python3.12 chooses the interpreter, VENV=... the environment, TORCH=... the build of torch.
+# PYTHON=python3.12 chooses the interpreter, VENV=... the environment, TORCH=... the build of torch; on Linux without a GPU:
+#   make demo TORCH="torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -31,21 +32,14 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 # make bench DATA=folder [ONLY=imdb]: the figures that we claim; benchmarks/README.md says what is in the folder.
-BENCHMARKS := data_million_rows finetune_speed imdb chnsenticorp head_cache profile_step kill_resume \
-	shrink/vocabulary shrink/cold shrink/search shrink/forms \
-	service/throughput service/overload service/kill service/swap service/memory service/at_once
 bench: $(STAMP)
-	@set -e; for name in $(or $(ONLY),$(BENCHMARKS)); do \
-		echo "== benchmarks/$$name.py"; \
-		if [ $$name = data_million_rows ]; then $(BIN)/python benchmarks/$$name.py; \
-		else $(BIN)/python benchmarks/$$name.py --data "$${DATA:?is needed, see benchmarks/README.md}"; fi; \
-	done
+	$(BIN)/python benchmarks/run_all.py $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))
 
 install: $(STAMP)
 
 # torch first and alone, then the rest; the packages with real weights and text without what they ask for.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed.\nhint: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "error: Python 3.11, 3.12 or 3.13 is needed.\nhint: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), once; some minutes ..."
 	$(PIP) $(TORCH)
@@ -55,4 +49,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) out .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) out/demo .mypy_cache .ruff_cache .import_linter_cache

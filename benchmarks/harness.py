@@ -45,12 +45,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def parse(made: argparse.ArgumentParser) -> argparse.Namespace:
-    """The options; without a data folder, an error that says how to give one."""
+def parse(made: argparse.ArgumentParser, *, needs_data: bool = True) -> argparse.Namespace:
+    """The options; without a data folder that it needs, an error that says how to give one."""
     given = made.parse_args()
-    if given.data is None or not Path(given.data).is_dir():
+    if needs_data and (given.data is None or not Path(given.data).is_dir()):
         made.error("where are the data sets? Give --data FOLDER or set TUNESMITH_BENCH_DATA")
-    given.data = Path(given.data).resolve()
+    given.data = Path(given.data or ".").resolve()
     given.results = given.results or HERE / "results" / ("quick" if given.quick else "")
     return given
 

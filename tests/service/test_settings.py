@@ -29,6 +29,21 @@ def test_a_catalog(tmp_path: Path) -> None:
     assert str(found.plans["free"].price.thousand_tokens) == "0.02" and found.plans["free"].requests.day is None
 
 
+def test_what_a_catalog_names_lies_beside_it(tmp_path: Path) -> None:
+    keys = "products: {a: out/a}\n"
+    (tmp_path / "usual.yaml").write_text(keys + "server: {host: 0.0.0.0}\n", "utf-8")
+    usual = read_catalog(tmp_path / "usual.yaml")
+    assert usual.store_url() == f"sqlite:///{tmp_path}/tunesmith.db"
+    assert usual.server.folder == tmp_path / "tunesmith-service"
+    more = "store: sqlite:///own.db\nrequest_log: {path: asked.jsonl}\n"
+    more += "server: {folder: /abs, tls: {certificate: c, key: /k}}\n"
+    (tmp_path / "more.yaml").write_text(keys + more, "utf-8")
+    found = read_catalog(tmp_path / "more.yaml")
+    assert found.store == f"sqlite:///{tmp_path}/own.db" and found.server.folder == Path("/abs")
+    assert found.request_log and found.request_log.path == tmp_path / "asked.jsonl"
+    assert found.server.tls and (found.server.tls.certificate, found.server.tls.key) == (tmp_path / "c", Path("/k"))
+
+
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     wrong = "products: {p: {versions: {v1: a}, stabel: v1}, 'q q': b, r: {versions: {v1: a}, stable: v2}}\nport: 1\n"
     (tmp_path / "c.yaml").write_text(wrong, "utf-8")

@@ -178,6 +178,8 @@ def _told(error: Exception) -> tuple[int, TunesmithError]:
     """Any exception as an exit code, a problem and a hint: 2 is the user's to mend, 1 is ours."""
     if isinstance(error, TunesmithError):
         return 2, error
+    if isinstance(error, ModuleNotFoundError) and error.name in sys.stdlib_module_names:
+        return 2, TunesmithError(f"This system's Python has no {error.name}.", "Take Linux or macOS; on Windows: WSL.")
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("tunesmith"):
         return 2, ExtraMissing(f"{error.name} is not installed.", 'Run: pip install "tunesmith[train]"')
     if isinstance(error, OSError):

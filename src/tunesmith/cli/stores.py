@@ -51,7 +51,7 @@ def opened(store: str | None, catalog: Catalog | None, *, new: bool = False) -> 
     from tunesmith.service.store.connect import file_of, shown
     from tunesmith.service.store.migrate import open_store
 
-    url = store or os.environ.get(STORE_OF_PLACE) or (catalog.store if catalog else None) or STORE
+    url = store or os.environ.get(STORE_OF_PLACE) or (catalog.store or catalog.usual_store() if catalog else STORE)
     file = file_of(url)
     if not new and file is not None and not file.exists():
         raise TunesmithError(f"There is no store {shown(url)} here.", "Name it: --store URL, or --catalog FILE")

@@ -228,7 +228,7 @@ class Recipe(Block):
     training: TrainingBlock = Field(default_factory=TrainingBlock)
     evaluation: EvaluationBlock = Field(default_factory=EvaluationBlock)
     search: SearchBlock | None = None
-    bundle: str | None = Field(None, description="folder to write; absent: beside the data")
+    bundle: str | None = Field(None, description="folder to write; absent: out/NAME, named after the data")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,6 +19,7 @@ from tunesmith.service.watching.settings import Watch
 from tunesmith.service.writing.settings import WritingSettings
 
 STORE = "sqlite:///tunesmith.db"
+_SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?][^?]*)")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Of a product, a version, a plan: it stands in URLs and in file names."""
@@ -166,7 +168,7 @@ class Catalog(Part):
     policies: dict[Name, Policy] = {}
     store: str | None = None
     """Keys, usage, feedback: an SQLAlchemy URL, SQLite or PostgreSQL. None: none where no keys are asked for, else
-    ``sqlite:///tunesmith.db``."""
+    ``sqlite:///tunesmith.db``, beside the catalog."""
     limits: str = "memory://"
     """Where requests are counted against plans: memory:// or redis://host:port."""
     server: Server = Server()
@@ -181,7 +183,11 @@ class Catalog(Part):
 
     def store_url(self) -> str | None:
         """Where keys and usage are; None: nowhere."""
-        return self.store or (None if self.server.is_open() else STORE)
+        return self.store or (None if self.server.is_open() else self.usual_store())
+
+    def usual_store(self) -> str:
+        """Where keys and usage are if nobody says: a file beside the catalog."""
+        return beside(STORE, self.folder)
 
     def policy(self, product: str) -> Policy:
         """A product's."""
@@ -215,7 +221,31 @@ def read_catalog(path: str | Path) -> Catalog:
         name: one.model_copy(update={"versions": {v: path.parent / p for v, p in one.versions.items()}})
         for name, one in catalog.products.items()
     }
-    return catalog.model_copy(update={"products": products, "folder": path.parent})
+    return catalog.model_copy(update={"products": products, "folder": path.parent, **_files(catalog, path.parent)})
+
+
+def _files(catalog: Catalog, folder: Path) -> dict[str, Any]:
+    """What else of a catalog names files: a verb finds them from wherever it is called."""
+    server = {"folder": folder / catalog.server.folder}
+    if tls := catalog.server.tls:
+        server["tls"] = tls.model_copy(update={"certificate": folder / tls.certificate, "key": folder / tls.key})
+    found: dict[str, Any] = {"server": catalog.server.model_copy(update=server)}
+    if catalog.store:
+        found["store"] = beside(catalog.store, folder)
+    if log := catalog.request_log:
+        found["request_log"] = log.model_copy(update={"path": folder / log.path})
+    return found
+
+
+def beside(store: str, folder: Path) -> str:
+    """A store's URL, the file of an SQLite in a folder where its name is relative.
+
+    >>> beside("sqlite:///keys.db", Path("/srv")), beside("sqlite:////var/keys.db", Path("/srv"))
+    ('sqlite:////srv/keys.db', 'sqlite:////var/keys.db')
+    >>> beside("sqlite://", Path("/srv")), beside("postgresql://host/name", Path("/srv"))
+    ('sqlite://', 'postgresql://host/name')
+    """
+    return _SQLITE.sub(lambda found: f"{found[1]}{folder / found[2]}", store)
 
 
 def of_bundle(folder: str | Path, name: str | None = None) -> Catalog:
