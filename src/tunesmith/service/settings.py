@@ -226,7 +226,7 @@ def read_catalog(path: str | Path) -> Catalog:
 
 def _files(catalog: Catalog, folder: Path) -> dict[str, Any]:
     """What else of a catalog names files: a verb finds them from wherever it is called."""
-    server = {"folder": folder / catalog.server.folder}
+    server: dict[str, Any] = {"folder": folder / catalog.server.folder}
     if tls := catalog.server.tls:
         server["tls"] = tls.model_copy(update={"certificate": folder / tls.certificate, "key": folder / tls.key})
     found: dict[str, Any] = {"server": catalog.server.model_copy(update=server)}
