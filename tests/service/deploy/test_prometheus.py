@@ -19,7 +19,7 @@ import yaml
 from tunesmith.bundle.drift.baseline import baseline_of
 from tunesmith.bundle.drift.facts import facts
 from tunesmith.service.deploy.rules import rules
-from tunesmith.service.deploy.write import write
+from tunesmith.service.deploy.write import Needs, write
 from tunesmith.service.services import Services
 from tunesmith.service.watching.settings import Drift
 from tunesmith.service.watching.watch import Watch
@@ -48,7 +48,7 @@ def deployed(tmp_path: Path) -> Callable[[str], Path]:
     (bundle / "tunesmith.json").write_text("{}", "utf-8")
 
     def folder(kind: str) -> Path:
-        write(kind, bundle, tmp_path / kind, "shop", "shop:1", "onnx")
+        write(kind, bundle, tmp_path / kind, "shop", "shop:1", Needs("onnx"), "tunesmith==0.1.0")
         return tmp_path / kind
 
     return folder

@@ -8,13 +8,19 @@ PASSWORD = "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD in .env}"
 GRAFANA = "${GRAFANA_PASSWORD:?set GRAFANA_PASSWORD in .env}"
 
 
-def compose() -> dict[str, Any]:
-    """``compose.yaml``. No password is in it: they are in ``.env``, which is not written."""
+def compose(gpus: int = 0) -> dict[str, Any]:
+    """``compose.yaml``. No password is in it: they are in ``.env``, which is not written.
+
+    Args:
+        gpus: of the service; 0: it computes on CPUs.
+    """
+    devices = [{"driver": "nvidia", "count": gpus, "capabilities": ["gpu"]}]
+    on_gpus = {"deploy": {"resources": {"reservations": {"devices": devices}}}} if gpus else {}
     return {
         "name": "tunesmith",
         "services": {
             "tunesmith": {
-                "build": {"context": ".", "dockerfile": "Dockerfile"},
+                "build": {"context": ".", "dockerfile": "Dockerfile.cuda" if gpus else "Dockerfile"},
                 "image": "tunesmith-service",
                 "environment": {
                     "TUNESMITH_STORE": f"postgresql+psycopg://tunesmith:{PASSWORD}@postgres/tunesmith",
@@ -31,6 +37,7 @@ def compose() -> dict[str, Any]:
                 "cap_drop": ["ALL"],
                 "security_opt": ["no-new-privileges:true"],
                 "restart": "unless-stopped",
+                **on_gpus,
             },
             "postgres": {
                 "image": "postgres:17-alpine",
