@@ -24,6 +24,7 @@ from tunesmith.service.deploy.kubernetes import Deployed, manifests
 from tunesmith.service.deploy.rules import rules, scraping
 from tunesmith.service.deploy.package import requirement, wheel_of_this
 from tunesmith.service.deploy.write import Needs, constraints, files, needs_of, write
+from tunesmith.service.keys.admin import VARIABLE, admin_hash
 from tunesmith.service.monitoring import Counts
 from tunesmith.service.settings import checked
 
@@ -276,3 +277,19 @@ def test_a_bundle_of_files_gets_what_reads_them_and_gpus_go_where_they_are_used(
         box = yaml.safe_load(filled(template, "shop", {**values, "gpus": gpus}))
         limits = box["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         assert values["gpus"] == 2 and limits == {"memory": "2Gi", **({"nvidia.com/gpu": "2"} if gpus else {})}
+
+
+def test_what_a_month_has_used_outlives_a_restart_of_redis(written: dict[str, dict[str, str]]) -> None:
+    made = yaml.safe_load(written["compose"]["compose.yaml"])
+    redis = made["services"]["redis"]
+    words = redis["command"]
+    assert words[words.index("--appendonly") + 1] == "yes"
+    assert [one.split(":")[1] for one in redis["volumes"]] == ["/data"]
+
+
+def test_the_admin_key_reaches_the_service_where_there_is_one(written: dict[str, dict[str, str]]) -> None:
+    box = yaml.safe_load(written["compose"]["compose.yaml"])["services"]["tunesmith"]
+    assert box["environment"][VARIABLE] == f"${{{VARIABLE}:-}}" and admin_hash({VARIABLE: ""}) is None
+    pod = yaml.safe_load(written["kubernetes"]["manifests/1-deployment.yaml"])["spec"]["template"]["spec"]
+    given = {one["name"]: one.get("valueFrom") for one in pod["containers"][0]["env"]}
+    assert given[VARIABLE] == {"secretKeyRef": {"name": "tunesmith", "key": "admin", "optional": True}}

@@ -25,6 +25,7 @@ def compose(gpus: int = 0) -> dict[str, Any]:
                 "environment": {
                     "TUNESMITH_STORE": f"postgresql+psycopg://tunesmith:{PASSWORD}@postgres/tunesmith",
                     "TUNESMITH_LIMITS": "redis://redis:6379",
+                    "TUNESMITH_ADMIN_KEY": "${TUNESMITH_ADMIN_KEY:-}",
                 },
                 "ports": ["8000:8000"],
                 "volumes": ["data:/data"],
@@ -52,7 +53,9 @@ def compose(gpus: int = 0) -> dict[str, Any]:
             },
             "redis": {
                 "image": "redis:8-alpine",
-                "command": ["redis-server", "--save", "", "--maxmemory", "256mb"],
+                # What a month has used is nowhere else that the limits look: it must outlive a restart.
+                "command": ["redis-server", "--save", "", "--appendonly", "yes", "--maxmemory", "256mb"],
+                "volumes": ["redis:/data"],
                 "restart": "unless-stopped",
             },
             "prometheus": {
@@ -77,7 +80,7 @@ def compose(gpus: int = 0) -> dict[str, Any]:
                 "restart": "unless-stopped",
             },
         },
-        "volumes": {"data": {}, "postgres": {}, "prometheus": {}, "grafana": {}},
+        "volumes": {"data": {}, "postgres": {}, "redis": {}, "prometheus": {}, "grafana": {}},
     }
 
 
