@@ -40,9 +40,9 @@ def deploy(
     """Write what builds and runs a service of the bundle; nothing is built and nobody is asked.
 
     docker: a Dockerfile for CPUs and one for CUDA, both without root. compose: with PostgreSQL, Redis, Prometheus,
-    Grafana. kubernetes: manifests and a Helm chart. The last two have alert rules and a dashboard.
+    Alertmanager, Grafana. kubernetes: manifests and a Helm chart. The last two have alert rules and a dashboard.
 
-    The image installs the release that runs here; where a checkout runs, a wheel of it that is put beside the Dockerfile.
+    The image installs the release that runs here; where a checkout runs, a wheel of it, put beside the Dockerfile.
     """
     from tunesmith.bundle.read import read_bundle
     from tunesmith.service.deploy.write import needs_of, write
@@ -62,7 +62,8 @@ NEXT = {
     "docker": "docker build -f {folder}/{file} -t IMAGE {folder}",
     "compose": "put POSTGRES_PASSWORD and GRAFANA_PASSWORD into {folder}/.env, then: docker compose -f "
     "{folder}/compose.yaml up --build",
-    "kubernetes": "docker build -f {folder}/{file} -t IMAGE {folder}, push it, kubectl create secret generic tunesmith --from-literal=store=URL, then: helm install {product} "
+    "kubernetes": "docker build -f {folder}/{file} -t IMAGE {folder}, push it, "
+    "kubectl create secret generic tunesmith --from-literal=store=URL, then: helm install {product} "
     "{folder}/chart",
 }
 

@@ -21,8 +21,8 @@ from tunesmith.core.registry import family
 from tunesmith.service.deploy.dashboard import dashboard
 from tunesmith.service.deploy.helm import filled
 from tunesmith.service.deploy.kubernetes import Deployed, manifests
-from tunesmith.service.deploy.rules import rules, scraping
 from tunesmith.service.deploy.package import requirement, wheel_of_this
+from tunesmith.service.deploy.rules import rules, scraping
 from tunesmith.service.deploy.write import Needs, constraints, files, needs_of, write
 from tunesmith.service.keys.admin import VARIABLE, admin_hash
 from tunesmith.service.monitoring import Counts
@@ -160,7 +160,7 @@ def test_the_catalog_inside_is_read(written: dict[str, dict[str, str]]) -> None:
 
 
 def test_rules_and_panels_name_what_is_measured(known: set[str]) -> None:
-    for one in rules()["groups"][0]["rules"]:
+    for one in rules("shop")["groups"][0]["rules"]:
         assert set(METRIC.findall(one["expr"])) <= known, one["alert"]
         assert one["labels"]["severity"] in ("critical", "warning") and one["annotations"]["summary"].endswith(".")
         assert re.fullmatch(r"\d+[smh]", one["for"]) and one["expr"].count("(") == one["expr"].count(")")
@@ -172,9 +172,24 @@ def test_rules_and_panels_name_what_is_measured(known: set[str]) -> None:
     assert scraping()["rule_files"] == ["tunesmith.rules.yml"]
 
 
+def test_alerts_reach_somebody_on_one_machine(written: dict[str, dict[str, str]]) -> None:
+    made = written["compose"]
+    services = yaml.safe_load(made["compose.yaml"])["services"]
+    alerting = yaml.safe_load(made["prometheus.yml"])["alerting"]["alertmanagers"]
+    (target,) = alerting[0]["static_configs"][0]["targets"]
+    name, port = target.split(":")
+    assert services[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert services["prometheus"]["ports"] == ["127.0.0.1:9090:9090"]
+    asked = yaml.safe_load(made["alertmanager.yml"])
+    assert asked["route"]["receiver"] in {one["name"] for one in asked["receivers"]}
+    filled_in = re.sub(r"^( *)# ( *(webhook|email|-|from|smart|url).*)$", r"\1\2", made["alertmanager.yml"], flags=re.M)
+    (receiver,) = yaml.safe_load(filled_in)["receivers"]
+    assert receiver["webhook_configs"][0]["url"] and receiver["email_configs"][0]["smarthost"]
+
+
 def test_expressions_are_promql() -> None:
     promql = pytest.importorskip("promql_parser", reason="NOT TESTED HERE: pip install promql-parser")
-    for one in rules()["groups"][0]["rules"]:
+    for one in rules("shop")["groups"][0]["rules"]:
         promql.parse(one["expr"])
     for panel in dashboard()["panels"]:
         promql.parse(panel["targets"][0]["expr"].replace("$product", ".*"))

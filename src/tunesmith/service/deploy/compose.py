@@ -1,4 +1,4 @@
-"""A whole service on one machine: PostgreSQL, Redis, Prometheus and Grafana beside it."""
+"""A whole service on one machine: PostgreSQL, Redis, Prometheus, Alertmanager and Grafana beside it."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ def compose(gpus: int = 0) -> dict[str, Any]:
                     "./tunesmith.rules.yml:/etc/prometheus/tunesmith.rules.yml:ro",
                     "prometheus:/prometheus",
                 ],
+                "ports": ["127.0.0.1:9090:9090"],
+                "restart": "unless-stopped",
+            },
+            "alertmanager": {
+                "image": "prom/alertmanager:v0.28.1",
+                "ports": ["127.0.0.1:9093:9093"],
+                "volumes": [
+                    "./alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro",
+                    "alertmanager:/alertmanager",
+                ],
                 "restart": "unless-stopped",
             },
             "grafana": {
@@ -80,7 +90,7 @@ def compose(gpus: int = 0) -> dict[str, Any]:
                 "restart": "unless-stopped",
             },
         },
-        "volumes": {"data": {}, "postgres": {}, "redis": {}, "prometheus": {}, "grafana": {}},
+        "volumes": {"data": {}, "postgres": {}, "redis": {}, "prometheus": {}, "alertmanager": {}, "grafana": {}},
     }
 
 

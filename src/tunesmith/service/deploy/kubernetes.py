@@ -8,8 +8,8 @@ from typing import Any
 from tunesmith.service.deploy.docker import PORT, USER
 
 SECRET = "tunesmith"
-"""The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key. It is made by hand, and in
-none of these files."""
+"""The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key. It is made by
+hand, and in none of these files."""
 
 
 @dataclass(frozen=True)

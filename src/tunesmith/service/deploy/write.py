@@ -15,6 +15,7 @@ from tunesmith import __version__
 from tunesmith.core.errors import BundleError, TunesmithError
 from tunesmith.service.deploy import compose as composed
 from tunesmith.service.deploy import docker, helm, rules
+from tunesmith.service.deploy.alertmanager import receivers
 from tunesmith.service.deploy.dashboard import dashboard
 from tunesmith.service.deploy.docker import Image
 from tunesmith.service.deploy.kubernetes import Deployed, manifests
@@ -85,12 +86,13 @@ def files(kind: str, product: str, image: str, needs: Needs, package: str) -> di
         IGNORED: docker.ignored(made),
         "catalog.yaml": docker.catalog(made, alone=kind != "kubernetes"),
     }
-    watching = {"tunesmith.rules.yml": _yaml(rules.rules()), "grafana/tunesmith.json": _json(dashboard())}
+    watching = {"tunesmith.rules.yml": _yaml(rules.rules(product)), "grafana/tunesmith.json": _json(dashboard())}
     if kind == "compose":
         found |= watching
         found |= {
             "compose.yaml": _yaml(composed.compose(needs.gpus)),
             "prometheus.yml": _yaml(rules.scraping()),
+            "alertmanager.yml": receivers(),
             "grafana/datasource.yaml": _yaml(composed.datasource()),
             "grafana/provider.yaml": _yaml(composed.provider()),
         }
