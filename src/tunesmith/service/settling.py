@@ -35,6 +35,7 @@ class Told:
         flags: what filters found.
         stages: seconds by name.
         own: rows, from the first, that the client asked about; the others were made of them. None: all are its own.
+        low: whether nobody waits for it, so that its seconds say nothing of how quick the service is.
         how: what else makes a question another one, for a client's own id: sampling, and where a stream broke off.
     """
 
@@ -50,6 +51,7 @@ class Told:
     flags: Sequence[Flag] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     own: int | None = None
+    low: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,7 +71,8 @@ def noted(services: Services, told: Told) -> None:
         request_id=told.request_id, key=told.caller.key, product=told.product, version=told.version,
         rows=len(told.asked), tokens=told.tokens, flags=list(told.flags), asked=asked, answered=predictions,
     )  # fmt: skip
-    services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, told.stages)
+    stages = {} if told.low else told.stages
+    services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, stages)
 
 
 def traced(services: Services, told: Told, kind: str, **facts: int) -> None:
