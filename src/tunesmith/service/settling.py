@@ -90,10 +90,10 @@ async def metered(services: Services, told: Told) -> None:
     Raises:
         Refused: 503; it cannot be written, so the answer must not be sent.
     """
+    digest = ""
+    if Event.own(told.request_id):
+        digest = digest_of([*told.asked, told.how] if told.how else told.asked)
     if services.meter is not None:
-        digest = ""
-        if Event.own(told.request_id):
-            digest = digest_of([*told.asked, told.how] if told.how else told.asked)
         await services.meter.note(
             Event(
                 told.request_id,
@@ -105,5 +105,9 @@ async def metered(services: Services, told: Told) -> None:
                 digest=digest,
             )  # fmt: skip
         )
-    if services.allowance is not None:
+    if services.allowance is None:
+        return
+    if not digest or await services.allowance.first(told.caller, f"{told.request_id}\n{digest}"):
         await services.allowance.spend(told.caller, told.product, told.tokens)
+    else:  # a retry, which is in the usage once: it was admitted, and uses nothing up
+        await services.allowance.take_back(told.caller, told.product)

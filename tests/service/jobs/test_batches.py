@@ -317,6 +317,9 @@ def test_a_job_waits_for_its_quota(asked: TestClient, services: Services) -> Non
                 raise Refused(429, "quota", "used up", retry_after=0.05)
             self.left -= 1
 
+        async def first(self, caller: Caller, question: str) -> bool:
+            return True
+
         async def spend(self, caller: Caller, product: str, tokens: int) -> None:
             pass
 
