@@ -87,8 +87,25 @@ def test_what_has_no_text_is_counted(store: sqlalchemy.Engine) -> None:
     answered(store, ROWS, Policy(keep=False))
     found = collected(store, "shop")
     assert not found.rows and found.without_text == 3
-    assert unsure(store, "shop", below=0.6) == ([], 2)
+    assert unsure(store, "shop", below=0.6) == ([], 2, 0)
     assert collected(store, "other").rows == []
+
+
+def test_of_too_many_rows_the_newest_are_read_and_the_others_told(
+    store: sqlalchemy.Engine, url: str, tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("tunesmith.feedback.collect.MOST", 3)
+    answered(store, [("same", "good", 0.5, "bad", "1"), ("old", "good", 0.5, "bad", "1")], KEEPS)
+    with store.begin() as connection:
+        for table in ("answered", "feedback"):
+            connection.execute(sqlalchemy.text(f"UPDATE {table} SET at = at - 1000, request = 'old' || request"))
+    some = [("same", "good", 0.5, "good", "1"), ("b", "good", 0.5, "bad", "1"), ("c", "good", 0.5, "bad", "1")]
+    answered(store, some, KEEPS)
+    found = collected(store, "shop")
+    assert {row["text"]: row["label"] for row in found.rows} == {"same": "good", "b": "bad", "c": "bad"}
+    assert found.unread == 2 and unsure(store, "shop", below=0.6)[2] == 2
+    assert main(["feedback", "export", "shop", "-o", str(tmp_path / "new.jsonl"), "--store", url]) == 0
+    assert "2 older ones were not read" in capsys.readouterr().out
 
 
 def test_what_abstains_is_to_be_labelled(store: sqlalchemy.Engine) -> None:
@@ -97,7 +114,7 @@ def test_what_abstains_is_to_be_labelled(store: sqlalchemy.Engine) -> None:
     answers.keep(KEEPS, "k", "r", "shop", "1", [{"text": "天气"}], [told])
     answers.flush()
     answers.close()
-    rows, _ = unsure(store, "shop", below=0.5)
+    rows, *_ = unsure(store, "shop", below=0.5)
     assert rows == [{"text": "天气", "predicted": "a", "confidence": 0.99, "why": "out of scope"}]
 
 
@@ -305,6 +322,8 @@ def test_a_proposal_is_carried_out(
     proposed = {"candidate": "c", "command": "learn", "gate": "gate"}
     monkeypatch.setattr("tunesmith.cli.feedback.proposal", lambda *a: proposed)
     monkeypatch.setattr("tunesmith.cli.feedback.made_at", lambda bundle: 0.0)
+    gated = ([{"text": "TEXT 7!", "label": "good"}, {"text": "another", "label": "bad"}], ["text"])
+    monkeypatch.setattr("tunesmith.cli.feedback.held_inputs", lambda bundle, held: gated)
     out = tmp_path / "new.jsonl"
     words = ["feedback", "propose", "shop", "-o", str(out), "--store", url, "--bundle", "b", "--protect", "p.csv"]
     words += ["--service", address, "--least", "20", "--run", "--json"]
@@ -312,6 +331,8 @@ def test_a_proposal_is_carried_out(
     told = json.loads(capsys.readouterr().out)
     assert told["why"][0].startswith("agreement") and not told["accepted"] and "canary" not in told
     assert given == {"file": str(out), "overrides": ["bundle=c"], "protect": "p.csv"}
+    learned = [json.loads(line)["text"] for line in out.read_text("utf-8").splitlines()]
+    assert told["held"] == 1 and told["rows"] == len(learned) == 29 and "text 7" not in learned
     assert main([*words, "--held", "h.csv", "--share", "0.2"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["canary"] == {"version": "3", "share": 0.2}

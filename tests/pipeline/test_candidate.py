@@ -12,7 +12,9 @@ import pytest
 
 from tunesmith.bundle.read import Bundle
 from tunesmith.cli import main
+from tunesmith.cli.proposal import held_inputs
 from tunesmith.core.errors import RecipeError
+from tunesmith.feedback.apart import apart
 from tunesmith.pipeline.candidate import candidate
 from tunesmith.tasks.relation_extraction import RelationExtraction
 from tunesmith.tasks.text_classification import TextClassification
@@ -20,6 +22,8 @@ from tunesmith.tasks.text_classification import TextClassification
 
 def test_a_worse_candidate_is_refused(members: dict[str, Path], files: dict[str, Path], capsys: Any) -> None:
     held = str(files["zh"])
+    rows, names = held_inputs(str(members["one"]), held)  # which the gate asks are not learned from
+    assert len(rows) == 160 and names[0] == "text" and not apart([{"text": rows[3]["text"]}], rows, names)
     same = candidate(members["one"], members["one"], held, held)
     assert same["accepted"] and same["reasons"] == [] and same["held"]["rows"] == 160
     bad = candidate(members["one"], members["short"], held, held)

@@ -104,6 +104,22 @@ def test_revocation_holds_for_the_very_next_request(ring: KeyRing) -> None:
     assert ring.find(bearer(other)).key == other.id
 
 
+def test_what_another_process_changed_before_the_first_request_is_seen_by_it(store: Engine, clock: Any) -> None:
+    def idle() -> KeyRing:
+        return KeyRing(store, clock=clock, every=3600)
+
+    other = KeyRing(store, clock=clock)
+    asked = idle()
+    key = other.make("new")
+    assert asked.find(bearer(key)).key == key.id
+    late, of = idle(), idle()
+    other.revoke(key.id)
+    assert code_of(lambda: late.find(bearer(key))) == (401, "revoked_api_key")
+    assert code_of(lambda: of.of(key.id)) == (401, "revoked_api_key")
+    for ring in (other, asked, late, of):
+        ring.close()
+
+
 def test_a_revoked_key_keeps_its_moment(ring: KeyRing, clock: Any) -> None:
     key = ring.make("one")
     first = ring.revoke(key.id).revoked_at

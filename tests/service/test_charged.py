@@ -112,6 +112,21 @@ def test_what_cannot_be_written_down_uses_nothing_up(shop: Shop, monkeypatch: py
     assert (shop.left("requests"), shop.left("tokens")) == (99, 9_995)
 
 
+def test_a_retry_under_the_client_s_own_id_uses_nothing_up(shop: Shop) -> None:
+    """As in its usage: the same question under the same id is one, another question is another."""
+
+    def ask(id: str, text: str) -> None:
+        headers = {"authorization": f"Bearer {shop.key.text}", "idempotency-key": id}
+        assert shop.client.post("/v1/predict/plain", json={"text": text}, headers=headers).status_code == 200
+
+    for _ in range(3):
+        ask("order-17", "hello")
+    assert shop.used()["requests"] == 1 and (shop.left("requests"), shop.left("tokens")) == (99, 9_995)
+    ask("order-17", "other")
+    ask("order-18", "hello")
+    assert shop.used()["requests"] == 3 and (shop.left("requests"), shop.left("tokens")) == (97, 9_985)
+
+
 def test_a_filter_that_cannot_be_asked_uses_nothing_up(shop: Shop) -> None:
     def busy(_: object) -> Any:
         raise Refused(503, "overloaded", "The filter's own product has too much to do.")

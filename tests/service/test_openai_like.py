@@ -37,6 +37,9 @@ class Plan:
 
     async def take_back(self, caller: Caller, product: str) -> None: ...
 
+    async def first(self, caller: Caller, question: str) -> bool:
+        return True
+
     async def spend(self, caller: Caller, product: str, tokens: int) -> None: ...
 
     async def headers(self, caller: Caller) -> dict[str, str]:

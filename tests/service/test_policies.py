@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.service.conftest import Lengths
 
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.service.problems import Refused
 from tunesmith.service.request_log import LogSettings, RequestLog
 from tunesmith.service.run import classifier, layers_of
 from tunesmith.service.safety.guard import Guard
@@ -54,6 +56,36 @@ def test_blocked_masked_flagged(asked: Callable[..., Any], tasks: dict[str, Leng
     first, second = map(json.loads, services.log.settings.path.read_text("utf-8").splitlines())  # type: ignore[union-attr]
     assert (first["status"], first["code"]) == (400, "content_filter") and "asked" not in first
     assert second["asked"] == [{"text": "an ****"}, {"text": "thirteen char"}] and len(second["flags"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("why", "status"),
+    [
+        (Refused(503, "overloaded", "Full."), 503),
+        (Refused(422, "unreadable_rows", "No."), 500),
+        (DataError("No."), 500),
+    ],
+)
+def test_a_filter_that_is_not_answered_is_the_service_s_fault(
+    asked: Callable[..., Any], services: Services, monkeypatch: Any, why: Exception, status: int
+) -> None:
+    def refuses(*args: Any, **more: Any) -> Any:
+        raise why
+
+    monkeypatch.setattr(services.products.of("judge").stable.engine, "submit", refuses)
+    said = asked("fine")
+    assert said.status_code == status and said.json()["error"]["code"] == "filter_unavailable"
+    assert "judge" not in said.text
+    tally = services.counts.tally("plain", "1")
+    assert (tally.requests, tally.failed) == (1, 1)
+
+
+def test_a_slip_in_a_classifier_s_name_is_found_at_the_start(made: Callable[..., Services]) -> None:
+    one = {"name": "long", "classifier": "jugde", "labels": ["13"]}
+    for where in ("prompts", "outputs"):
+        with pytest.raises(RecipeError, match='asks the product "jugde"') as caught:
+            made({"products": {"plain": "plain", "judge": "judge"}, "policies": {"strict": {where: [one]}}})
+        assert 'Did you mean "judge"' in str(caught.value)
 
 
 def test_limits(asked: Callable[..., Any]) -> None:

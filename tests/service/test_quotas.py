@@ -257,3 +257,13 @@ def test_months_and_days() -> None:
     assert window("month", at(2026, 12, 31, 23)).end == at(2027, 1, 1)
     assert window("month", at(2027, 2, 28)).end == at(2027, 3, 1)
     assert window("day", at(2028, 2, 29, 5)).end == at(2028, 3, 1)
+
+
+def test_an_answer_under_a_client_s_own_id_is_the_first_once(quotas: Callable[..., Quotas]) -> None:
+    async def main() -> None:
+        made = quotas({"requests": {"day": 3}})
+        assert [await made.first(ONE, "id 茶\nabc") for _ in range(3)] == [True, False, False]
+        assert await made.first(ONE, "id\nother") and await made.first(OTHER, "id 茶\nabc")
+        assert await made.first(OPEN, "x") and await made.first(OPEN, "x"), "no plan, nothing to count"
+
+    run(main)

@@ -13,7 +13,7 @@ import typer
 from tunesmith.cli import stores
 from tunesmith.cli.frame import emit
 from tunesmith.cli.options import Json
-from tunesmith.cli.proposal import carried_out, made_at, proposal
+from tunesmith.cli.proposal import carried_out, held_inputs, made_at, proposal
 from tunesmith.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def feedback(
     least: Annotated[int, typer.Option("--least", help="Labelled rows that are needed at least.")] = 50,
     margin: Annotated[float, typer.Option("--margin", help="canary: how much worse is hardly worse.")] = 0.02,
     run: Annotated[bool, typer.Option("--run", help="propose: learn, gate and put out a canary, too.")] = False,
-    held: Annotated[str, typer.Option("--held", help="propose --run: labelled rows of today for the gate.")] = "",
+    held: Annotated[
+        str, typer.Option("--held", help="propose: labelled rows of today for the gate; not learned.")
+    ] = "",
     share: Annotated[float, typer.Option("--share", help="propose --run: of the requests, for the canary.")] = 0.1,
     act: Annotated[bool, typer.Option("--act", help="canary: promote it or roll it back, as was decided.")] = False,
     service: Annotated[str, typer.Option("--service", help="URL of the running service.")] = "",
@@ -83,7 +85,8 @@ def feedback(
         )
     from tunesmith.feedback.trigger import Limits
 
-    told = _exported(engine, product, output, queue, below, since)
+    gated = held_inputs(bundle, held) if held else None
+    told = _exported(engine, product, output, queue, below, since, gated)
     told |= _proposed(engine, admin, product, bundle, told["rows"], since, Limits(volume, agreement, least))
     if told["propose"]:
         told |= proposal(bundle, output, protect)
@@ -93,27 +96,41 @@ def feedback(
 
 
 def _exported(
-    engine: Engine, product: str, output: Path, queue: Path | None, below: float, since: float
+    engine: Engine,
+    product: str,
+    output: Path,
+    queue: Path | None,
+    below: float,
+    since: float,
+    gated: tuple[list[Any], list[str]] | None = None,
 ) -> dict[str, Any]:
+    from tunesmith.feedback.apart import apart
     from tunesmith.feedback.collect import collected, unsure, write_lines
 
     found = collected(engine, product, since=since)
-    told: dict[str, Any] = {"product": product, "rows": len(found.rows), "without_text": found.without_text,
-                            "conflicts": found.conflicts, "output": None}  # fmt: skip
-    if found.rows:
-        write_lines(output, found.rows)
+    rows = found.rows if gated is None else apart(found.rows, *gated)
+    told: dict[str, Any] = {"product": product, "rows": len(rows), "without_text": found.without_text,
+                            "conflicts": found.conflicts, "unread": found.unread, "output": None}  # fmt: skip
+    if rows:
+        write_lines(output, rows)
         told["output"] = str(output)
     if queue is not None:
-        rows, without = unsure(engine, product, below=below, since=since)
-        write_lines(queue, rows)
-        told |= {"queue": str(queue), "to_label": len(rows), "to_label_without_text": without}
-    words = f"{len(found.rows):,} labelled rows" + (f" in {output}" if found.rows else "")
+        unsure_rows, without, unread = unsure(engine, product, below=below, since=since)
+        write_lines(queue, unsure_rows)
+        told |= {"queue": str(queue), "to_label": len(unsure_rows), "to_label_without_text": without}
+        told["to_label_unread"] = unread
+    words = f"{len(rows):,} labelled rows" + (f" in {output}" if rows else "")
+    if gated is not None:
+        told["held"] = len(found.rows) - len(rows)
+        words += f", {told['held']:,} left out that --held has, too" if told["held"] else ""
     if queue is not None:
         words += f", {told['to_label']:,} to be labelled in {queue}"
     if found.without_text:
         words += (
             f"; {found.without_text:,} have no text: it is not kept (keep: true), or redacting moved what was marked"
         )
+    if most := max(found.unread, told.get("to_label_unread", 0)):
+        words += f"; {most:,} older ones were not read (--days says from when on)"
     return {**told, "words": f"{words}."}
 
 

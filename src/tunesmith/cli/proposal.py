@@ -17,6 +17,18 @@ def made_at(bundle: str) -> float:
     return datetime.fromisoformat(read_bundle(bundle, verify=False).manifest.created).timestamp()
 
 
+def held_inputs(bundle: str, held: str) -> tuple[list[Any], list[str]]:
+    """Rows that the gate will ask, and the names of what they ask, as an export names it."""
+    from tunesmith.bundle.read import read_bundle
+    from tunesmith.core.recipe import DataBlock
+    from tunesmith.pipeline.answering import answering
+    from tunesmith.pipeline.measure import labelled_rows
+
+    asked = answering(read_bundle(bundle, verify=False), None)
+    rows = labelled_rows(asked, DataBlock.model_validate({"path": held}), [])
+    return rows, [column.role for column in asked.task.columns if not column.target]
+
+
 def proposal(bundle: str, rows: Path, protect: str) -> dict[str, Any]:
     """The recipe that would learn from exported rows, written beside them, and the commands."""
     from tunesmith.bundle.read import read_bundle

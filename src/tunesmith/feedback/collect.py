@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from tunesmith.feedback.right import agrees, row_of
 from tunesmith.service.store.tables import answered, feedback
 
 MOST = 100_000
-"""Rows that are read of the store at most."""
+"""Rows that are read of the store at most: the newest."""
 
 
 @dataclass
@@ -29,11 +29,13 @@ class Collected:
         rows: of a data file.
         without_text: the policy keeps no texts (``keep: true`` does), or what was redacted moved what the answer marks.
         conflicts: the same text with different right answers; the last one counts.
+        unread: older rows, beyond ``MOST``, that were not looked at.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     without_text: int = 0
     conflicts: int = 0
+    unread: int = 0
 
 
 def collected(store: Engine, product: str, *, since: float = 0.0, version: str | None = None) -> Collected:
@@ -49,7 +51,9 @@ def collected(store: Engine, product: str, *, since: float = 0.0, version: str |
     found = Collected()
     by_text: dict[str, dict[str, Any]] = {}
     with store.connect() as connection:
-        for said in connection.execute(wanted.order_by(feedback.c.at).limit(MOST)).mappings():
+        newest = connection.execute(wanted.order_by(feedback.c.at.desc()).limit(MOST)).mappings().all()
+        found.unread = _beyond(connection, wanted, len(newest))
+        for said in reversed(newest):
             if not said["asked"]:
                 found.without_text += 1
                 continue
@@ -63,19 +67,21 @@ def collected(store: Engine, product: str, *, since: float = 0.0, version: str |
 
 def unsure(
     store: Engine, product: str, *, below: float, since: float = 0.0, most: int = 1000
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[dict[str, Any]], int, int]:
     """Rows that a person should label, the least sure first: those that abstain, or whose score is below a bound.
 
     Nothing was said about them yet.
 
     Returns:
-        The rows with ``predicted``, ``confidence`` and ``why``; and how many answers had no text kept.
+        The rows with ``predicted``, ``confidence`` and ``why``; how many answers had no text kept; and how many older
+        ones, beyond ``MOST``, were not looked at.
     """
-    wanted = select(answered).where(answered.c.product == product, answered.c.at >= since).limit(MOST)
+    wanted = select(answered).where(answered.c.product == product, answered.c.at >= since)
     known = select(feedback.c.key, feedback.c.request, feedback.c.row).where(feedback.c.product == product)
     with store.connect() as connection:
         said = {tuple(row) for row in connection.execute(known)}
-        answers = connection.execute(wanted).mappings().all()
+        answers = connection.execute(wanted.order_by(answered.c.at.desc()).limit(MOST)).mappings().all()
+        unread = _beyond(connection, wanted, len(answers))
     found: dict[str, dict[str, Any]] = {}
     without = 0
     for one in answers:
@@ -89,7 +95,13 @@ def unsure(
             row = {**one["rows"][i], "predicted": answer.get("label"), "confidence": answer.get("score"), "why": why}
             found.setdefault(json.dumps(one["rows"][i], sort_keys=True, ensure_ascii=False), row)
     chosen = sorted(found.values(), key=lambda row: row["confidence"] if row["confidence"] is not None else 0.0)
-    return chosen[:most], without
+    return chosen[:most], without, unread
+
+
+def _beyond(connection: Connection, wanted: Select[Any], read: int) -> int:
+    if read < MOST:
+        return 0
+    return int(connection.execute(select(func.count()).select_from(wanted.subquery())).scalar() or 0) - read
 
 
 def _why(answer: Any, below: float) -> str:

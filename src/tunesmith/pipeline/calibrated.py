@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.core.contracts import Feature, Row
 from tunesmith.core.errors import RecipeError
+from tunesmith.pipeline.draw import drawn
 from tunesmith.tasks.calibrated.calibrated import Wanted, words
 from tunesmith.tasks.text_classification import TextClassification
 
@@ -26,7 +27,9 @@ def calibrated(plan: Plan, predictor: Predictor, encode: Callable[[Sequence[Row]
     rows = plan.data.validation
     features = encode(rows)
     outputs = predictor.infer(features)
-    trained = plan.task.encode(plan.data.train[:MOST], predictor.processor, max_length=plan.max_length, targets=False)
+    trained = plan.task.encode(
+        drawn(plan.data.train, MOST), predictor.processor, max_length=plan.max_length, targets=False
+    )
     found = plan.task.calibrate(rows, outputs, features, trained, wanted)
     plan.data.notes.append(words(found, wanted, len(rows)))
 

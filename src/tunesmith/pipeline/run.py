@@ -29,6 +29,7 @@ from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.heads import mean
 from tunesmith.pipeline.augmented import training_rows
 from tunesmith.pipeline.calibrated import calibrated
+from tunesmith.pipeline.draw import places
 from tunesmith.pipeline.left_out import left_out
 from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
@@ -266,11 +267,12 @@ class Run:
 
     def _usual_rows(self) -> Baseline | None:
         """What rows that were not trained on look like, for those who watch the bundle answer."""
-        plan, most = self.plan, BASELINE_ROWS
-        rows = inputs_only(plan.task, plan.data.test[:most])
+        plan = self.plan
+        chosen = places(len(plan.data.test), BASELINE_ROWS)
+        rows = inputs_only(plan.task, [plan.data.test[i] for i in chosen])
         encode = partial(plan.task.encode, processor=self.processor, max_length=plan.max_length, targets=False)
         able, features = askable(encode, rows)
-        rows, answers = [rows[i] for i in able], [self.answers[i] for i in able]
+        rows, answers = [rows[i] for i in able], [self.answers[chosen[i]] for i in able]
         unknown = getattr(self.processor, "unk_token_id", None)
         return baseline_of(list(facts_of(rows, features, answers, unknown)), unknown)
 

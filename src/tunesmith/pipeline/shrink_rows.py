@@ -17,10 +17,10 @@ from tunesmith.compression.pick import ROWS, Candidate, Units
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Evidence, Row
 from tunesmith.evaluation.forgetting import before_and_after, forgotten
+from tunesmith.pipeline.draw import drawn, places
 from tunesmith.pipeline.members import as_figure, worth
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.save import proof_rows
-from tunesmith.pipeline.shrink_draw import drawn, places
 from tunesmith.pipeline.shrink_options import AUTO, ShrinkOptions
 from tunesmith.pipeline.shrink_sides import (
     SINGLE,

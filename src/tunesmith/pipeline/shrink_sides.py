@@ -25,7 +25,7 @@ from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Batch, Evidence, Feature, Prediction, Row, Runtime
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.registry import family
-from tunesmith.pipeline.shrink_draw import drawn
+from tunesmith.pipeline.draw import drawn
 
 CALIBRATION = 256
 """Training rows that set the scales of activations."""

@@ -133,7 +133,7 @@ async def _asked(
     }  # fmt: skip
     told = Told(
         caller, request_id, product.name, version.name, guard.policy, asked, predictions, computed.tokens,
-        computed.written, [*flags, *more], stages, own=own,
+        computed.written, [*flags, *more], stages, own=own, low=low,
     )  # fmt: skip
     await metered(services, told)
     noted(services, told)

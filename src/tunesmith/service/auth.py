@@ -64,7 +64,7 @@ class KeyRing:
         Raises:
             Refused: 401; no key, not a key, or one that is expired or revoked.
         """
-        self._ticker.start()
+        self._ticker.start(at_once=True)
         scheme, _, text = (authorization or "").strip().partition(" ")
         text = text.strip()
         if scheme.lower() != "bearer" or not text:
@@ -92,7 +92,7 @@ class KeyRing:
         Raises:
             Refused: 401; there is no such key, or it is expired or revoked.
         """
-        self._ticker.start()
+        self._ticker.start(at_once=True)
         known = self._known.get(id)
         if known is None:
             raise Refused(401, "invalid_api_key", "There is no such key.")

@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 from sqlalchemy import Engine, func, select
 
 from tunesmith.service.allowance.counters import Away, InMemory, counters
 from tunesmith.service.allowance.windows import NAMES, Window, in_words, window
 from tunesmith.service.caller import Caller
+from tunesmith.service.metering.settle import COUNTED_FOR
 from tunesmith.service.problems import Refused
 from tunesmith.service.settings import PerWindow, Plan
 from tunesmith.service.store.tables import usage
@@ -89,6 +91,21 @@ class Quotas:
                 await self._counters.add(_name(caller, "tokens", span), tokens, span.end - now)
         except Away as error:
             log.error("%d tokens of %s are not counted against its plan: %s", tokens, caller.key, error)
+
+    async def first(self, caller: Caller, question: str) -> bool:
+        """Whether it is the first answer to a question under a client's own id, as usage counts it: in 24 hours.
+
+        Args:
+            question: the id, and what was asked. Where Redis is away each is the first.
+        """
+        if not caller.plan:
+            return True
+        told = blake2b(question.encode(), digest_size=12).hexdigest()
+        try:
+            return await self._counters.add(f"{caller.key}/answered/{told}", 1, COUNTED_FOR) == 1
+        except Away as error:
+            log.error("a retry of %s would be counted against its plan: %s", caller.key, error)
+            return True
 
     async def headers(self, caller: Caller) -> dict[str, str]:
         """``x-ratelimit-*`` as OpenAI names them, of the minute; without those that the plan does not limit."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tunesmith.bundle.rows import as_rows
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.errors import DataError, TunesmithError
 from tunesmith.core.extras import need
 from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
@@ -38,6 +38,7 @@ from tunesmith.service.watching.start import watch_over
 
 log = logging.getLogger(__name__)
 
+UNANSWERED = "filter_unavailable"
 BACKLOG = 2048
 SWITCH = 0.0005
 """Seconds after which a thread hands over Python's lock. With Python's own 5 ms a batch that is done waits that long
@@ -77,9 +78,16 @@ def classifier(services: Services) -> Classify:
     def classify(product: str, texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         if services.loop is None:
             raise Refused(503, "not_ready", "The service is starting.", retry_after=1)
-        version = services.products.of(product).stable
-        asked = version.engine.submit(as_rows(version.task, texts), "filters")
-        return asyncio.run_coroutine_threadsafe(asked, services.loop).result().predictions
+        try:
+            version = services.products.of(product).stable
+            asked = version.engine.submit(as_rows(version.task, texts), "filters")
+            return asyncio.run_coroutine_threadsafe(asked, services.loop).result().predictions
+        except (Refused, DataError) as why:  # whoever asked did not ask this product, and can do nothing about it
+            log.error("the product %s, which a filter asks, does not answer: %s", product, why)
+            message = "The text could not be looked through."
+            # What is overloaded is asked again later; a text that it cannot read would be asked for ever.
+            busy = isinstance(why, Refused) and why.status == 503
+            raise Refused(503 if busy else 500, UNANSWERED, message, retry_after=2 if busy else None) from why
 
     return classify
 

@@ -57,6 +57,10 @@ class Allowance(Protocol):
         """Uncount a request that we could not answer."""
         ...
 
+    async def first(self, caller: Caller, question: str) -> bool:
+        """Whether this is the first answer to a question under a client's own id, in 24 hours."""
+        ...
+
     async def headers(self, caller: Caller) -> dict[str, str]:
         """``x-ratelimit-*``: what is left of the minute."""
         ...

@@ -200,6 +200,12 @@ class Catalog(Part):
             if product.policy and product.policy not in self.policies:
                 said = did_you_mean(product.policy, self.policies)
                 raise ValueError(f'products.{name}.policy "{product.policy}" is not there. {said}')
+        for name, policy in self.policies.items():
+            for one in (*policy.prompts, *policy.outputs):
+                if one.classifier is not None and one.classifier not in self.products:
+                    said = did_you_mean(one.classifier, self.products)
+                    why = f'the filter "{one.name}" asks the product "{one.classifier}", which is not there.'
+                    raise ValueError(f"policies.{name}: {why} {said}")
         return self
 
 

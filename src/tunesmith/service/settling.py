@@ -35,6 +35,7 @@ class Told:
         flags: what filters found.
         stages: seconds by name.
         own: rows, from the first, that the client asked about; the others were made of them. None: all are its own.
+        low: whether nobody waits for it, so that its seconds say nothing of how quick the service is.
         how: what else makes a question another one, for a client's own id: sampling, and where a stream broke off.
     """
 
@@ -50,6 +51,7 @@ class Told:
     flags: Sequence[Flag] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     own: int | None = None
+    low: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,7 +71,8 @@ def noted(services: Services, told: Told) -> None:
         request_id=told.request_id, key=told.caller.key, product=told.product, version=told.version,
         rows=len(told.asked), tokens=told.tokens, flags=list(told.flags), asked=asked, answered=predictions,
     )  # fmt: skip
-    services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, told.stages)
+    stages = {} if told.low else told.stages
+    services.counts.answered(told.product, told.version, len(told.asked), told.read, told.written, stages)
 
 
 def traced(services: Services, told: Told, kind: str, **facts: int) -> None:
@@ -87,10 +90,10 @@ async def metered(services: Services, told: Told) -> None:
     Raises:
         Refused: 503; it cannot be written, so the answer must not be sent.
     """
+    digest = ""
+    if Event.own(told.request_id):
+        digest = digest_of([*told.asked, told.how] if told.how else told.asked)
     if services.meter is not None:
-        digest = ""
-        if Event.own(told.request_id):
-            digest = digest_of([*told.asked, told.how] if told.how else told.asked)
         await services.meter.note(
             Event(
                 told.request_id,
@@ -102,5 +105,9 @@ async def metered(services: Services, told: Told) -> None:
                 digest=digest,
             )  # fmt: skip
         )
-    if services.allowance is not None:
+    if services.allowance is None:
+        return
+    if not digest or await services.allowance.first(told.caller, f"{told.request_id}\n{digest}"):
         await services.allowance.spend(told.caller, told.product, told.tokens)
+    else:  # a retry, which is in the usage once: it was admitted, and uses nothing up
+        await services.allowance.take_back(told.caller, told.product)

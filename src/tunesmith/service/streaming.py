@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.service.asking import admitted, behind, failures_counted, guarded, product_of, unanswered
@@ -51,6 +52,7 @@ class Question:
         guess: its tokens, about.
         decodings: how each row is written, once by each.
         strip: leave out blanks where texts begin and end.
+        usual: whether it is asked as the bundle's own test rows were, so that its drift can be watched.
     """
 
     rows: Sequence[Row]
@@ -58,12 +60,26 @@ class Question:
     guess: int
     decodings: Sequence[Decoding]
     strip: bool = True
+    usual: bool = True
 
 
 class Telling:
-    """A request whose texts are being written; ``parts`` is to be read once, and to its end or closed."""
+    """A request whose texts are being written; ``parts`` is to be read once, and to its end or closed.
 
-    def __init__(self, services: Services, told: Told, guard: Guard, stream: Stream, began: float) -> None:
+    Args:
+        watched: the bundle's folder, where its drift is watched.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        told: Told,
+        guard: Guard,
+        stream: Stream,
+        began: float,
+        watched: Path | None = None,
+    ) -> None:
+        self._watched = watched
         self._services, self._told, self._guard, self._stream, self._began = services, told, guard, stream, began
         self._screens = [Screen(guard) for _ in stream.ids]
         self._texts = ["" for _ in stream.ids]
@@ -99,6 +115,7 @@ class Telling:
                     settled = True
                     noted(self._services, told)
                     traced(self._services, told, "write")
+                    self._saw(told)
                     yield shown
                     return
                 yield shown
@@ -115,6 +132,14 @@ class Telling:
                 noted(self._services, told)
                 traced(self._services, told, "write")
                 behind(metered(self._services, told))  # whoever hung up cancels all that is awaited here
+
+    def _saw(self, told: Told) -> None:
+        """What was asked, for who watches; several texts to one question are one."""
+        if self._services.watch is not None and self._watched is not None:
+            answers = told.predictions[:: max(1, len(told.predictions) // max(1, len(told.asked)))]
+            self._services.watch.saw(
+                told.product, told.version, self._watched, told.asked, self._stream.features, answers
+            )
 
     async def _screened(self, part: Part) -> Shown | None:
         """What may be shown of a part; None: nothing new."""
@@ -190,7 +215,7 @@ async def tell(
         told = Told(
             caller, request_id, product, version.name, guard.policy, asked.rows, [], stream.read, flags=flags, how=how
         )
-        return Telling(services, told, guard, stream, began)
+        return Telling(services, told, guard, stream, began, version.bundle.path if asked.usual else None)
 
 
 def writer_of(version: Version, product: str) -> Writer:

@@ -28,11 +28,17 @@ class Ticker:
         self._lock = Lock()
         self._thread: Thread | None = None
 
-    def start(self) -> None:
-        """Begin, where it has not begun."""
+    def start(self, at_once: bool = False) -> None:
+        """Begin, where it has not begun.
+
+        Args:
+            at_once: call the first time here and now; who comes meanwhile waits until it is done.
+        """
         if self._thread is None:
             with self._lock:
                 if self._thread is None and not self._stopped.is_set():
+                    if at_once:
+                        self._once()
                     thread = Thread(target=self._run, name=f"tunesmith-{self.name}", daemon=True)
                     thread.start()
                     self._thread = thread
@@ -45,13 +51,16 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every):
-            try:
-                self._call()
-            except Exception as error:  # a store that is away for a minute must not end this for good
-                if not self.problem:
-                    log.warning("%s: %s; will be tried again", self.name, " ".join(str(error).split()))
-                self.problem = f"{type(error).__name__}: {error}"
-            else:
-                if self.problem:
-                    log.warning("%s: works again", self.name)
-                self.problem = ""
+            self._once()
+
+    def _once(self) -> None:
+        try:
+            self._call()
+        except Exception as error:  # a store that is away for a minute must not end this for good
+            if not self.problem:
+                log.warning("%s: %s; will be tried again", self.name, " ".join(str(error).split()))
+            self.problem = f"{type(error).__name__}: {error}"
+        else:
+            if self.problem:
+                log.warning("%s: works again", self.name)
+            self.problem = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ import yaml
 from tunesmith.bundle.drift.baseline import baseline_of
 from tunesmith.bundle.drift.facts import facts
 from tunesmith.service.deploy.rules import rules
-from tunesmith.service.deploy.write import write
+from tunesmith.service.deploy.write import Needs, write
 from tunesmith.service.services import Services
 from tunesmith.service.watching.settings import Drift
 from tunesmith.service.watching.watch import Watch
@@ -29,7 +30,7 @@ PROMTOOL = shutil.which("promtool")
 without_promtool = pytest.mark.skipif(
     PROMTOOL is None, reason="NOT TESTED HERE: no promtool; on Debian: apt-get install prometheus"
 )
-ALL = [one["alert"] for one in rules()["groups"][0]["rules"]]
+ALL = [one["alert"] for one in rules("p")["groups"][0]["rules"]]
 
 
 def promtool(*words: str | Path, given: bytes | None = None) -> str:
@@ -48,7 +49,7 @@ def deployed(tmp_path: Path) -> Callable[[str], Path]:
     (bundle / "tunesmith.json").write_text("{}", "utf-8")
 
     def folder(kind: str) -> Path:
-        write(kind, bundle, tmp_path / kind, "shop", "shop:1", "onnx")
+        write(kind, bundle, tmp_path / kind, "plain", "shop:1", Needs("onnx"), "tunesmith==0.1.0")
         return tmp_path / kind
 
     return folder
@@ -78,6 +79,15 @@ FAILS, ANSWERS = series("errors_total", "0+9x40", code="too_late"), series("requ
 ROWS = series("rows_total", "0+9x40")
 CASES: dict[str, tuple[list[dict[str, str]], str]] = {
     "down": ([{"series": 'up{job="tunesmith"}', "values": "0x40"}], "TunesmithDown"),
+    "a pod of a job with another name": (
+        [
+            {"series": 'up{job="pods", instance="a:8000"}', "values": "1x9 0x30"},
+            series("waiting_tokens", "0x9 stale", job="pods", instance="a:8000"),
+        ],
+        "TunesmithDown",
+    ),
+    "another service of that job": ([{"series": 'up{job="pods", instance="b:80"}', "values": "0x40"}], ""),
+    "no pod is left": ([series("waiting_tokens", "0x3 stale", instance="gone")], "TunesmithGone"),
     "nine of a hundred": ([FAILS, ANSWERS], "TunesmithErrors"),
     "nothing is answered": ([FAILS], "TunesmithErrors"),
     "four of a hundred": ([series("errors_total", "0+4x40", code="too_late"), ANSWERS], ""),
@@ -96,16 +106,19 @@ CASES: dict[str, tuple[list[dict[str, str]], str]] = {
 @without_promtool
 def test_each_rule_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
     """Half an hour of made series, through Prometheus' own engine, with the rules as they are deployed."""
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules()), "utf-8")
-    summaries = {one["alert"]: one for one in rules()["groups"][0]["rules"]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules("p")), "utf-8")
+    summaries = {one["alert"]: one for one in rules("p")["groups"][0]["rules"]}
     tests = []
     for name, (given, raised) in CASES.items():
-        own = {} if raised == "TunesmithDown" else {"product": "p", "version": "1"}
+        own = {"TunesmithDown": {}, "TunesmithGone": {"product": "p"}}.get(raised, {"product": "p", "version": "1"})
+        if raised != "TunesmithGone":
+            given = [*given, series("waiting_tokens", "0x40", instance="here")]
         expected: dict[str, Any] = {alert: [] for alert in ALL}
         if raised:
             rule = summaries[raised]
             words = rule["annotations"]["summary"].replace("{{ $labels.product }} {{ $labels.version }}", "p 1")
-            job = {"job": "tunesmith"} if raised == "TunesmithDown" else {}
+            ups = [one["series"] for one in given if one["series"].startswith("up{")]
+            job = dict(re.findall(r'(\w+)="(.*?)"', ups[0])) if raised == "TunesmithDown" else {}
             labels = {**rule["labels"], **own, **job}
             expected[raised] = [{"exp_labels": labels, "exp_annotations": {"summary": words}}]
         wanted = [{"eval_time": "30m", "alertname": alert, "exp_alerts": some} for alert, some in expected.items()]

@@ -110,6 +110,15 @@ def test_every_row_is_answered_once_and_in_order(asked: TestClient) -> None:
     assert len(by_file.text.splitlines()) == 150
 
 
+def test_how_long_a_job_takes_is_not_how_quick_the_service_is(asked: TestClient, services: Services) -> None:
+    """Its rows wait for all that is live; an alert on slow requests would be raised by each job."""
+    ended(asked, begun(asked, lines(ROWS[:20])))
+    page = asked.get("/metrics").text
+    assert "tunesmith_rows_total{" in page and 'stage="total"' in page
+    timed = [line for line in page.splitlines() if line.startswith("tunesmith_seconds_count{")]
+    assert timed and all(line.endswith(" 0.0") for line in timed)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.txt", "a.json"])
 def test_other_formats(asked: TestClient, name: str) -> None:
     texts = ["好的", "fine", "longer text"]
@@ -307,6 +316,9 @@ def test_a_job_waits_for_its_quota(asked: TestClient, services: Services) -> Non
                 self.left = 2
                 raise Refused(429, "quota", "used up", retry_after=0.05)
             self.left -= 1
+
+        async def first(self, caller: Caller, question: str) -> bool:
+            return True
 
         async def spend(self, caller: Caller, product: str, tokens: int) -> None:
             pass

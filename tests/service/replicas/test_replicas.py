@@ -46,7 +46,12 @@ def test_what_each_would_count_for_itself_is_refused(values: dict[str, Any], sai
 
 def test_what_is_shared_is_served() -> None:
     shared = {"store": POSTGRESQL, "server": {"open": False}, "plans": {"free": {}}, "limits": "redis://host:6379"}
-    for values in ({}, shared, {**shared, "plans": {}, "limits": "memory://"}):
+    for values in (
+        {},
+        {**shared, "store": "postgres://me@host/name"},
+        shared,
+        {**shared, "plans": {}, "limits": "memory://"},
+    ):
         refuse_unshared(catalog(**values))
     with pytest.raises(RecipeError, match="least is 5, and most only 2"):
         catalog(replicas={"least": 5, "most": 2})

@@ -153,6 +153,21 @@ def test_rules_look_at_shares_of_the_last_minute(told: list[Alert]) -> None:
     assert len(told) == 2
 
 
+def test_few_requests_a_minute_are_kept_until_they_are_enough(told: list[Alert]) -> None:
+    counts = Counts()
+    rules = Rules(Alerts(errors=0.1, abstained=0.5), counts, [], told.append)  # type: ignore[arg-type]
+    at = []
+    for minute in range(1, 11):
+        counts.failed("p", "1", "internal_error", 500)
+        for _ in range(4):
+            counts.answered("p", "1", 1, 1, 0, {})
+            counts.computed("p", "1", 1, [{"abstain": True, "human": "unsure"}])
+        rules.look()
+        at += [(minute, alert.name) for alert in told[len(at) :]]
+    assert at == [(4, "errors"), (5, "abstained"), (8, "errors"), (10, "abstained")]
+    assert told[0].facts == {"failed": 4, "requests": 20} and told[1].facts == {"abstained": 20, "answers": 20}
+
+
 class Hook(BaseHTTPRequestHandler):
     got: list[Any] = []
     failures = 0

@@ -4,11 +4,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from tunesmith.bundle.drift.baseline import baseline_of
+from tunesmith.bundle.drift.facts import facts
 from tunesmith.service.app import make_app
 from tunesmith.service.services import Services
+from tunesmith.service.watching.alert import Alert
+from tunesmith.service.watching.settings import Drift
+from tunesmith.service.watching.watch import Watch
 from tunesmith.testing.malformed import malformed
 
 HELLO = [{"role": "user", "content": "How is the room?"}]
@@ -221,3 +227,24 @@ def test_malformed_requests_are_refused(client: TestClient) -> None:
         statuses.add(said.status_code)
         assert said.status_code < 500, (one, said.text[:300])
     assert {200, 400, 422} <= statuses
+
+
+def test_what_is_asked_is_watched_told_whole_or_as_a_stream(made: Callable[..., Services], monkeypatch: Any) -> None:
+    """Prompts of products that write drift like all others; raw completions are none that a bundle was proven on."""
+    rows = [facts("", [np.arange(300 + i % 20)], {"text": "x"}, None) for i in range(90)]
+    monkeypatch.setattr("tunesmith.service.watching.watch.read_baseline", lambda folder: baseline_of(rows, None))
+    services, told = made(), list[Alert]()
+    services.watch = Watch(Drift(rows=50, step=10, per_second=1e6), services.counts, told.append)
+    with TestClient(make_app(services)) as client:
+        for _ in range(20):
+            assert chat(client, max_tokens=2, n=2).status_code == 200
+            assert chat(client, max_tokens=2, stream=True).status_code == 200
+            assert client.post("/v1/completions", json={"model": "chat", "prompt": "It"}).status_code == 200
+        services.watch.flush()
+        assert services.watch.told("chat", "1") is None  # 40 rows of 50
+        for _ in range(10):
+            assert client.post("/v1/predict/chat", json={"messages": HELLO}).status_code == 200
+        services.watch.flush()
+        look = services.watch.told("chat", "1")
+    assert look is not None and look.rows == 50 and "length" in look.moved
+    assert [alert.name for alert in told] == ["drift"]

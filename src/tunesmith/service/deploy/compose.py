@@ -1,4 +1,4 @@
-"""A whole service on one machine: PostgreSQL, Redis, Prometheus and Grafana beside it."""
+"""A whole service on one machine: PostgreSQL, Redis, Prometheus, Alertmanager and Grafana beside it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ PASSWORD = "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD in .env}"
 GRAFANA = "${GRAFANA_PASSWORD:?set GRAFANA_PASSWORD in .env}"
 
 
-def compose() -> dict[str, Any]:
-    """``compose.yaml``. No password is in it: they are in ``.env``, which is not written."""
+def compose(gpus: int = 0) -> dict[str, Any]:
+    """``compose.yaml``. No password is in it: they are in ``.env``, which is not written.
+
+    Args:
+        gpus: of the service; 0: it computes on CPUs.
+    """
+    devices = [{"driver": "nvidia", "count": gpus, "capabilities": ["gpu"]}]
+    on_gpus = {"deploy": {"resources": {"reservations": {"devices": devices}}}} if gpus else {}
     return {
         "name": "tunesmith",
         "services": {
             "tunesmith": {
-                "build": {"context": ".", "dockerfile": "Dockerfile"},
+                "build": {"context": ".", "dockerfile": "Dockerfile.cuda" if gpus else "Dockerfile"},
                 "image": "tunesmith-service",
                 "environment": {
                     "TUNESMITH_STORE": f"postgresql+psycopg://tunesmith:{PASSWORD}@postgres/tunesmith",
                     "TUNESMITH_LIMITS": "redis://redis:6379",
+                    "TUNESMITH_ADMIN_KEY": "${TUNESMITH_ADMIN_KEY:-}",
                 },
                 "ports": ["8000:8000"],
                 "volumes": ["data:/data"],
@@ -31,6 +38,7 @@ def compose() -> dict[str, Any]:
                 "cap_drop": ["ALL"],
                 "security_opt": ["no-new-privileges:true"],
                 "restart": "unless-stopped",
+                **on_gpus,
             },
             "postgres": {
                 "image": "postgres:17-alpine",
@@ -45,7 +53,9 @@ def compose() -> dict[str, Any]:
             },
             "redis": {
                 "image": "redis:8-alpine",
-                "command": ["redis-server", "--save", "", "--maxmemory", "256mb"],
+                # What a month has used is nowhere else that the limits look: it must outlive a restart.
+                "command": ["redis-server", "--save", "", "--appendonly", "yes", "--maxmemory", "256mb"],
+                "volumes": ["redis:/data"],
                 "restart": "unless-stopped",
             },
             "prometheus": {
@@ -54,6 +64,16 @@ def compose() -> dict[str, Any]:
                     "./prometheus.yml:/etc/prometheus/prometheus.yml:ro",
                     "./tunesmith.rules.yml:/etc/prometheus/tunesmith.rules.yml:ro",
                     "prometheus:/prometheus",
+                ],
+                "ports": ["127.0.0.1:9090:9090"],
+                "restart": "unless-stopped",
+            },
+            "alertmanager": {
+                "image": "prom/alertmanager:v0.28.1",
+                "ports": ["127.0.0.1:9093:9093"],
+                "volumes": [
+                    "./alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro",
+                    "alertmanager:/alertmanager",
                 ],
                 "restart": "unless-stopped",
             },
@@ -70,7 +90,7 @@ def compose() -> dict[str, Any]:
                 "restart": "unless-stopped",
             },
         },
-        "volumes": {"data": {}, "postgres": {}, "prometheus": {}, "grafana": {}},
+        "volumes": {"data": {}, "postgres": {}, "redis": {}, "prometheus": {}, "alertmanager": {}, "grafana": {}},
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from tunesmith.service.deploy.package import is_wheel, requirement
+
 USER = 10001
 """Of the process inside, and of its files."""
 PORT = 8000
@@ -17,8 +19,8 @@ class Image:
     Args:
         product: the name that clients ask.
         bundle: the folder beside the Dockerfile that holds the bundle.
-        extras: of tunesmith, that the bundle's runtime needs.
-        package: what pip installs: a version from the index, or a wheel beside the Dockerfile.
+        extras: of tunesmith, that the bundle's runtime and task need.
+        package: what pip installs: a requirement, or the name of a wheel beside the Dockerfile.
     """
 
     product: str
@@ -60,11 +62,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3 python3
 
 def _dockerfile(image: Image, base: str, index: str, system: str) -> str:
     find = f" {index}" if index else ""
+    wheel = f"COPY {image.package} /tmp/{image.package}\n" if is_wheel(image.package) else ""
     return f"""\
 FROM {base} AS build
 {system}COPY constraints.txt /tmp/constraints.txt
-RUN python3 -m venv /venv \\
-    && /venv/bin/pip install --no-cache-dir{find} -c /tmp/constraints.txt "{image.package}[{image.extras}]"
+{wheel}RUN python3 -m venv /venv \\
+    && /venv/bin/pip install --no-cache-dir{find} -c /tmp/constraints.txt "{requirement(image.package, image.extras)}"
 
 FROM {base}
 {system}RUN groupadd --gid {USER} app && useradd --uid {USER} --gid {USER} --no-create-home --home-dir /data app \\
@@ -83,6 +86,7 @@ ENTRYPOINT ["tunesmith", "serve", "/app/catalog.yaml", "--host", "0.0.0.0", "--k
 """
 
 
-def ignored() -> str:
+def ignored(image: Image) -> str:
     """``.dockerignore``: nothing but what is copied goes to the builder."""
-    return "*\n!bundle\n!catalog.yaml\n!constraints.txt\n!*.whl\n"
+    copied = (image.bundle, "catalog.yaml", "constraints.txt", *([image.package] if is_wheel(image.package) else ()))
+    return "".join(f"{line}\n" for line in ("*", *(f"!{name}" for name in copied)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -16,22 +17,25 @@ HOLES = {
 }
 """Words in the manifests -> what Helm puts there; each is YAML on both sides."""
 NUMBERS = {"701": "{{ .Values.replicas.least }}", "702": "{{ .Values.replicas.most }}"}
-QUEUE = 703_703
+QUEUE, GPUS = 703_703, 704_704
+GPU_LINE = re.compile(rf"\n( *)nvidia\.com/gpu: '{GPUS}'")
+IF_GPUS = re.compile(r"\n *\{\{- if \.Values\.gpus \}\}(.*?)\n *\{\{- end \}\}", re.DOTALL)
 
 
-def chart(name: str, image: str, version: str) -> dict[str, str]:
+def chart(plain: Deployed, version: str) -> dict[str, str]:
     """File -> text."""
-    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU")
+    name = plain.name
+    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU", GPUS)
     files = {f"templates/{one['kind'].lower()}.yaml": _template(one) for one in manifests(holes)}
     about = {
         "apiVersion": "v2", "name": name, "type": "application", "version": "0.1.0", "appVersion": version,
         "description": f"{name}, served by Tunesmith",
     }  # fmt: skip
-    plain = Deployed(name, image)
     values: dict[str, Any] = {
-        "image": image,
+        "image": plain.image,
         "memory": plain.memory,
         "cpu": plain.cpu,
+        "gpus": plain.gpus,
         "queue": plain.queue,
         "replicas": {"least": plain.replicas[0], "most": plain.replicas[1]},
     }
@@ -40,11 +44,13 @@ def chart(name: str, image: str, version: str) -> dict[str, str]:
 
 def filled(template: str, name: str, values: dict[str, Any]) -> str:
     """A template as Helm would render it: only what these templates use."""
+    template = IF_GPUS.sub(r"\1" if values["gpus"] else "", template)
     found = {
         "{{ .Release.Name }}": name,
         "{{ .Values.image }}": values["image"],
         "{{ .Values.memory }}": values["memory"],
         "{{ .Values.cpu | quote }}": f'"{values["cpu"]}"',
+        "{{ .Values.gpus | quote }}": f"'{values['gpus']}'",
         "{{ .Values.queue }}": values["queue"],
         "{{ .Values.replicas.least }}": values["replicas"]["least"],
         "{{ .Values.replicas.most }}": values["replicas"]["most"],
@@ -58,7 +64,9 @@ def _template(manifest: dict[str, Any]) -> str:
     text = _yaml(manifest)
     for word, hole in {**HOLES, **NUMBERS, str(QUEUE): "{{ .Values.queue }}"}.items():
         text = text.replace(word, hole)
-    return text
+    # A cluster without GPUs does not know the word: no line where there are none.
+    inside = "nvidia.com/gpu: {{ .Values.gpus | quote }}"
+    return GPU_LINE.sub(rf"\n\1{{{{- if .Values.gpus }}}}\n\1{inside}\n\1{{{{- end }}}}", text)
 
 
 def _yaml(values: Any) -> str:

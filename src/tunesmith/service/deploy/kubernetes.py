@@ -8,7 +8,8 @@ from typing import Any
 from tunesmith.service.deploy.docker import PORT, USER
 
 SECRET = "tunesmith"
-"""The Secret with the key "store": the URL of PostgreSQL. It is made by hand, and in none of these files."""
+"""The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key. It is made by
+hand, and in none of these files."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def _deployment(one: Deployed) -> dict[str, Any]:
 
 def _container(one: Deployed) -> dict[str, Any]:
     secret = {"secretKeyRef": {"name": SECRET, "key": "store"}}
+    admin = {"secretKeyRef": {"name": SECRET, "key": "admin", "optional": True}}
     limits = {"memory": one.memory, **({"nvidia.com/gpu": str(one.gpus)} if one.gpus else {})}
     return {
         "name": "tunesmith",
@@ -88,6 +90,7 @@ def _container(one: Deployed) -> dict[str, Any]:
         "ports": [{"name": "http", "containerPort": PORT}],
         "env": [
             {"name": "TUNESMITH_STORE", "valueFrom": secret},
+            {"name": "TUNESMITH_ADMIN_KEY", "valueFrom": admin},
             {"name": "TUNESMITH_LIMITS", "value": f"redis://{one.name}-redis:6379"},
         ],
         "resources": {"requests": {"cpu": one.cpu, "memory": one.memory}, "limits": limits},

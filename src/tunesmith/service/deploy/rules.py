@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 SUMMARIES = "{{ $labels.product }} {{ $labels.version }}"
 BY = "sum by (product, version)"
 
 
-def rules() -> dict[str, Any]:
-    """The file that ``rule_files`` names; YAML once it is dumped."""
+def rules(product: str) -> dict[str, Any]:
+    """The file that ``rule_files`` names; YAML once it is dumped.
+
+    Args:
+        product: what is deployed, that must always be there.
+    """
+    # A job may have any name; what was seen to serve is known by its metric. A pod that went has no "up" at all.
+    seen = "(up == 0 and on (job, instance) count_over_time(tunesmith_waiting_tokens[1h]))"
+    down = f'up{{job="tunesmith"}} == 0 or {seen}'
+    gone = f"absent(tunesmith_waiting_tokens{{product={json.dumps(product)}}})"
     errors = f'{BY} (rate(tunesmith_errors_total{{code=~"internal_error|overloaded|too_late|.+_unavailable"}}[5m]))'
     # Where nothing is answered there is no series of answers, and a sum with nothing would be nothing.
     answered = f"({_rate('requests')} or {errors} * 0)"
@@ -20,7 +29,8 @@ def rules() -> dict[str, Any]:
             {
                 "name": "tunesmith",
                 "rules": [
-                    _rule("TunesmithDown", 'up{job="tunesmith"} == 0', "1m", "critical", "A service does not answer."),
+                    _rule("TunesmithDown", down, "1m", "critical", "A service does not answer."),
+                    _rule("TunesmithGone", gone, "5m", "critical", f"No service has the product {product}."),
                     _rule(
                         "TunesmithErrors", f"{errors} / ({answered} + {errors}) > 0.05", "2m", "critical",
                         f"{SUMMARIES} does not answer more than 5% of its requests.",
@@ -58,10 +68,11 @@ def _rule(name: str, expression: str, wait: str, severity: str, words: str) -> d
     return {"alert": name, "expr": expression, "for": wait, "labels": labels, "annotations": {"summary": words}}
 
 
-def scraping(target: str = "tunesmith:8000") -> dict[str, Any]:
+def scraping(target: str = "tunesmith:8000", manager: str = "alertmanager:9093") -> dict[str, Any]:
     """``prometheus.yml``."""
     return {
         "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
         "rule_files": ["tunesmith.rules.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
         "scrape_configs": [{"job_name": "tunesmith", "static_configs": [{"targets": [target]}]}],
     }

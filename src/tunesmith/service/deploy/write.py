@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,60 +15,115 @@ from tunesmith import __version__
 from tunesmith.core.errors import BundleError, TunesmithError
 from tunesmith.service.deploy import compose as composed
 from tunesmith.service.deploy import docker, helm, rules
+from tunesmith.service.deploy.alertmanager import receivers
 from tunesmith.service.deploy.dashboard import dashboard
 from tunesmith.service.deploy.docker import Image
 from tunesmith.service.deploy.kubernetes import Deployed, manifests
+from tunesmith.service.deploy.package import is_wheel, placed
+
+if TYPE_CHECKING:
+    from tunesmith.bundle.read import Bundle
 
 EXTRAS = {"torch": "serve,train", "onnx": "serve,onnx", "openvino": "serve,openvino"}
 """A bundle's runtime -> what must be installed to compute it."""
+MEDIA = frozenset({"image", "audio"})
+"""Kinds of columns that are files."""
+ON_GPUS = frozenset({"torch"})
+"""Runtimes whose package, as it is installed here, computes on GPUs."""
 IGNORED = ".dockerignore"
 
 
-def files(kind: str, product: str, image: str, runtime: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Needs:
+    """What a bundle needs where it answers.
+
+    Args:
+        runtime: by its registered name.
+        media: whether its rows have pictures or sounds.
+        gpus: of a replica; 0: it computes on CPUs.
+    """
+
+    runtime: str
+    media: bool = False
+    gpus: int = 0
+
+    def __post_init__(self) -> None:
+        if self.gpus and self.runtime not in ON_GPUS:
+            raise TunesmithError(
+                f"--gpus {self.gpus}: a bundle of {self.runtime} would compute on CPUs there.",
+                "Leave it out, or deploy the bundle that it was shrunk from.",
+            )
+
+    @property
+    def extras(self) -> str:
+        """Of tunesmith."""
+        return EXTRAS.get(self.runtime, "serve,train") + (",media" if self.media else "")
+
+
+def needs_of(bundle: Bundle, gpus: int = 0) -> Needs:
+    """As its manifest and its task say.
+
+    Raises:
+        TunesmithError: GPUs, and a runtime that would not use them.
+    """
+    return Needs(bundle.manifest.runtime.name, any(one.kind in MEDIA for one in bundle.task.columns), gpus)
+
+
+def files(kind: str, product: str, image: str, needs: Needs, package: str) -> dict[str, str]:
     """Relative name -> text.
 
     Args:
         kind: "docker", "compose" or "kubernetes"; each has what the one before has.
         product: the name that clients ask.
         image: with its tag.
-        runtime: of the bundle, by its registered name.
+        needs: the bundle's.
+        package: what is installed: a requirement, or the name of a wheel beside the Dockerfile.
     """
-    made = Image(product, extras=EXTRAS.get(runtime, f"serve,train,{runtime}"), package=f"tunesmith=={__version__}")
+    made = Image(product, extras=needs.extras, package=package)
     found = {
         "Dockerfile": docker.cpu(made),
         "Dockerfile.cuda": docker.cuda(made),
-        IGNORED: docker.ignored(),
+        IGNORED: docker.ignored(made),
         "catalog.yaml": docker.catalog(made, alone=kind != "kubernetes"),
     }
-    watching = {"tunesmith.rules.yml": _yaml(rules.rules()), "grafana/tunesmith.json": _json(dashboard())}
+    watching = {"tunesmith.rules.yml": _yaml(rules.rules(product)), "grafana/tunesmith.json": _json(dashboard())}
     if kind == "compose":
         found |= watching
         found |= {
-            "compose.yaml": _yaml(composed.compose()),
+            "compose.yaml": _yaml(composed.compose(needs.gpus)),
             "prometheus.yml": _yaml(rules.scraping()),
+            "alertmanager.yml": receivers(),
             "grafana/datasource.yaml": _yaml(composed.datasource()),
             "grafana/provider.yaml": _yaml(composed.provider()),
         }
     if kind == "kubernetes":
         found |= watching
         name = product.replace(".", "-").replace("_", "-").lower()
-        one = Deployed(name if name[0].isalpha() else f"tunesmith-{name}", image)  # a Service begins with a letter
+        own = name if name[0].isalpha() else f"tunesmith-{name}"  # a Service begins with a letter
+        one = Deployed(own, image, gpus=needs.gpus)
         every = manifests(one)
         found |= {f"manifests/{i}-{m['kind'].lower()}.yaml": _yaml(m) for i, m in enumerate(every)}
-        found |= {f"chart/{name}": text for name, text in helm.chart(one.name, image, __version__).items()}
+        found |= {f"chart/{name}": text for name, text in helm.chart(one, __version__).items()}
     return found
 
 
-def write(kind: str, bundle: Path, folder: Path, product: str, image: str, runtime: str) -> list[str]:
+def write(
+    kind: str, bundle: Path, folder: Path, product: str, image: str, needs: Needs, package: str | None = None
+) -> list[str]:
     """Write the files, and the bundle beside them; names in order.
 
+    Args:
+        package: what is installed: a wheel's path, or a requirement; None: what runs here.
+
     Raises:
-        TunesmithError: the folder is taken, or cannot be written.
+        TunesmithError: the folder is taken, or cannot be written; there is no such wheel.
     """
     if folder.exists() and any(folder.iterdir()):
         raise TunesmithError(f"{folder} is not empty.", "Name another --output, or empty it.")
-    made = files(kind, product, image, runtime)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = placed(package, folder)
+        made = files(kind, product, image, needs, wanted)
         for name, text in made.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
@@ -76,7 +132,7 @@ def write(kind: str, bundle: Path, folder: Path, product: str, image: str, runti
     except OSError as error:
         why = f"{folder} cannot be written: {error.strerror or error}."
         raise BundleError(why, "Name another --output.") from error
-    return sorted([*made, "constraints.txt", "bundle/"])
+    return sorted([*made, "constraints.txt", "bundle/", *([wanted] if is_wheel(wanted) else ())])
 
 
 def constraints() -> str:

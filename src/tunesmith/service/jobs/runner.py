@@ -7,13 +7,13 @@ shares the folder can go on; a lock on the folder says which one of them does.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from tunesmith.core.lock import locked
 from tunesmith.service.jobs import places
 from tunesmith.service.jobs.batch import Batch
 from tunesmith.service.jobs.batches import Batches
@@ -104,12 +104,14 @@ class Runner:
             return False  # nobody has uploaded anything yet
         lock = os.open(self._batches.base / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = locked(lock)
         except OSError:
+            ours = False
+        if ours:
+            self._lock = lock
+        else:
             os.close(lock)
-            return False
-        self._lock = lock
-        return True
+        return ours
 
 
 def _tidied(path: Path, batch: Batch) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
+from tunesmith.core.lock import WINDOWS
 from tunesmith.service.metering.event import Event
-from tunesmith.service.metering.wal import SUFFIX, UNBORN, owned, read_part
+from tunesmith.service.metering.wal import SUFFIX, UNBORN, owned, read_part, removed
 from tunesmith.service.store.connect import upsert, writing
 from tunesmith.service.store.tables import seen, settled, usage
 
@@ -53,13 +54,16 @@ def settle_dead(engine: Engine, folder: Path) -> int:
     """Count and remove the files of processes that are gone; returns how many events were read."""
     read = 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
+        gone = False
         with owned(path) as ours:
             if ours:
                 read += settle(engine, path)
                 _say_what_is_left(engine, path)
-                path.unlink()
-                with writing(engine) as connection:
-                    connection.execute(delete(settled).where(settled.c.file == path.name))
+                gone = not WINDOWS and removed(path)
+        # Windows removes no open file, and lets nobody open one in the moment when it is removed.
+        if ours and (gone or (WINDOWS and removed(path))):
+            with writing(engine) as connection:
+                connection.execute(delete(settled).where(settled.c.file == path.name))
     for path in folder.glob(f"*{UNBORN}"):
         with owned(path) as ours:
             if ours and time.time() - path.stat().st_mtime > 60:

@@ -1,13 +1,12 @@
 """A write-ahead file: lines are appended, and never changed.
 
-A process has one such file open, under a lock (``flock``) that the kernel lets go when the process ends, however it
+A process has one such file open, under a lock that the kernel lets go when the process ends, however it
 ends. So a file whose lock can be had is a dead process's, or was closed, and anybody may settle the rest of it.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 
 from tunesmith.bundle.atomic import fsync as fsync_path
+from tunesmith.core.lock import BINARY, WINDOWS, locked
 from tunesmith.service.metering.event import Event, as_line, of_line
 
 SUFFIX, UNBORN = ".wal", ".new"
@@ -75,9 +75,12 @@ class Wal:
         self._end()
         name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{secrets.token_hex(8)}"
         unborn, path = self._folder / f"{name}{UNBORN}", self._folder / f"{name}{SUFFIX}"
-        handle = os.open(unborn, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        os.rename(unborn, path)  # it has its name from the moment on when it is locked, not before
+        if WINDOWS:  # where no open file is renamed or removed, so that nobody takes it before it is locked
+            unborn = path
+        handle = os.open(unborn, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+        locked(handle, wait=True)
+        if unborn != path:
+            os.rename(unborn, path)  # it has its name from the moment on when it is locked, not before
         if self._fsync:
             fsync_path(self._folder)
         self._handle, self._path, self._size = handle, path, 0
@@ -125,21 +128,25 @@ def read_part(path: Path, start: int, end: int | None = None, most: int = 4 * 2*
 def owned(path: Path) -> Iterator[bool]:
     """Whether the file's writer is gone; while the block runs, no other process has the file either."""
     try:
-        handle = os.open(path, os.O_RDWR)
+        handle = os.open(path, os.O_RDWR | BINARY)
     except FileNotFoundError:
         yield False
         return
     try:
-        yield _locked(handle) and _still_there(handle, path)
+        yield locked(handle) and _still_there(handle, path)
     finally:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
-    with suppress(BlockingIOError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+def removed(path: Path) -> bool:
+    """Whether a file is gone, by us or another; not where Windows says that somebody has it open."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if not WINDOWS:
+            raise
+        return False
+    return True
 
 
 def _still_there(handle: int, path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.service.settings import Catalog
+from tunesmith.service.store.connect import file_of
 
 
 def refuse_unshared(catalog: Catalog) -> None:
@@ -18,7 +19,7 @@ def refuse_unshared(catalog: Catalog) -> None:
     if catalog.replicas.most == 1 and catalog.server.alone:
         return
     wrong, store = [], catalog.store_url()
-    if store is not None and not store.startswith("postgresql"):
+    if store is not None and file_of(store) is not None:
         wrong.append("store is a file of one machine (SQLite), and must be a PostgreSQL: postgresql+psycopg://...")
     if catalog.plans and not catalog.server.is_open() and catalog.limits.startswith("memory:"):
         wrong.append("limits are counted in each process (memory://), and must be in a Redis: redis://host:6379")

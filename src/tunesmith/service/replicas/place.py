@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from itertools import count
 from pathlib import Path
+
+from tunesmith.core.lock import locked
 
 
 class Place:
@@ -19,13 +20,10 @@ class Place:
         folder.mkdir(parents=True, exist_ok=True)
         for number in count():
             handle = os.open(folder / f"replica-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                continue
-            self.number, self._handle = number, handle
-            return
+            if locked(handle):
+                self.number, self._handle = number, handle
+                return
+            os.close(handle)
 
     def free(self) -> None:
         """Let another have it."""

@@ -67,7 +67,7 @@ async def completions(request: Request) -> Response:
             return [{"row": i, "input_ids": np.asarray(one, dtype=np.int32)} for i, one in enumerate(ids)]
 
         own: Any = version.task
-        return Question(rows, encode, guessed(rows), decodings(body, own.decoding), strip=False)
+        return Question(rows, encode, guessed(rows), decodings(body, own.decoding), strip=False, usual=False)
 
     rows = [{"prompt": text} for text in as_list(body.prompt)]
     telling = await tell(services, caller, product.name, rows, request_id_of(request.scope), question, body.how())

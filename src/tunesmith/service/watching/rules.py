@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tunesmith.service.monitoring import Tally
 from tunesmith.service.watching.alert import Alert
 from tunesmith.service.watching.settings import Alerts
 
 if TYPE_CHECKING:
-    from tunesmith.service.monitoring import Counts, Tally
+    from tunesmith.service.monitoring import Counts
     from tunesmith.service.products import Products
 
 EVERY = 60.0
 """Seconds between two looks."""
 LEAST = 20
-"""Requests in that time below which a share says nothing."""
+"""Requests, or answers, below which a share says nothing: fewer are kept until so many are together."""
+NOTHING = Tally()
 
 
 class Rules:
-    """Compares totals with those of the last look.
+    """Compares totals with those of the last look that had enough of them.
 
     Args:
         settings: thresholds.
@@ -31,7 +33,9 @@ class Rules:
 
     def __init__(self, settings: Alerts, counts: Counts, products: Products, tell: Callable[[Alert], None]) -> None:
         self._settings, self._counts, self._products, self._tell = settings, counts, products, tell
-        self._then: dict[tuple[str, str], Tally] = {}
+        self._asked: dict[tuple[str, str], Tally] = {}
+        self._answered: dict[tuple[str, str], Tally] = {}
+        """Totals by product and version when its requests, and its answers, were looked at."""
 
     def look(self) -> None:
         """Once."""
@@ -40,17 +44,21 @@ class Rules:
 
     def _shares(self) -> Iterator[Alert]:
         for (product, version), now in list(self._counts.tallies.items()):
-            then = self._then.get((product, version))
-            self._then[product, version] = replace(now)
-            requests, failed = now.requests - (then.requests if then else 0), now.failed - (then.failed if then else 0)
-            answers = now.answers - (then.answers if then else 0)
-            abstained = now.abstained - (then.abstained if then else 0)
-            if requests >= LEAST and failed / requests > self._settings.errors:
-                words = f"{product} {version} did not answer {failed} of {requests} requests of the last minute."
-                yield Alert("errors", product, version, words, {"failed": failed, "requests": requests})
-            if answers >= LEAST and abstained / answers > self._settings.abstained:
-                words = f"{product} {version} abstained from {abstained} of {answers} answers of the last minute."
-                yield Alert("abstained", product, version, words, {"abstained": abstained, "answers": answers})
+            key = (product, version)
+            then = self._asked.get(key, NOTHING)
+            requests, failed = now.requests - then.requests, now.failed - then.failed
+            if requests >= LEAST:
+                self._asked[key] = replace(now)
+                if failed / requests > self._settings.errors:
+                    words = f"{product} {version} did not answer {failed} of its last {requests} requests."
+                    yield Alert("errors", product, version, words, {"failed": failed, "requests": requests})
+            then = self._answered.get(key, NOTHING)
+            answers, abstained = now.answers - then.answers, now.abstained - then.abstained
+            if answers >= LEAST:
+                self._answered[key] = replace(now)
+                if abstained / answers > self._settings.abstained:
+                    words = f"{product} {version} abstained from {abstained} of its last {answers} answers."
+                    yield Alert("abstained", product, version, words, {"abstained": abstained, "answers": answers})
 
     def _queues(self) -> Iterator[Alert]:
         for product in self._products:

@@ -110,7 +110,8 @@ class Writer:
         predictions = who.decode([np.asarray(ids) for ids in stream.ids], stream.features)
         waited = stream.began - stream.arrived
         computed = time.monotonic() - stream.began
-        return Computed(predictions, stream.read, waited, computed, written_in(who.task, predictions))
+        written = written_in(who.task, predictions)
+        return Computed(predictions, stream.read, waited, computed, written, features=stream.features)
 
     async def write(
         self,

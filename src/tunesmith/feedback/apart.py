@@ -1,0 +1,50 @@
+"""Rows to learn from that are not those which the gate asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tunesmith.data.duplicates import near_groups
+
+
+def apart(
+    rows: Sequence[dict[str, Any]], held: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows whose input is not that of a held row, nor nearly (``near_groups``); in order.
+
+    Args:
+        rows: to learn from.
+        held: rows that the gate asks.
+        names: keys of what is asked. What would be right may differ: who learned the one knows the other.
+
+    >>> apart([{"text": "Late, AGAIN!"}, {"text": "fine"}], [{"text": "late again", "label": "b"}], ["text"])
+    [{'text': 'fine'}]
+    """
+    if not rows or not held:
+        return list(rows)
+    texts = [asked(row, names) for row in (*rows, *held)]
+    groups = near_groups(pa.chunked_array([pa.array(texts, pa.large_string())]))
+    taken = set(groups[len(rows) :].tolist())
+    return [row for row, group in zip(rows, groups.tolist(), strict=False) if group not in taken]
+
+
+def asked(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What a row asks, as one text; of a conversation, what was not answered by the model.
+
+    >>> said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    >>> asked({"messages": said}, ["messages"])
+    'Hi'
+    """
+    return "\n".join(_text(row[name]) for name in names if row.get(name) is not None)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and all(isinstance(one, Mapping) and "role" in one for one in value):
+        return "\n".join(str(one.get("content", "")) for one in value if one["role"] != "assistant")
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
