@@ -143,3 +143,16 @@ def test_few_rows_are_divided_like_the_training_ones() -> None:
     held = Rows.of([{"text": "t", "tags": "a|b"}])
     made = settled(held, {"text": "text", "labels": "tags"}, known={"a", "b", "c"})
     assert made[0]["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("values", [(True, False), ("True", "False"), ("是", "否"), ("yes", "no"), ("Y", "N")], ids=str)
+def test_columns_of_yes_and_no_are_labels_together(values: tuple[object, object]) -> None:
+    flags = {name: lambda i, rng, k=k: values[(i + k) % 3 > 0] for k, name in enumerate(("rude", "loud", "late"))}
+    found = guess(made(text=prose, **flags))
+    assert (found.task, found.columns) == ("multi-label-classification", {"text": "text", "labels": list(flags)})
+    rows = table_of_roles(made(text=prose, **flags), found.columns)
+    assert rows[0]["labels"] == [name for k, name in enumerate(flags) if k % 3 == 0]
+    beside = guess(made(text=prose, rating=either("1", "2", "3"), **flags))
+    assert beside.columns == {"text": "text", "label": "rating"}, "beside a label they are what else is known"
+    numbers = {f"n{k}": lambda i, rng, k=k: (i + k) % 3 // 2 for k in range(3)}
+    assert guess(made(text=prose, unclear=either(True, False), **numbers)).columns["labels"] == list(numbers)

@@ -17,6 +17,7 @@ from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.schema import Columns
 from tunesmith.data.shapes import NESTED
 from tunesmith.data.shapes.settle import from_json
+from tunesmith.data.traits import YES
 
 TEXTS = ("text", "text_pair", "question", "context", "source", "target", "prompt", "completion")
 
@@ -145,4 +146,4 @@ def _flags(columns: list[str], cells: Mapping[str, list[Any]]) -> list[list[str]
 
 def _truthy(value: Any) -> bool:
     text = (as_text(value) or "").strip().lower()
-    return float(text) != 0 if is_number(text) else text in ("true", "yes", "y", "是")
+    return float(text) != 0 if is_number(text) else text in YES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.shapes import NESTED, SHAPES
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.data.shapes.media_columns import addresses, seen
+from tunesmith.data.shapes.samples import Samples
 from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
@@ -61,7 +62,7 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
                 raise missing_column(name, rows)
     made = _of_media(rows, task, given) or _of_a_shape(rows, task, given) or _of_texts(rows, task, given)
     if task in ("auto", *MEDIA_TASKS):
-        made.why += addresses({name: _sample(rows, name) for name in rows.columns if name not in _used(given)})
+        made.why += addresses(_samples(rows, [name for name in rows.columns if name not in _used(given)]))
     return made
 
 
@@ -86,7 +87,7 @@ def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
         return None
     found = {n: t for n, t in traits(rows).items() if n not in _used(given)}
     why = [f'{role}: "{column}", as given' for role, column in given.items()]
-    named, columns = seen(found, {name: _sample(rows, name) for name in found}, given, task, why)
+    named, columns = seen(found, _samples(rows, found), given, task, why)
     if named and isinstance(label := given.get("label"), str) and task == "auto":
         look = traits(Rows(rows.table.select([label])))[label]
         named = "multimodal-regression" if look.measure else named
@@ -101,7 +102,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         return None
     look = traits(rows)
     found = {n: t for n, t in look.items() if n not in _used(given)}
-    samples = {name: _sample(rows, name) for name in found}
+    samples = _samples(rows, found)
     for name in [n for n in SHAPES if n not in MEDIA_TASKS] if task == "auto" else (task,):
         shape = SHAPES.make(name)
         why: list[str] = []
@@ -119,9 +120,9 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     return None
 
 
-def _sample(rows: Rows, name: str) -> list[Any]:
-    column = rows.select(spread(len(rows), SHAPE_SAMPLE)).column(name)
-    return [value for value in column.to_pylist() if value not in (None, "")]
+def _samples(rows: Rows, names: Iterable[str]) -> Samples:
+    some = rows.select(spread(len(rows), SHAPE_SAMPLE))
+    return Samples({name: some.column(name).to_pylist() for name in names})
 
 
 def _used(columns: Mapping[str, str | list[str]]) -> set[str]:
@@ -209,10 +210,14 @@ def _many_labels(found: dict[str, Traits], forced: bool, why: list[str]) -> str 
         how = "its cells are lists" if t.lists else f'its cells hold several labels divided by "{t.separator}"'
         why.append(f'labels: "{t.name}", {how}')
         return t.name
-    flags = [t.name for t in found.values() if t.zero_one and not t.constant and not t.identifier]
-    if len(flags) >= (2 if forced else 3) and (forced or not single):
-        why.append(f"labels: {len(flags)} columns of 0 and 1: {', '.join(flags)}")
-        return flags
+    able = [t for t in found.values() if not t.constant and not t.identifier]
+    flags = {"0 and 1": [t.name for t in able if t.zero_one], "yes and no": [t.name for t in able if t.yes_no]}
+    if not forced and any(rank(t.name, LABEL) is not None and t.repeats and not t.yes_no for t in able):
+        flags["yes and no"] = []  # rather what else is known of the rows, as in a shop's reviews
+    for spelling, names in flags.items():
+        if len(names) >= (2 if forced else 3) and (forced or not single):
+            why.append(f"labels: {len(names)} columns of {spelling}: {', '.join(names)}")
+            return names
     if forced:
         why.append("no column of several labels was found: name it by data.labels=COLUMN")
     return None
