@@ -136,7 +136,13 @@ def text_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
 
 
 def read_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
-    """Columns of the texts that a task reads before it writes: the prompt, the source; none where it writes nothing."""
+    """Columns of the texts that several rows may share, and say something else of each: the prompt or source of what is
+    written, the text that questions are asked of, the query of pairs that belong together; none of other tasks.
+    """
+    if isinstance(columns.get("context"), str):
+        return [str(columns["context"])]
+    if "text_pair" in columns and not set(columns) & {"label", "labels", "score"}:
+        return [c for c in (columns.get("text"),) if isinstance(c, str)]
     if not set(columns) & set(WRITTEN):
         return []
     return [c for role, c in columns.items() if role in TEXTS and role not in WRITTEN and isinstance(c, str)]
