@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.cells import as_text
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.shapes import NESTED, SHAPES
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
@@ -78,7 +79,28 @@ def _of_texts(rows: Rows, task: str, given: Columns) -> Guess:
     left = {n: t for n, t in found.items() if n not in _used(texts)}
     task, target = _target(left, given, task, rows, why)
     beside = {role: given[role] for role in BESIDE if role in given}
+    for role, column in {**texts, **target}.items():
+        _refuse_nested(rows, role, column)
     return Guess(task, {**texts, **target, **beside}, why)
+
+
+def _refuse_nested(rows: Rows, role: str, column: str | list[str]) -> None:
+    """Raise ``DataError`` where a text or a label is a column of lists or mappings."""
+    import pyarrow as pa
+
+    if role == "labels" or not isinstance(column, str):
+        return
+    kind = rows.column(column).type
+    if not pa.types.is_nested(kind):
+        return
+    lists = not pa.types.is_struct(kind)
+    several = role == "label" and lists
+    raise DataError(
+        f'The column "{column}" holds {"lists" if lists else "objects"}, such as '
+        f"{str(as_text(rows.column(column)[0].as_py()))[:60]}, and no {'labels' if role == 'label' else 'texts'}.",
+        f"Name another column: data.{role}=COLUMN"
+        + (f", or data.labels={column} for several labels a row." if several else ", or write one text in each row."),
+    )
 
 
 def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
@@ -144,7 +166,10 @@ def _texts(found: dict[str, Traits], given: Columns, rows: Rows, why: list[str])
         if first in names and second in names:
             why.append(f'text and text_pair: "{names[first]}" and "{names[second]}", by their names')
             return {"text": names[first], "text_pair": names[second]}
-    prose = [t for t in found.values() if t.prose]
+    prose = [t for t in found.values() if t.prose and not t.mappings]
+    if all(map(_label_name, prose)):
+        # Lists of words under a text's name are refused as such, rather than the label be read.
+        prose = [t for t in found.values() if normal(t.name) in TEXT and t.lists] or prose
     if not prose:
         # A lone column is the text, however short, and so is a column of that name.
         prose = [t for t in found.values() if normal(t.name) in TEXT or len(found) == 1]
@@ -251,7 +276,7 @@ def _one_label(found: dict[str, Traits], task: str, why: list[str]) -> Traits | 
 
 
 def _can_be_label(t: Traits, task: str) -> bool:
-    if t.constant or t.time or t.lists or t.identifier and not _label_name(t):
+    if t.constant or t.time or t.lists or t.mappings or t.identifier and not _label_name(t):
         return False
     measure = t.measure and task == "auto" and rank(t.name, NUMBERS) is not None
     return t.repeats or measure or (normal(t.name) in LABEL[:6] and t.length < 100)

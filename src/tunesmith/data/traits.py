@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ class Traits:
     yes_no: bool
     """Whether all values are yes or no, in words."""
     lists: bool
+    mappings: bool
+    """Whether all values are objects of JSON."""
     separator: str | None
     """What divides several labels in one cell, where it does."""
     time: bool
@@ -111,10 +114,21 @@ def _look(name: str, column: pa.ChunkedArray, total: int) -> Traits:
         zero_one=numeric == 1 and set(numbers) <= {0.0, 1.0},
         yes_no=bool(texts) and distinct <= len(YES_NO) and {t.strip().lower() for t in texts} <= YES_NO,
         lists=lists,
+        mappings=pa.types.is_struct(column.type) or (bool(texts) and all(map(_is_object, texts))),
         separator=None if lists else separator_of(texts),
         time=_is_time(name, texts, column.type),
         identifier=_is_identifier(name, texts, distinct, numeric, length),
     )
+
+
+def _is_object(text: str) -> bool:
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _is_time(name: str, texts: list[str], kind: pa.DataType) -> bool:
