@@ -18,9 +18,9 @@ from tunesmith.data.codes import blocks, hashes, joined, texts_of
 from tunesmith.data.duplicates import exact_groups
 from tunesmith.data.normal import normal_texts
 from tunesmith.data.redact import redact_texts
-from tunesmith.data.roles import TEXTS
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
+from tunesmith.data.shapes import TEXTS
 from tunesmith.data.sources.source import Reading
 from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets

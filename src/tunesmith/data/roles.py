@@ -15,11 +15,9 @@ from tunesmith.data.dialect import is_number
 from tunesmith.data.labels import divided, find_separator, label_names
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.schema import Columns
-from tunesmith.data.shapes import NESTED
+from tunesmith.data.shapes import NESTED, TEXTS
 from tunesmith.data.shapes.settle import from_json
 from tunesmith.data.traits import YES
-
-TEXTS = ("text", "text_pair", "question", "context", "source", "target", "prompt", "completion")
 
 
 def table_of_roles(
