@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tunesmith.data.rows import Rows
-from tunesmith.data.spill import Spill
+from tunesmith.data.spill import STALE, Spill, remove_stale
 
 TABLE = pa.table({"text": pa.array(["a", "好", None, "", "e"], pa.large_string()), "n": [1, 2, None, 4, 5]})
 
@@ -69,3 +74,36 @@ def test_large_rows_are_mapped_not_held() -> None:
     table = spill.table()
     assert table.nbytes > 40e6
     assert pa.total_allocated_bytes() - before < 5e6
+
+
+def test_old_files_of_the_dead_are_removed(tmp_path: Path) -> None:
+    names = ["tunesmith-old.arrow", "tunesmith-new.arrow", "other-old.arrow"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+        age = 3 * STALE if "old" in name else 60
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    remove_stale(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_a_file_that_cannot_go_while_it_is_mapped_goes_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    left: list[tuple[Any, str]] = []
+
+    def refuse(path: str) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("tunesmith.data.spill.atexit.register", lambda what, path: left.append((what, path)))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    spill = Spill(limit=100)
+    for i in range(3):
+        spill.add(pa.RecordBatch.from_pydict({"text": ["x" * 100 + str(i)]}))
+    with monkeypatch.context() as windows:
+        windows.setattr("os.unlink", refuse)
+        assert spill.table().num_rows == 3
+    ((remove, path),) = left
+    assert os.path.dirname(path) == str(tmp_path) and os.path.exists(path)
+    remove(path)
+    assert not os.path.exists(path)

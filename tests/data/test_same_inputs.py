@@ -145,3 +145,58 @@ def test_beginning_and_length_beside_a_guessed_text(tmp_path: Path) -> None:
     ]
     made = prepared(tmp_path, rows, "controlled-generation")
     assert {(row["length"], row["beginning"]) for row in made.train} == {("long", "The")}
+
+
+def questions(contexts: int = 40) -> list[dict[str, Any]]:
+    return [
+        {"question": f"{asked(9 * c + r)} Who is {r}?", "context": f"{answer(c, 2)} by person {c}", "answers": [who]}
+        for c in range(contexts)
+        for r in range(6)
+        for who in [f"person {c}"]
+    ]
+
+
+def choices() -> list[dict[str, Any]]:
+    rows = questions()
+    return [{**row, "choices": ["a", "b", f"c {i}"], "answers": None, "answer": i % 3} for i, row in enumerate(rows)]
+
+
+def pairs() -> list[dict[str, Any]]:
+    return [{"query": asked(q), "positive": answer(q, r + 1)} for q in range(60) for r in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "task", "role"),
+    [(questions(), "extractive-qa", "context"), (choices(), "multiple-choice", "context"), (pairs(), "auto", "text")],
+    ids=["questions", "choices", "pairs"],
+)
+def test_a_text_with_several_questions_or_partners_stays_on_one_side(
+    tmp_path: Path, rows: Any, task: str, role: str
+) -> None:
+    made = prepared(tmp_path, rows, task)
+    assert (len(made.train) + len(made.validation) + len(made.test), len(made.test)) == (240, 36)
+    sides = [{row[role] for row in part} for part in (made.train, made.validation, made.test)]
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_few_texts_may_stand_on_both_sides_and_those_of_a_given_test_are_told(tmp_path: Path) -> None:
+    made = prepared(tmp_path, questions(4), "extractive-qa")
+    assert any("24 rows read the same as more than a fifth" in note for note in made.notes)
+    held = tmp_path / "held.jsonl"
+    held.write_text(json.dumps({**questions(1)[0], "question": "Quite another one?"}))
+    made = prepared(tmp_path, questions(), "extractive-qa", test=str(held))
+    assert "6 of 240 training rows ask of a text of the test file, too." in made.notes
+    assert len(made.train) + len(made.validation) == 240
+
+
+@pytest.mark.parametrize("group", ["who", "number"])
+def test_groups_of_a_given_test_leave_training(tmp_path: Path, group: str) -> None:
+    rows = [{"text": answer(i, 3), "label": "ab"[i % 2], "who": f"user {i % 10}", "number": i % 10} for i in range(100)]
+    held = tmp_path / "held.jsonl"
+    held.write_text("".join(json.dumps({**rows[i], "text": asked(i)}) + "\n" for i in (0, 1)))
+    made = prepared(tmp_path, rows, test=str(held), split={"group": group})
+    assert (
+        f'20 of 100 training rows have a "{group}" that the test file has; they were left out of training.'
+        in made.notes
+    )
+    assert len(made.train) + len(made.validation) == 80

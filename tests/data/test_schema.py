@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tunesmith.core.errors import DataError
 from tunesmith.data.labels import divided, label_names
 from tunesmith.data.roles import label_array, roles, table_of_roles
 from tunesmith.data.rows import Rows
@@ -143,3 +144,45 @@ def test_few_rows_are_divided_like_the_training_ones() -> None:
     held = Rows.of([{"text": "t", "tags": "a|b"}])
     made = settled(held, {"text": "text", "labels": "tags"}, known={"a", "b", "c"})
     assert made[0]["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("values", [(True, False), ("True", "False"), ("是", "否"), ("yes", "no"), ("Y", "N")], ids=str)
+def test_columns_of_yes_and_no_are_labels_together(values: tuple[object, object]) -> None:
+    flags = {name: lambda i, rng, k=k: values[(i + k) % 3 > 0] for k, name in enumerate(("rude", "loud", "late"))}
+    found = guess(made(text=prose, **flags))
+    assert (found.task, found.columns) == ("multi-label-classification", {"text": "text", "labels": list(flags)})
+    rows = table_of_roles(made(text=prose, **flags), found.columns)
+    assert rows[0]["labels"] == [name for k, name in enumerate(flags) if k % 3 == 0]
+    beside = guess(made(text=prose, rating=either("1", "2", "3"), **flags))
+    assert beside.columns == {"text": "text", "label": "rating"}, "beside a label they are what else is known"
+    numbers = {f"n{k}": lambda i, rng, k=k: (i + k) % 3 // 2 for k in range(3)}
+    assert guess(made(text=prose, unclear=either(True, False), **numbers)).columns["labels"] == list(numbers)
+
+
+def test_objects_are_no_texts() -> None:
+    user = lambda i, rng: {"name": f"a name that is much longer than any of the texts, {i}", "id": i}  # noqa: E731
+    varied = lambda i, rng: {f"key {i % 3}": "a value that is much longer than any text of this file"}  # noqa: E731
+    rows = made(full_text=lambda i, rng: f"tweet {i}", user=user, more=varied, sentiment=either(0, 1))
+    assert guess(rows).columns == {"text": "full_text", "label": "sentiment"}
+    assert guess(made(c1=lambda i, rng: f"tweet {i} and so on", more=varied, kind=either("a", "b"))).columns == {
+        "text": "c1",
+        "label": "kind",
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "said"),
+    [
+        (
+            {"text": prose, "label": either({"name": "bug"}, {"name": "wish"})},
+            {},
+            '"label" holds objects.*"name": "bug"',
+        ),
+        ({"text": lambda i, rng: ["I", "like", str(i)], "label": either("pos", "neg")}, {}, '"text" holds lists'),
+        ({"text": prose, "tags": either(["a"], ["b"])}, {"label": "tags"}, "data.labels=tags"),
+        ({"user": either({"a": 1}), "label": either("a", "b")}, {"text": "user"}, "data.text=COLUMN"),
+    ],
+)
+def test_lists_and_objects_are_refused_as_texts_and_labels(columns, given, said) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError, match=said):
+        guess(made(**columns), columns=given)

@@ -135,6 +135,23 @@ def test_excel(tmp_path: Path) -> None:
     rows = read(str(tmp_path / "rows.xlsx"))
     assert contents(rows) == ROWS
     assert "2 sheets" in rows.origin.notes[0]
+    notes = [f"note {i}" for i in range(5)]
+    sheet = book.create_sheet("Second one")
+    for cell in ["text", *notes]:
+        sheet.append([cell])
+    book.save(tmp_path / "rows.xlsx")
+    assert read(f"{tmp_path / 'rows.xlsx'}#Second one").column("text").to_pylist() == notes
+    with pytest.raises(DataError, match='no sheet "Secnd one"') as caught:
+        read(f"{tmp_path / 'rows.xlsx'}#Secnd one")
+    assert '"Second one"' in caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["rows.csv", "*.csv", "."])
+def test_a_part_that_files_do_not_have_is_refused(tmp_path: Path, where: str) -> None:
+    """It was read whole, without a word."""
+    (tmp_path / "rows.csv").write_text(delimited(), "utf-8")
+    with pytest.raises(DataError, match='read as csv, which has no part "test"'):
+        read(f"{tmp_path / where}#test")
 
 
 def test_dataset_folder_and_its_splits(tmp_path: Path) -> None:

@@ -179,6 +179,14 @@ def test_the_label_that_means_none_is_known(label: str) -> None:
         learned(rows(), none_label="Othr")
 
 
+def test_relations_that_are_numbered_have_a_0_like_any_other() -> None:
+    numbered = [row(TEXT, "staff", "room", label) for label in "012"]
+    task = learned(numbered)
+    assert task.state["none"] is None and "task.none_label=0" in task.notes[0]
+    assert learned(numbered, none_label=0).state["none"] == "0"
+    assert learned([*numbered, *rows()[:1]]).state["none"] == "0", "beside words it means none"
+
+
 def test_one_relation_is_not_learnable() -> None:
     with pytest.raises(DataError, match="At least two relations"):
         learned(rows()[:1])

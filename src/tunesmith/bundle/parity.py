@@ -170,6 +170,7 @@ def answer(path: Path, folder: Path) -> None:
     rows = json.loads((folder / ROWS).read_text("utf-8"))
     bundle = read_bundle(path)
     predictor = bundle.predictor(device="cpu")
+    predictor.clean = None  # the rows are as they were computed before
     features, arrays = predictor.outputs(inputs_only(bundle.task, rows))
     np.savez(folder / ARRAYS, *arrays, allow_pickle=False)
     np.save(folder / TOKENS, tokens_of(features), allow_pickle=False)

@@ -32,6 +32,7 @@ class Predictor:
         batch_size: features that are computed together at most.
         batch_tokens: padded tokens (and frames of sounds) that are computed together at most; None: what suits the
             task, or the runtime's device.
+        clean: what is done to the texts of a row before it is read; None: nothing.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Predictor:
         max_length: int,
         batch_size: int = 64,
         batch_tokens: int | None = None,
+        clean: Callable[[Row], Row] | None = None,
     ) -> None:
         self.task = task
         self.processor = processor
         self.runtime = runtime
         self.max_length = max_length
         self.batch_size = batch_size
+        self.clean = clean
         best: Any = getattr(task, "together", None) or getattr(runtime, "together", MANY_TOKENS)
         self.batch_tokens: int = best if batch_tokens is None else batch_tokens
 
@@ -64,6 +67,7 @@ class Predictor:
 
     def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
         """What the model reads of rows, and of their targets where they are asked for."""
+        rows = rows if self.clean is None else [self.clean(row) for row in rows]
         return self.task.encode(rows, self.processor, max_length=self.max_length, targets=targets)
 
     def collate(self, features: Sequence[Feature]) -> Batch:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle import integrity
+from tunesmith.bundle.cleaned import Clean, cleaning_of
 from tunesmith.bundle.layout import CONFIG, MANIFEST, REPORT, Manifest
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.rows import as_rows
@@ -81,6 +82,11 @@ class Bundle:
         return Recipe.model_validate(self.manifest.recipe)
 
     @cached_property
+    def clean(self) -> Clean | None:
+        """What makes the texts of a row as those were made that were learned; None: they stay as they are."""
+        return cleaning_of(self.task, self.manifest.recipe.get("data") or {})
+
+    @cached_property
     def report(self) -> dict[str, Any]:
         """``report.json``; empty if the bundle has none."""
         path = self.path / REPORT
@@ -108,7 +114,7 @@ class Bundle:
         length = self.manifest.max_length
         # Where transformers computes it is loaded in any case, and its tokenizer knows more: how to generate, to chat.
         tokenizer = self.processor if runtime == TORCH else self.tokenizer
-        return Predictor(self.task, tokenizer, computes, max_length=length, batch_size=batch_size)
+        return Predictor(self.task, tokenizer, computes, max_length=length, batch_size=batch_size, clean=self.clean)
 
     def predict(self, given: Any) -> list[Prediction]:
         """Predictions, one a row.

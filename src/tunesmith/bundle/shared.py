@@ -179,7 +179,8 @@ class Member(Predictor):
     """
 
     def __init__(self, bundle: Bundle, runtime: SharedRuntime, route: int, labels: int | None) -> None:
-        super().__init__(bundle.task, bundle.processor, runtime, max_length=bundle.manifest.max_length)
+        length = bundle.manifest.max_length
+        super().__init__(bundle.task, bundle.processor, runtime, max_length=length, clean=bundle.clean)
         self.route = route
         self.labels = labels
 

@@ -18,9 +18,9 @@ from tunesmith.data.codes import blocks, hashes, joined, texts_of
 from tunesmith.data.duplicates import exact_groups
 from tunesmith.data.normal import normal_texts
 from tunesmith.data.redact import redact_texts
-from tunesmith.data.roles import TEXTS
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
+from tunesmith.data.shapes import TEXTS
 from tunesmith.data.sources.source import Reading
 from tunesmith.data.spill import Spill
 from tunesmith.data.targets import targets
@@ -136,7 +136,13 @@ def text_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
 
 
 def read_columns(columns: Mapping[str, str | list[str]]) -> list[str]:
-    """Columns of the texts that a task reads before it writes: the prompt, the source; none where it writes nothing."""
+    """Columns of the texts that several rows may share, and say something else of each: the prompt or source of what is
+    written, the text that questions are asked of, the query of pairs that belong together; none of other tasks.
+    """
+    if isinstance(columns.get("context"), str):
+        return [str(columns["context"])]
+    if "text_pair" in columns and not set(columns) & {"label", "labels", "score"}:
+        return [c for c in (columns.get("text"),) if isinstance(c, str)]
     if not set(columns) & set(WRITTEN):
         return []
     return [c for role, c in columns.items() if role in TEXTS and role not in WRITTEN and isinstance(c, str)]

@@ -43,7 +43,7 @@ def linked(
         return known, {}
     chunks = [c for part in (rows, *given.values()) for c in joined_texts(part, list(names)).chunks]
     column = pa.chunked_array(chunks, pa.large_string())
-    groups = near_groups(column) if near else exact_groups(_keys(column))
+    groups = near_groups(column) if near else same_groups(column)
     ends = np.cumsum([len(rows), *(len(part) for part in given.values())])
     return groups[: len(rows)], dict(zip(given, np.split(groups[len(rows) :], ends[:-1] - len(rows))[1:], strict=True))
 
@@ -51,9 +51,9 @@ def linked(
 def linked_inputs(
     rows: Rows, given: Mapping[str, Rows], names: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
-    """Groups of rows that read the same, but for case, width and punctuation, whatever they write.
+    """Groups of rows that read the same, but for case, width and punctuation, whatever else they hold.
 
-    What more than ``INSTRUCTION`` of all rows read is an instruction and no problem: these stand alone.
+    What more than ``INSTRUCTION`` of all rows read is an instruction, or all that there is to read: these stand alone.
 
     Args:
         rows: the rows to divide.
@@ -65,7 +65,7 @@ def linked_inputs(
     """
     parts = (rows, *given.values())
     column = pa.chunked_array([c for p in parts for c in joined_texts(p, list(names)).chunks], pa.large_string())
-    groups = exact_groups(_keys(column))
+    groups = same_groups(column)
     common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
     groups[common] = np.flatnonzero(common)
     ends = np.cumsum([len(part) for part in parts])[:-1]
@@ -104,7 +104,7 @@ def linked_files(
         column = pa.chunked_array([c for p in parts for c in joined_texts(p, names).chunks], pa.large_string())
         texts = pc.if_else(pa.array(bare), column.combine_chunks(), "")
         column = pa.chunked_array([texts], pa.large_string())
-        groups = merged(groups, near_groups(column) if near else exact_groups(_keys(column)))
+        groups = merged(groups, near_groups(column) if near else same_groups(column))
     own, *others = np.split(groups, np.cumsum([len(part) for part in parts])[:-1])
     return own, dict(zip(given, others, strict=True))
 
@@ -134,6 +134,18 @@ def grouped(rows: Rows, column: str, links: np.ndarray) -> np.ndarray:
     return merged(links, exact_groups(alone))
 
 
+def of_groups(rows: Rows, part: Rows, column: str) -> np.ndarray:
+    """Which rows have a value in ``column`` that a row of a given part has. Shape [rows], bool; none where the part
+    lacks the column.
+    """
+    if column not in part.columns:
+        return np.zeros(len(rows), bool)
+    codes, names = label_array(rows, column)
+    taken = set(label_array(part, column)[1])
+    inside: np.ndarray = np.array([*(name in taken for name in names), False])[codes]
+    return inside
+
+
 def needed(name: str | None, by: str) -> str:
     """The column that a way of dividing needs.
 
@@ -145,8 +157,9 @@ def needed(name: str | None, by: str) -> str:
     return name
 
 
-def _keys(column: pa.ChunkedArray) -> np.ndarray:
+def same_groups(column: pa.ChunkedArray) -> np.ndarray:
+    """For every text the first one that is the same but for case, width and punctuation; empty ones stand alone."""
     keys = folded_hashes(column)
     empty = np.flatnonzero(keys == 0)
     keys[empty] = mix(empty.astype(np.uint64) + np.uint64(0x5EED))
-    return keys
+    return exact_groups(keys)

@@ -41,7 +41,7 @@ class Located:
 
 
 def locate(path: str) -> Located:
-    """Files and format of ``path``. ``folder#split`` or ``hub/id#split`` names a split.
+    """Files and format of ``path``. ``folder#split`` or ``hub/id#split`` names a split, ``book.xlsx#sheet`` a sheet.
 
     Raises:
         DataError: nothing is there; the nearest name is said.
@@ -50,12 +50,12 @@ def locate(path: str) -> Located:
     if os.path.isdir(place):
         return _folder(place, split or None)
     if os.path.isfile(place):
-        return _located([place])
+        return _located([place], split or None)
     if any(c in place for c in "*?["):
         files = sorted(f for f in glob.glob(place, recursive=True) if os.path.isfile(f))
         if not files:
             raise DataError(f"No file matches {place}.", f"Looked in {os.path.abspath(os.path.dirname(place) or '.')}.")
-        return _located(files)
+        return _located(files, split or None)
     if HUB_ID.match(place) and not place.startswith(".") and suffix_of(place) not in known_suffixes():
         return Located("hub", [place], split or None)
     raise DataError(f"There is no file {place}.", _nearest(place))

@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.core.recipe import DataBlock
+from tunesmith.data.apart import kept_apart
 from tunesmith.data.prepare import Prepared, prepare
 
 TASK = "mixture"
@@ -16,7 +17,8 @@ SPLITS = ("train", "validation", "test")
 
 
 def prepare_parts(block: DataBlock) -> Prepared:
-    """Every part's rows, each with its part's name under ``part``; ``parts`` holds them one by one.
+    """Every part's rows, each with its part's name under ``part``; ``parts`` holds them one by one. What one part holds
+    out, no other one learns.
 
     Raises:
         RecipeError: a file stands beside the parts, or there is only one part.
@@ -26,7 +28,8 @@ def prepare_parts(block: DataBlock) -> Prepared:
         raise RecipeError(f"data.path is {block.path}, and data.parts has files of its own.", "Give one or the other.")
     if len(block.parts) < 2:
         raise RecipeError("data.parts has one part only.", "Give two or more, or put its keys directly under data.")
-    parts = {name: _prepared(name, part) for name, part in block.parts.items()}
+    near = any(part.split.near_duplicates for part in block.parts.values())
+    parts = kept_apart({name: _prepared(name, part) for name, part in block.parts.items()}, near=near)
     rows: dict[str, list[Row]] = {
         split: [{"part": name, **row} for name, part in parts.items() for row in getattr(part, split)]
         for split in SPLITS

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:  # a service mends texts one by one, and does without Arrow
+    import pyarrow as pa
 
 # What the bytes 80-BF of UTF-8 become when they are read as cp1252 or Latin-1.
 # A right text may have such a run, too: "fiancé—”", "liberté »", "náš…" are bytes of UTF-8 by chance.
@@ -17,6 +19,7 @@ _UNIT_RE = re.compile(_UNIT)
 _MANGLED_RE = re.compile(_MANGLED)
 _CONTROL_RE = re.compile(_CONTROL)
 _SUSPECT = f"{_CONTROL}|{_MANGLED}".replace("\x00", r"\x00")
+_SUSPECT_RE = re.compile(_SUSPECT)
 _ENDS = frozenset("€…†‡‹‘’“”•–—™›šœž\xa0¡¨ª«\xad®°²³´·¹º»¿".encode("cp1252"))
 """Bytes that in a right text may stand behind an accented letter: signs after a word's end, and letters."""
 _BOM = b"\xef\xbb\xbf"
@@ -24,12 +27,25 @@ _BOM = b"\xef\xbb\xbf"
 
 def normal_texts(array: pa.Array) -> pa.Array:
     """The same for an array of texts; only rows that look damaged are touched one by one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     made = pc.utf8_normalize(array, form="NFC")
     suspect = pc.fill_null(pc.match_substring_regex(made, _SUSPECT), False)
     if pc.any(suspect).as_py():
         fixed = pa.array([normal_text(t) for t in made.filter(suspect).to_pylist()], made.type)
         made = pc.replace_with_mask(made, suspect, fixed)
     return pc.utf8_trim_whitespace(made)
+
+
+def whole_text(text: str) -> str:
+    """One text as ``normal_texts`` makes it.
+
+    >>> whole_text(" cafe\\u0301\\x00 ")
+    'café'
+    """
+    made = unicodedata.normalize("NFC", text)
+    return (normal_text(made) if _SUSPECT_RE.search(made) else made).strip()
 
 
 def normal_text(text: str) -> str:

@@ -12,10 +12,11 @@ from tunesmith.core.recipe import DataBlock
 from tunesmith.data.clean import BESIDE_TEXT, clean
 from tunesmith.data.language import language_of
 from tunesmith.data.read import read
-from tunesmith.data.roles import TEXTS, table_of_roles
+from tunesmith.data.roles import table_of_roles
 from tunesmith.data.rows import Rows
 from tunesmith.data.schema import Columns, Guess, guess
 from tunesmith.data.settle import as_read
+from tunesmith.data.shapes import TEXTS
 from tunesmith.data.shapes.settle import is_log, shape_of
 from tunesmith.data.split import split
 from tunesmith.data.times import notes_on_times

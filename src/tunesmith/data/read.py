@@ -24,7 +24,8 @@ MOST_BROKEN = 0.2
 def read(
     path: str, *, encoding: str | None = None, delimiter: str | None = None, limit: int | None = None, seed: int = 13
 ) -> Rows:
-    """The rows of ``path``: a file, a glob, a folder, or a hub id; ``PATH#split`` for one split of a dataset.
+    """The rows of ``path``: a file, a glob, a folder, or a hub id; ``PATH#NAME`` for one split of a dataset or one
+    sheet of a workbook.
 
     Args:
         encoding: None: detected.
@@ -68,8 +69,14 @@ def _batches(found: Located, reading: Reading, encoding: str | None, delimiter: 
 
 
 def _source(found: Located, encoding: str | None, delimiter: str | None) -> Source:
-    given: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, "split": found.split}
     reads = options_of(SOURCES.load(found.format)).model_fields
+    named = next((option for option in ("split", "sheet") if option in reads), None)
+    if found.split is not None and named is None:
+        raise DataError(
+            f'{found.files[0]} is read as {found.format}, which has no part "{found.split}".',
+            "#NAME names a split of a dataset or a sheet of a workbook. Leave it out, or give the file of that part.",
+        )
+    given: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, named or "": found.split}
     source: Source = SOURCES.make(found.format, {k: v for k, v in given.items() if v is not None and k in reads})
     return source
 

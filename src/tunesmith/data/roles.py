@@ -15,10 +15,9 @@ from tunesmith.data.dialect import is_number
 from tunesmith.data.labels import divided, find_separator, label_names
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.schema import Columns
-from tunesmith.data.shapes import NESTED
+from tunesmith.data.shapes import NESTED, TEXTS
 from tunesmith.data.shapes.settle import from_json
-
-TEXTS = ("text", "text_pair", "question", "context", "source", "target", "prompt", "completion")
+from tunesmith.data.traits import YES
 
 
 def table_of_roles(
@@ -145,4 +144,4 @@ def _flags(columns: list[str], cells: Mapping[str, list[Any]]) -> list[list[str]
 
 def _truthy(value: Any) -> bool:
     text = (as_text(value) or "").strip().lower()
-    return float(text) != 0 if is_number(text) else text in ("true", "yes", "y", "是")
+    return float(text) != 0 if is_number(text) else text in YES

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.cells import as_text
 from tunesmith.data.rows import Rows, missing_column
 from tunesmith.data.shapes import NESTED, SHAPES
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
 from tunesmith.data.shapes.media_columns import addresses, seen
+from tunesmith.data.shapes.samples import Samples
 from tunesmith.data.traits import Traits, spread, traits
 from tunesmith.data.words import LABEL, LABELS, NUMBERS, PAIRS, TEXT, normal, rank
 
@@ -61,7 +63,7 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
                 raise missing_column(name, rows)
     made = _of_media(rows, task, given) or _of_a_shape(rows, task, given) or _of_texts(rows, task, given)
     if task in ("auto", *MEDIA_TASKS):
-        made.why += addresses({name: _sample(rows, name) for name in rows.columns if name not in _used(given)})
+        made.why += addresses(_samples(rows, [name for name in rows.columns if name not in _used(given)]))
     return made
 
 
@@ -77,7 +79,28 @@ def _of_texts(rows: Rows, task: str, given: Columns) -> Guess:
     left = {n: t for n, t in found.items() if n not in _used(texts)}
     task, target = _target(left, given, task, rows, why)
     beside = {role: given[role] for role in BESIDE if role in given}
+    for role, column in {**texts, **target}.items():
+        _refuse_nested(rows, role, column)
     return Guess(task, {**texts, **target, **beside}, why)
+
+
+def _refuse_nested(rows: Rows, role: str, column: str | list[str]) -> None:
+    """Raise ``DataError`` where a text or a label is a column of lists or mappings."""
+    import pyarrow as pa
+
+    if role == "labels" or not isinstance(column, str):
+        return
+    kind = rows.column(column).type
+    if not pa.types.is_nested(kind):
+        return
+    lists = not pa.types.is_struct(kind)
+    several = role == "label" and lists
+    raise DataError(
+        f'The column "{column}" holds {"lists" if lists else "objects"}, such as '
+        f"{str(as_text(rows.column(column)[0].as_py()))[:60]}, and no {'labels' if role == 'label' else 'texts'}.",
+        f"Name another column: data.{role}=COLUMN"
+        + (f", or data.labels={column} for several labels a row." if several else ", or write one text in each row."),
+    )
 
 
 def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
@@ -86,7 +109,7 @@ def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
         return None
     found = {n: t for n, t in traits(rows).items() if n not in _used(given)}
     why = [f'{role}: "{column}", as given' for role, column in given.items()]
-    named, columns = seen(found, {name: _sample(rows, name) for name in found}, given, task, why)
+    named, columns = seen(found, _samples(rows, found), given, task, why)
     if named and isinstance(label := given.get("label"), str) and task == "auto":
         look = traits(Rows(rows.table.select([label])))[label]
         named = "multimodal-regression" if look.measure else named
@@ -101,7 +124,7 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         return None
     look = traits(rows)
     found = {n: t for n, t in look.items() if n not in _used(given)}
-    samples = {name: _sample(rows, name) for name in found}
+    samples = _samples(rows, found)
     for name in [n for n in SHAPES if n not in MEDIA_TASKS] if task == "auto" else (task,):
         shape = SHAPES.make(name)
         why: list[str] = []
@@ -119,9 +142,9 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
     return None
 
 
-def _sample(rows: Rows, name: str) -> list[Any]:
-    column = rows.select(spread(len(rows), SHAPE_SAMPLE)).column(name)
-    return [value for value in column.to_pylist() if value not in (None, "")]
+def _samples(rows: Rows, names: Iterable[str]) -> Samples:
+    some = rows.select(spread(len(rows), SHAPE_SAMPLE))
+    return Samples({name: some.column(name).to_pylist() for name in names})
 
 
 def _used(columns: Mapping[str, str | list[str]]) -> set[str]:
@@ -143,7 +166,10 @@ def _texts(found: dict[str, Traits], given: Columns, rows: Rows, why: list[str])
         if first in names and second in names:
             why.append(f'text and text_pair: "{names[first]}" and "{names[second]}", by their names')
             return {"text": names[first], "text_pair": names[second]}
-    prose = [t for t in found.values() if t.prose]
+    prose = [t for t in found.values() if t.prose and not t.mappings]
+    if all(map(_label_name, prose)):
+        # Lists of words under a text's name are refused as such, rather than the label be read.
+        prose = [t for t in found.values() if normal(t.name) in TEXT and t.lists] or prose
     if not prose:
         # A lone column is the text, however short, and so is a column of that name.
         prose = [t for t in found.values() if normal(t.name) in TEXT or len(found) == 1]
@@ -209,10 +235,14 @@ def _many_labels(found: dict[str, Traits], forced: bool, why: list[str]) -> str 
         how = "its cells are lists" if t.lists else f'its cells hold several labels divided by "{t.separator}"'
         why.append(f'labels: "{t.name}", {how}')
         return t.name
-    flags = [t.name for t in found.values() if t.zero_one and not t.constant and not t.identifier]
-    if len(flags) >= (2 if forced else 3) and (forced or not single):
-        why.append(f"labels: {len(flags)} columns of 0 and 1: {', '.join(flags)}")
-        return flags
+    able = [t for t in found.values() if not t.constant and not t.identifier]
+    flags = {"0 and 1": [t.name for t in able if t.zero_one], "yes and no": [t.name for t in able if t.yes_no]}
+    if not forced and any(rank(t.name, LABEL) is not None and t.repeats and not t.yes_no for t in able):
+        flags["yes and no"] = []  # rather what else is known of the rows, as in a shop's reviews
+    for spelling, names in flags.items():
+        if len(names) >= (2 if forced else 3) and (forced or not single):
+            why.append(f"labels: {len(names)} columns of {spelling}: {', '.join(names)}")
+            return names
     if forced:
         why.append("no column of several labels was found: name it by data.labels=COLUMN")
     return None
@@ -246,7 +276,7 @@ def _one_label(found: dict[str, Traits], task: str, why: list[str]) -> Traits | 
 
 
 def _can_be_label(t: Traits, task: str) -> bool:
-    if t.constant or t.time or t.lists or t.identifier and not _label_name(t):
+    if t.constant or t.time or t.lists or t.mappings or t.identifier and not _label_name(t):
         return False
     measure = t.measure and task == "auto" and rank(t.name, NUMBERS) is not None
     return t.repeats or measure or (normal(t.name) in LABEL[:6] and t.length < 100)

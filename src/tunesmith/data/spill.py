@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
+import time
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +17,10 @@ from tunesmith.data.cells import common_schema, fitted, plain_batch
 
 MEMORY_LIMIT = 32 * 2**20
 """Bytes of batches that are kept in memory before they go to disk."""
+
+PREFIX, SUFFIX = "tunesmith-", ".arrow"
+STALE = 24 * 3600
+"""Seconds after which a temporary file that lies there is no one's: of a process that died, or on Windows."""
 
 
 class Spill:
@@ -59,7 +67,8 @@ class _Segment:
 
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
-        handle, self.path = tempfile.mkstemp(prefix="tunesmith-", suffix=".arrow")
+        remove_stale()
+        handle, self.path = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX)
         os.close(handle)
         self._writer: Any = pa.ipc.new_file(self.path, schema)
 
@@ -71,6 +80,27 @@ class _Segment:
         reader = pa.ipc.open_file(pa.memory_map(self.path))
         found = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         # The mapping keeps the bytes; without a name nothing is left behind, even after a crash.
-        with suppress(OSError):
+        try:
             os.unlink(self.path)
+        except OSError:  # Windows removes no file that is mapped
+            atexit.register(_remove, self.path)
         return found
+
+
+@cache
+def remove_stale(folder: str | None = None) -> None:
+    """Remove temporary files that were written by no process of today: once a process, and a folder.
+
+    Args:
+        folder: None: that of temporary files.
+    """
+    before = time.time() - STALE
+    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*{SUFFIX}"):
+        with suppress(OSError):  # another user's, or still mapped
+            if path.stat().st_mtime < before:
+                path.unlink()
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)

@@ -11,7 +11,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.clean import BESIDE_TEXT, read_columns, text_columns
 from tunesmith.data.draw import draw, newest
 from tunesmith.data.duplicates import merged
-from tunesmith.data.links import grouped, linked, linked_files, linked_inputs, needed
+from tunesmith.data.links import grouped, linked, linked_files, linked_inputs, needed, of_groups
 from tunesmith.data.rows import Rows
 from tunesmith.data.settle import settled
 from tunesmith.data.targets import Targets, targets
@@ -53,10 +53,10 @@ def split(
         by: "label" (each label's rows by the same shares), "random", "group" (whole groups), or "time" (newest last).
         test: share of the rows.
         validation: share of the rows that are left.
-        group: column whose equal values stay on one side; with any ``by``.
+        group: column whose equal values stay on one side; with any ``by``, and beside given parts that have it.
         time: column to order by.
-        near_duplicates: keep near duplicates (of files, equal ones) on one side, and of tasks that write all rows
-            that read the same.
+        near_duplicates: keep near duplicates (of files, equal ones) on one side, and of tasks that write, ask of a
+            text, or pair texts all rows that read the same.
         given_test: test rows of their own; training rows with the same text (or nearly, with
             ``near_duplicates``) are left out, with a note.
         given_validation: validation rows of their own, likewise.
@@ -76,7 +76,11 @@ def split(
     links, pool = _own_rows(rows, columns, parts, near_duplicates, groups, notes)
     if group is not None or by == "group":
         links = grouped(rows, needed(group, by), links)
-    hold = _by_time(rows, needed(time, by)) if by == "time" else _by_lot(rows, found, links, by, group, seed)
+        for name, part in parts.items():
+            theirs = of_groups(rows, part, needed(group, by))
+            pool = pool[~_noted(theirs[pool], f'have a "{needed(group, by)}" that the {name} file has', notes)]
+    whole = group is not None or "context" in columns
+    hold = _by_time(rows, needed(time, by)) if by == "time" else _by_lot(rows, found, links, by, whole, seed)
     held: dict[str, np.ndarray] = {}
     for name, share in (("test", test), ("validation", validation)):
         wanted = share > 0 and name not in parts
@@ -130,10 +134,15 @@ def _own_rows(
         return links, pool
     asked, of_given, common = linked_inputs(rows, parts, read)
     for name in parts:
-        pool = _without(pool, asked, of_given[name], f"read the same as a row of the {name} file", notes)
+        if "context" in columns:
+            shared = int(np.isin(asked[pool], np.unique(of_given[name])).sum())
+            notes += [f"{shared} of {len(pool)} training rows ask of a text of the {name} file, too."] if shared else []
+        else:
+            pool = _without(pool, asked, of_given[name], f"read the same as a row of the {name} file", notes)
     if common and near:
+        what = "a text that much is asked of" if "context" in columns else "an instruction"
         notes.append(
-            f"{common} rows read the same as more than a fifth of all rows: an instruction, so they may stand on both "
+            f"{common} rows read the same as more than a fifth of all rows: {what}, so they may stand on both "
             "sides of the split."
         )
     return (merged(links, asked) if near else links), pool
@@ -145,20 +154,25 @@ def _by_time(rows: Rows, column: str) -> Hold:
     return lambda pool, share, number: newest(pool, order, share)
 
 
-def _by_lot(rows: Rows, found: Targets, links: np.ndarray, by: str, group: str | None, seed: int) -> Hold:
+def _by_lot(rows: Rows, found: Targets, links: np.ndarray, by: str, large: bool, seed: int) -> Hold:
     """Drawn rows, groups whole."""
     strata = found.codes if by == "label" else np.zeros(len(rows), np.int32)
-    # Groups that a user names may be large; a large group of near duplicates is one text over and over.
-    largest = 0.2 if group is None else 1.0
+    # Groups that a user names, and the questions of a text, may be many; a large group of near duplicates is one text
+    # over and over.
+    largest = 1.0 if large else 0.2
     return lambda pool, share, number: draw(pool, links, strata, share, seed=seed * 2 + number, largest=largest)
 
 
 def _without(pool: np.ndarray, links: np.ndarray, held: np.ndarray, what: str, notes: list[str]) -> np.ndarray:
     """The pool without rows whose group is among the held ones; what goes is noted."""
-    shared = np.isin(links[pool], np.unique(held))
+    left: np.ndarray = pool[~_noted(np.isin(links[pool], np.unique(held)), what, notes)]
+    return left
+
+
+def _noted(shared: np.ndarray, what: str, notes: list[str]) -> np.ndarray:
     if shared.any():
-        notes.append(f"{int(shared.sum())} of {len(pool)} training rows {what}; they were left out of training.")
-    return pool[~shared]
+        notes.append(f"{int(shared.sum())} of {len(shared)} training rows {what}; they were left out of training.")
+    return shared
 
 
 def _nearly(near: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -75,6 +75,28 @@ def is_plain(tags: Iterable[str]) -> bool:
     return any(not split_tag(tag)[0] for tag in tags)
 
 
+@dataclass(frozen=True)
+class Style:
+    """How tags are written, the same in all rows of a file."""
+
+    plain: bool
+    """Labels alone, as in parts of speech; otherwise parts with labels."""
+    merged: bool
+    """Plain tags with an O among them (IO): equal neighbours are one span."""
+
+
+def style_of(tags: Iterable[str] | Mapping[str, int]) -> Style:
+    """How most of a file's tags are written; a row of them may lack what tells.
+
+    >>> style_of(["PER", "PER", "O"]), style_of(["B-PER", "I-PER", "PER"]), style_of(["NN", "VB"])
+    (Style(plain=True, merged=True), Style(plain=False, merged=False), Style(plain=True, merged=False))
+    """
+    counts = Counter(tags)
+    plain = {tag: split_tag(tag)[0] == "" for tag in counts if tag != OUTSIDE}
+    most = sum(count if plain[tag] else -count for tag, count in counts.items() if tag != OUTSIDE)
+    return Style(most > 0, most > 0 and OUTSIDE in counts)
+
+
 def is_bare(tags: Iterable[str]) -> bool:
     """Whether a file's tags are parts that name no label: a B with what goes on after it, and nothing but parts.
 
@@ -94,19 +116,28 @@ def labelled(tags: Sequence[str]) -> list[str]:
     return [tag if tag == OUTSIDE else f"{tag}-{ONE_LABEL}" for tag in tags]
 
 
-def read_tags(tags: Sequence[str]) -> Reading:
+def read_tags(tags: Sequence[str], style: Style | None = None) -> Reading:
     """The spans of a row's tags.
 
     Plain tags make each word a span of its own; where there is an O among them (IO), equal neighbours are one span.
+
+    Args:
+        style: of the file that the row is of; None: what the row itself shows.
+
+    Raises:
+        ValueError: a tag is plain, and those of the file are not.
 
     >>> read_tags(["B-PER", "I-PER", "O", "S-LOC"]).spans
     [WordSpan(start=0, end=2, label='PER'), WordSpan(start=3, end=4, label='LOC')]
     >>> [tuple(span) for span in read_tags(["I-PER", "B-PER", "I-LOC"]).spans]
     [(0, 1, 'PER'), (1, 2, 'PER'), (2, 3, 'LOC')]
     """
-    if is_plain(tags):
-        return Reading(_plain(tags))
+    style = style or Style(is_plain(tags), OUTSIDE in tags)
+    if style.plain:
+        return Reading(_plain(tags, style.merged))
     parts = [split_tag(tag) for tag in tags]
+    if (odd := next((label for part, label in parts if not part), None)) is not None:
+        raise ValueError(f'the tag "{odd}" lacks a B- or I- before it, which others of the file have')
     ends = any(part in "ES" for part, _ in parts)
     made = Reading()
     start, label, last = 0, "", OUTSIDE  # of the open span; last is its latest part
@@ -131,13 +162,12 @@ def _goes_on(last: str, label: str, part: str, name: str) -> bool:
     return part in "IE" and last in "BI" and name == label
 
 
-def _plain(tags: Sequence[str]) -> list[WordSpan]:
-    merged = OUTSIDE in tags
+def _plain(tags: Sequence[str], merged: bool) -> list[WordSpan]:
     spans: list[WordSpan] = []
     for i, tag in enumerate(tags):
         if tag == OUTSIDE:
             continue
-        label = split_tag(tag)[1]
+        label = tag
         if merged and spans and spans[-1].end == i and spans[-1].label == label:
             spans[-1] = spans[-1]._replace(end=i + 1)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:  # a service knows shapes, and does without Arrow
 SAMPLE = 5000
 _TIMELIKE = re.compile(r"^\d{4}[-/.年]\d{1,2}([-/.月]\d{1,2}日?)?([ T]\d{1,2}:\d{2}.*)?$|^\d{1,2}[/.]\d{1,2}[/.]\d{4}")
 _TOKEN = re.compile(r"^[\w.:/\-]+$", re.ASCII)
+YES = frozenset(("true", "yes", "y", "是"))
+"""What a cell says, in lower case, of a label that its row has."""
+YES_NO = YES | {"false", "no", "n", "否"}
 SEPARATORS = ("|", ";", "；", "、", "，", ",")
 
 
@@ -37,7 +41,11 @@ class Traits:
     whole: float
     """Share of numbers without a fraction."""
     zero_one: bool
+    yes_no: bool
+    """Whether all values are yes or no, in words."""
     lists: bool
+    mappings: bool
+    """Whether all values are objects of JSON."""
     separator: str | None
     """What divides several labels in one cell, where it does."""
     time: bool
@@ -47,6 +55,11 @@ class Traits:
     def constant(self) -> bool:
         """Whether there is nothing to tell rows apart by."""
         return self.distinct <= 1
+
+    @property
+    def flag(self) -> bool:
+        """Whether it says of each row whether something holds."""
+        return self.zero_one or self.yes_no
 
     @property
     def repeats(self) -> bool:
@@ -99,11 +112,23 @@ def _look(name: str, column: pa.ChunkedArray, total: int) -> Traits:
         numeric=numeric,
         whole=sum(x == int(x) for x in numbers) / max(len(numbers), 1),
         zero_one=numeric == 1 and set(numbers) <= {0.0, 1.0},
+        yes_no=bool(texts) and distinct <= len(YES_NO) and {t.strip().lower() for t in texts} <= YES_NO,
         lists=lists,
+        mappings=pa.types.is_struct(column.type) or (bool(texts) and all(map(_is_object, texts))),
         separator=None if lists else separator_of(texts),
         time=_is_time(name, texts, column.type),
         identifier=_is_identifier(name, texts, distinct, numeric, length),
     )
+
+
+def _is_object(text: str) -> bool:
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _is_time(name: str, texts: list[str], kind: pa.DataType) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 
 TEXT = (
-    "text", "review", "review_text", "content", "sentence", "comment", "body", "message", "document", "utterance",
-    "query", "question", "description", "tweet", "post", "review_body", "verbatim", "feedback", "input", "abstract",
-    "title", "headline", "summary", "文本", "评论", "内容", "正文", "评价", "留言", "句子", "语句", "文章", "问题",
-    "描述", "反馈", "评论内容", "评价内容", "微博", "弹幕", "摘要", "标题",
+    "text", "review", "review_text", "content", "sentence", "comment", "body", "message", "document", "article",
+    "utterance", "full_text", "query", "question", "description", "tweet", "post", "review_body", "verbatim",
+    "feedback", "input", "abstract", "title", "headline", "summary", "文本", "评论", "内容", "正文", "评价", "留言",
+    "句子", "语句", "文章", "问题", "描述", "反馈", "评论内容", "评价内容", "微博", "弹幕", "摘要", "标题",
 )  # fmt: skip
 PAIRS = (
     ("text", "text_pair"), ("text_a", "text_b"), ("text1", "text2"), ("sentence1", "sentence2"),
     ("sentence_a", "sentence_b"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"),
-    ("query", "passage"), ("query", "document"), ("concept_a", "concept_b"), ("句子1", "句子2"),
-    ("文本1", "文本2"), ("前提", "假设"), ("问题1", "问题2"),
+    ("query", "passage"), ("query", "document"), ("question", "passage"), ("question", "context"),
+    ("concept_a", "concept_b"), ("句子1", "句子2"), ("文本1", "文本2"), ("前提", "假设"), ("问题1", "问题2"),
+    ("问题", "文章"), ("问题", "段落"), ("问题", "材料"),
 )  # fmt: skip
 LABEL = (
     "label", "target", "class", "sentiment", "category", "intent", "polarity", "label_text", "gold", "gold_label",

@@ -20,7 +20,7 @@ from tunesmith.compression.scripts import scripts_of
 from tunesmith.compression.vocabulary import Trimmed, trim
 from tunesmith.core.contracts import Evidence, Row
 from tunesmith.core.errors import ModelError, RecipeError
-from tunesmith.data.roles import TEXTS
+from tunesmith.data.shapes import TEXTS
 from tunesmith.evaluation.words import number
 from tunesmith.models.encoder_layers import refusal
 from tunesmith.models.heads import mean

@@ -14,7 +14,7 @@ from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.data.shapes.relation_extraction import RelationShape
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.models.output_names import name_outputs
-from tunesmith.tasks.relations import NONE_NAMES, relation_types, type_counts
+from tunesmith.tasks.relations import NONE_NAMES, numbers_only, relation_types, type_counts
 from tunesmith.tasks.sequence import padded, required
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RelationExtraction(Task):
 
     Args:
         none_label: the label that means "no relation", which the F1 of relations leaves out; "auto" knows the
-            usual ones (Other, no_relation, NA, unknown ...), null: there is none.
+            usual ones (Other, no_relation, NA, unknown ...; 0 beside labels in words), null: there is none.
     """
 
     name: ClassVar[str] = "relation-extraction"
@@ -81,8 +81,8 @@ class RelationExtraction(Task):
     metrics: ClassVar[tuple[str, ...]] = ("relation_macro_f1", "relation_micro_f1", "accuracy", "ece")
     pooled: ClassVar[bool] = False
 
-    def __init__(self, none_label: str | None = "auto") -> None:
-        self.none_label = none_label
+    def __init__(self, none_label: str | int | None = "auto") -> None:
+        self.none_label = str(none_label) if isinstance(none_label, int) else none_label
         self.state: dict[str, Any] = {}
         self._index: dict[str, int] = {}
 
@@ -95,8 +95,12 @@ class RelationExtraction(Task):
     def notes(self) -> list[str]:
         """What was taken for "no relation", in words."""
         none = self.state.get("none")
-        if none is None or self.none_label != "auto":
+        if self.none_label != "auto":
             return []
+        if none is None:
+            numbered = "0" in self.labels and numbers_only(self.labels)
+            why = 'All labels are numbers, so "0" is taken for a relation; where it means none: task.none_label=0.'
+            return [why] if numbered else []
         return [f'"{none}" is taken to mean that there is no relation (else: task.none_label=null).']
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
@@ -123,7 +127,8 @@ class RelationExtraction(Task):
 
     def _none_of(self, labels: Sequence[str]) -> str | None:
         if self.none_label == "auto":
-            return next((label for label in labels if label.strip().lower() in NONE_NAMES), None)
+            known = NONE_NAMES - {"0"} if numbers_only(labels) else NONE_NAMES
+            return next((label for label in labels if label.strip().lower() in known), None)
         if self.none_label is not None and self.none_label not in labels:
             near = did_you_mean(self.none_label, labels)[:300]
             raise DataError(

@@ -16,6 +16,15 @@ NONE_NAMES = frozenset(
 _DIRECTED = re.compile(r"^(?P<type>.*\S)\s*\((e1,\s*e2|e2,\s*e1)\)$")
 
 
+def numbers_only(labels: Sequence[str]) -> bool:
+    """Whether labels are counted through, so that 0 is as good a label as 1.
+
+    >>> numbers_only(["0", "1", "12"]), numbers_only(["0", "works for"])
+    (True, False)
+    """
+    return all(label.strip().isdecimal() for label in labels)
+
+
 def relation_types(labels: Sequence[str], none: str | None) -> list[int]:
     """Each label's type, counted from 0; -1 for the label that means none.
 

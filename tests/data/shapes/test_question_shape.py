@@ -123,3 +123,32 @@ def test_answers_that_stand_nowhere_are_not_of_this_shape() -> None:
         {"question": f"Is it good? {i}", "context": EN + str(i), "answer": "yes" if i % 2 else "no"} for i in range(30)
     ]
     assert guess(Rows.of(rows)).task == "text-classification"
+
+
+@pytest.mark.parametrize("answers", [("yes", "no"), ("是", "否"), ("A", "B", "C"), (True, False)])
+def test_answers_that_are_chosen_from_a_few_are_classes(answers: tuple[Any, ...]) -> None:
+    texts = [f"I know that A and B are yes, C is no, 是 or 否, true or false, of number {i}." for i in range(30)]
+    rows = Rows.of(
+        [
+            {"question": f"Is it the {i}th?", "passage": text, "answer": answers[i % len(answers)]}
+            for i, text in enumerate(texts)
+        ]
+    )
+    found = guess(rows)
+    assert found.task == "text-classification"
+    assert found.columns == {"text": "question", "text_pair": "passage", "label": "answer"}
+
+
+def test_answers_stand_in_their_own_texts() -> None:
+    """Words that other rows' texts hold prove nothing; where some have no answer, the rest still stand in theirs."""
+    named = [f"person {i}" for i in range(30)]
+    texts = [f"Here {name} lives, as all know." for name in named]
+    turned = [*named[1:], named[0]]
+
+    def task(given: list[str | None]) -> str:
+        rows = [{"question": f"Who is {i}?", "context": texts[i], "answer": given[i]} for i in range(30)]
+        return guess(Rows.of(rows)).task
+
+    assert task(list(named)) == "extractive-qa"
+    assert task(list(turned)) != "extractive-qa"
+    assert task([None if i % 3 == 0 else name for i, name in enumerate(named)]) == "extractive-qa"

@@ -137,3 +137,15 @@ def test_to_predict_one_text_is_enough_but_an_empty_second_one_is_not() -> None:
     ]
     with pytest.raises(RowProblem, match="empty"):
         list(shape.read({"text": "a", "text_pair": ""}, target=False))
+
+
+@pytest.mark.parametrize("values", [(1, 0), (0.91, 0.07), ("yes", "no"), (True, False)], ids=str)
+def test_positive_and_negative_may_be_classes_of_a_text(values: tuple[Any, Any]) -> None:
+    """0 and 1, or probabilities, are no second texts."""
+    turns = [[values[(i + k) % 3 > 0] for i in range(30)] for k in range(3)]
+    found = guess(file(text=EN, positive=turns[0], negative=turns[1], neutral=turns[2]))
+    assert found.task != "text-embedding"
+    if values != (0.91, 0.07):
+        assert found.columns == {"text": "text", "labels": ["positive", "negative", "neutral"]}
+    mixed = guess(file(anchor=EN, positive=OTHER, negative=turns[0]))
+    assert mixed.columns == {"text": "anchor", "positive": "positive"}, "figures are no negatives"

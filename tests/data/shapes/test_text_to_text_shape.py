@@ -69,6 +69,9 @@ def test_guessed_by_names_and_languages(
     ("columns", "label"),
     [
         ({"content": LONG["en"], "title": SHORT["en"]}, "category"),
+        ({"标题": SHORT["zh"], "正文": LONG["zh"]}, "标签"),
+        ({"headline": SHORT["en"], "article": LONG["en"]}, "category"),
+        ({"Summary": SHORT["en"], "Text": LONG["en"]}, "Score"),
         ({"内容": LONG["zh"], "标题": SHORT["zh"]}, "类别"),
         ({"text": SAID["en"], "target": SAID["en"]}, "label"),
     ],
@@ -76,6 +79,21 @@ def test_guessed_by_names_and_languages(
 def test_texts_with_a_label_are_to_be_classified(columns: dict[str, str], label: str, tmp_path: Path) -> None:
     made_rows = [{**row, label: "ab"[i % 2]} for i, row in enumerate(rows(columns))]
     assert guess(read(str(made(tmp_path / "a.jsonl", made_rows)))).task == "text-classification"
+
+
+def test_a_title_beside_flags_is_read_and_a_dialogue_with_a_topic_is_summed_up(tmp_path: Path) -> None:
+    flags = [
+        {**row, **{name: (i + k) % 3 // 2 for k, name in enumerate(("Physics", "Statistics", "Finance"))}}
+        for i, row in enumerate(rows({"TITLE": SHORT["en"], "ABSTRACT": LONG["en"]}))
+    ]
+    found = guess(read(str(made(tmp_path / "a.jsonl", flags))))
+    assert found.columns["labels"] == ["Physics", "Statistics", "Finance"]
+    topics = [
+        {**row, "topic": "ab"[i % 2]} for i, row in enumerate(rows({"dialogue": LONG["en"], "summary": SHORT["en"]}))
+    ]
+    found = guess(read(str(made(tmp_path / "b.jsonl", topics))))
+    assert found.task == "summarization"
+    assert any("data.label=topic" in why for why in found.why)
 
 
 def test_a_third_language_is_told_of(tmp_path: Path) -> None:

@@ -180,3 +180,21 @@ def test_tags_without_a_label_are_spans_of_one_kind(suffix: str, outside: str, t
     assert spans == [{"start": 0, "end": 2, "label": "span"}, *alone]
     assert notes == ['30 rows whose tags name no label: their spans are called "span".']
     assert is_plain(["B", "E", "S"]), "one row alone may be parts of speech"
+
+
+def test_tags_are_read_alike_in_all_rows_of_a_file(tmp_path: Path) -> None:
+    """A row without an O, and one with a tag that is none of the others' kind, tell of themselves the wrong thing."""
+
+    def spans_of(rows: list[tuple[str, str]], notes: list[str] | None = None) -> list[list[tuple[int, int, str]]]:
+        path = tmp_path / "a.jsonl"
+        path.write_text("".join(json.dumps({"tokens": text, "tags": tags}) + "\n" for text, tags in rows))
+        found, _ = as_read(read(str(path)), "token-classification", {"tokens": "tokens", "tags": "tags"}, notes)
+        return [[(s["start"], s["end"], s["label"]) for s in json.loads(row["spans"])] for row in found]
+
+    inside = [("Ann Lee", "PER PER"), ("Ann Lee ran", "PER PER O")]
+    assert spans_of(inside) == [[(0, 7, "PER")], [(0, 7, "PER")]]
+    assert spans_of([("a b", "NN NN"), ("c d", "S-X NN")])[1] == [(0, 1, "S-X"), (2, 3, "NN")], "parts of speech"
+    notes: list[str] = []
+    prefixed = [("Ann Lee ran", "B-PER I-PER O"), ("Bob ran", "PER O"), ("Bo", "B-PER")] * 2
+    assert len(spans_of(prefixed, notes)) == 4
+    assert any('the tag "PER" lacks a B- or I- before it' in note for note in notes)

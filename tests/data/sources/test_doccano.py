@@ -81,8 +81,12 @@ def test_raw_offsets_are_handed_over(tmp_path: Path) -> None:
 
 
 def test_offsets_in_utf16_units(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", {"id": 1, "text": "😀 ok 👩‍🚒好", "label": [[3, 5, "X"], [11, 12, "Y"]]})
-    assert "count" in " ".join(read(path).origin.notes)
-    batch = next(iter(Doccano(offsets="utf-16").batches(path, Reading())))
+    told = {"id": 1, "text": "😀 ok 👩‍🚒好", "label": [[3, 5, "X"]]}
+    assert "counts as two" in " ".join(read(lines(tmp_path / "b.jsonl", told)).origin.notes)
+    path = lines(tmp_path / "a.jsonl", told, {**told, "label": [[3, 5, "X"], [11, 12, "Y"]]})
+    rows = read(path)
+    assert "in UTF-16 units" in " ".join(rows.origin.notes) and "counts as two" not in " ".join(rows.origin.notes)
+    assert [(s["start"], s["end"]) for s in rows[0]["spans"]] == [(2, 4)], "all rows of the file are read alike"
+    batch = next(iter(Doccano(offsets="utf-16").batches(path, Reading()))).slice(1)
     text = batch.column("text")[0].as_py()
     assert [text[s["start"] : s["end"]] for s in batch.column("spans")[0].as_py()] == ["ok", "好"]

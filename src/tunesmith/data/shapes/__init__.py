@@ -32,6 +32,9 @@ SHAPES = Registry(
 )
 """A new one: a file here, a line in this table."""
 
+TEXTS = ("text", "text_pair", "question", "context", "source", "target", "prompt", "completion")
+"""Roles whose values are texts."""
+
 NESTED = (
     "words", "spans", "predicate", "roles", "head", "tail", "relations", "answers", "choices", "negatives",
     "control", "messages", "history", "tests", "references", "numeric", "categorical", "candidates",

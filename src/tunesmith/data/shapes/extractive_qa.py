@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tunesmith.data.shapes.parsed import parsed, quoted, whole_number
+from tunesmith.data.shapes.samples import Samples
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.traits import Traits
 from tunesmith.data.words import rank
@@ -23,7 +24,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 STARTS = ("start", "answer_start", "offset")
 """Keys under which an answer's place is written."""
 FOUND = 0.5
-"""Share of plain answers that must stand in some context, for a file to be of this shape."""
+"""Share of plain answers that must stand in their own contexts, for a file to be of this shape."""
+CHOSEN = 6
+"""Plain answers that are shorter on average and come again are classes (yes and no, letters), and no places."""
 
 
 class QuestionShape(Shape):
@@ -42,8 +45,8 @@ class QuestionShape(Shape):
     def __init__(self) -> None:
         self._moved = 0
 
-    def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
-        """By names, where the answers are lists of places, or texts that stand in the contexts."""
+    def guess(self, found: Mapping[str, Traits], samples: Samples, why: list[str]) -> dict[str, Any]:
+        """By names, where the answers are lists of places, or texts that stand in their contexts."""
         columns: dict[str, Any] = {}
         for role, known in NAMES.items():
             able = [name for name in found if rank(name, known) is not None and name not in columns.values()]
@@ -51,9 +54,11 @@ class QuestionShape(Shape):
                 columns[role] = min(able, key=lambda name: rank(name, known) or 0)
         if not {"question", "context", "answers"} <= columns.keys():
             return {}
-        answers = [parsed(value) for value in samples.get(columns["answers"], [])]
-        contexts = [value for value in samples.get(columns["context"], []) if isinstance(value, str)]
-        if not contexts or not (_nested(answers) or _stand_in(answers, contexts)):
+        beside = samples.beside(columns["answers"], columns["context"])
+        pairs = [(parsed(answer), text) for answer, text in beside if isinstance(text, str)]
+        look = found[columns["answers"]]
+        chosen = look.repeats and look.length < CHOSEN and "answer_start" not in columns
+        if not (_nested([answer for answer, _ in pairs]) or not chosen and _stand_in(pairs)):
             return {}
         why += [f'{role}: "{column}", by its name' for role, column in columns.items()]
         return columns
@@ -137,7 +142,7 @@ def _nested(answers: list[Any]) -> bool:
     return any(has_text(value) for value in answers) or any(has_text(item) for value in lists for item in value)
 
 
-def _stand_in(answers: list[Any], contexts: list[str]) -> bool:
-    texts = [text for value in answers for text, _ in _spelled(value)]
-    everything = "\n".join(contexts)
-    return bool(texts) and sum(text.strip() in everything for text in texts) >= FOUND * len(texts)
+def _stand_in(pairs: list[tuple[Any, str]]) -> bool:
+    """Whether most plain answers are found in the texts beside them."""
+    found = [text.strip() in context for answer, context in pairs for text, _ in _spelled(answer)]
+    return bool(found) and sum(found) >= FOUND * len(found)

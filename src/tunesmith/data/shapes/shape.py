@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from tunesmith.data.shapes.samples import Samples
 from tunesmith.data.traits import Traits
 
 Cells = Mapping[str, Any]
@@ -41,12 +42,13 @@ class Shape(ABC):
     """True: rows are events of users, divided by user and time; what else a run needs of them stands beside them."""
 
     @abstractmethod
-    def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
+    def guess(self, found: Mapping[str, Traits], samples: Samples, why: list[str]) -> dict[str, Any]:
         """Role -> column of a file that is of this shape; {} where it is not.
 
         Args:
             found: column -> what its values look like; columns that the user gave to a role are left out.
-            samples: column -> up to 200 of its values that are not empty, as Python objects.
+            samples: column -> up to 200 of its values that are not empty, as Python objects; of all columns from the
+                same rows.
             why: takes a sentence for each role, as in ``'text: "sentence", by its name'``.
         """
 

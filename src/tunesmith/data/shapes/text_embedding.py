@@ -51,7 +51,7 @@ class TextEmbeddingShape(Shape):
         A question beside an answer is not taken: such files are for several tasks.
         """
         names = {normal(name): name for name in found}
-        return _triplets(names, why) or _scored(names, found, why)
+        return _triplets(names, found, why) or _scored(names, found, why)
 
     def read(self, cells: Cells, *, target: bool) -> Iterator[dict[str, Any]]:
         """A row for each second text; one without a second text only where nothing is learned."""
@@ -87,7 +87,8 @@ class TextEmbeddingShape(Shape):
         return {"negatives": kept} if kept else {} if score is None else {"score": score}
 
 
-def _triplets(names: Mapping[str, str], why: list[str]) -> dict[str, Any]:
+def _triplets(names: Mapping[str, str], found: Mapping[str, Traits], why: list[str]) -> dict[str, Any]:
+    names = {plain: name for plain, name in names.items() if not _figures(found[name])}
     first = next((names[name] for name in ANCHORS if name in names), None)
     second = next((names[name] for name in POSITIVES if name in names), None)
     if first is None or second is None:
@@ -100,6 +101,11 @@ def _triplets(names: Mapping[str, str], why: list[str]) -> dict[str, Any]:
         why.append(f"negatives: {', '.join(negatives)}, by name")
     why.append("task: text-embedding, since texts stand beside texts that belong to them")
     return columns
+
+
+def _figures(look: Traits) -> bool:
+    """Whether a column holds numbers or yes and no: a "positive" beside a "negative" may be two classes of a text."""
+    return look.numeric > 0.5 or look.flag
 
 
 def _scored(names: Mapping[str, str], found: Mapping[str, Traits], why: list[str]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from tunesmith.data.shapes.text_to_text_names import (
     LONG,
     PAIRS,
     SHORT,
-    TITLED,
-    TITLES,
+    SPOKEN,
+    SUMMED,
     language_code,
 )
 from tunesmith.data.traits import Traits
@@ -23,6 +23,8 @@ from tunesmith.data.words import LABEL, LABELS, normal, rank
 
 SHORTER = 0.7
 """A summary has at most so many of its text's characters."""
+FLAGS = 3
+"""Columns of 0 and 1 that are labels together."""
 
 
 class TextToTextShape(Shape):
@@ -67,21 +69,25 @@ class SummaryShape(TextToTextShape):
     summary: ClassVar[str] = "a text and a shorter one that says the same: a summary, a title"
 
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
-        """By names; the second one is shorter, and there is no label beside them."""
+        """By names; the second one is shorter. Beside a label only names that are a summary's alone say enough."""
         pair = _named(found, LONG, SHORT) or _plain_pair(found)
         if pair is None:
             return {}
         long, short = found[pair[0]], found[pair[1]]
         if not (long.prose and short.prose and short.length < SHORTER * long.length):
             return {}
-        weak = normal(short.name) in TITLES and normal(long.name) not in TITLED
-        if (weak or pair == _plain_pair(found)) and _labelled(found, pair):
+        labels = _labels(found, pair)
+        sure = normal(short.name) in SUMMED or normal(long.name) in SPOKEN
+        if not sure and (labels or _is_label(short)):
             return {}
         one, other = (language_of(map(str, samples.get(name, []))) for name in pair)
         if pair == _plain_pair(found) and _differ(one, other):
             return {}
         why.append(f'text and target: "{pair[0]}" and "{pair[1]}", by their names')
         why.append(f"task: summarization, since targets have {short.length / long.length:.0%} of their texts' length")
+        if labels:
+            role = f"labels=[{','.join(labels)}]" if found[labels[0]].flag and len(labels) > 1 else f"label={labels[0]}"
+            why.append(f"label could be: {', '.join(labels)}. If so: data.{role}")
         return dict(zip(("text", "target"), pair, strict=True))
 
 
@@ -106,7 +112,9 @@ class TranslationShape(TextToTextShape):
                 why.append(f"target could also be: {', '.join(more)}. If so: data.target={more[0]}")
             return {"text": one, "target": other}
         pair = _plain_pair(found)
-        if pair is None or not all(found[name].prose for name in pair) or _labelled(found, pair):
+        if pair is None or not all(found[name].prose for name in pair):
+            return {}
+        if _is_label(found[pair[1]]) or _labels(found, pair):
             return {}
         languages = [language_of(map(str, samples.get(name, []))) for name in pair]
         if not _differ(*languages) and normal(pair[1]) not in LANGUAGES["translated"]:
@@ -131,12 +139,17 @@ def _plain_pair(found: Mapping[str, Traits]) -> tuple[str, str] | None:
     return next(((names[one], names[other]) for one, other in PAIRS if one in names and other in names), None)
 
 
-def _labelled(found: Mapping[str, Traits], pair: tuple[str, str]) -> bool:
-    """Whether another column, or the target itself, is rather a label."""
-    others = [look for name, look in found.items() if name not in pair and not look.identifier]
+def _labels(found: Mapping[str, Traits], pair: tuple[str, str]) -> list[str]:
+    """Columns beside the pair that are rather what is to be learned: called a label, or three and more flags."""
+    others = [look for name, look in found.items() if name not in pair and not look.identifier and not look.constant]
     known = (*LABEL, *LABELS)
-    labels = [look for look in others if rank(look.name, known) is not None and not look.constant]
-    return any(look.repeats or look.numeric > 0.9 or look.lists for look in [*labels, found[pair[1]]])
+    flags = [look.name for look in others if look.flag]
+    named = [look.name for look in others if rank(look.name, known) is not None and _is_label(look)]
+    return named or (flags if len(flags) >= FLAGS else [])
+
+
+def _is_label(look: Traits) -> bool:
+    return look.repeats or look.numeric > 0.9 or look.lists
 
 
 def _differ(one: str, other: str) -> bool:

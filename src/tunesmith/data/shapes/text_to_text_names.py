@@ -17,10 +17,11 @@ SHORT = (
     "总结", "概要", "概括", "摘要", "简介", "abstract", "headline", "title", "标题", "题目",
 )  # fmt: skip
 """What sums them up."""
-TITLES = ("abstract", "headline", "title", "标题", "题目", "简介")
-"""Names that stand in files for other tasks, too."""
-TITLED = ("abstract", "article", "document", "source", "dialogue", "dialog", "摘要", "原文", "正文", "文章")
-"""Beside these, they are what sums up."""
+SUMMED = ("highlights", "highlight", "tldr", "tl;dr", "abstractive_summary", "lay_summary", "summary_text")
+"""Names that stand in no file for another task: what they name is to be learned, even beside a label. A title, a
+headline, and the "summary" of a review are read with their text as often."""
+SPOKEN = ("dialogue", "dialog", "conversation", "transcript", "对话")
+"""Texts whose summary is to be learned, even beside a label."""
 PAIRS = (
     ("source", "target"), ("src", "tgt"), ("source_text", "target_text"), ("src_text", "tgt_text"),
     ("source_sentence", "target_sentence"), ("input_text", "target_text"), ("text", "target"), ("text", "translation"),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.shapes.span_cells import span_of, spans_in, tags_in, tokens_in, words_in
 from tunesmith.data.spans import broken, overlapping, without_duplicates
-from tunesmith.data.tags import ONE_LABEL, Reading, is_bare, labelled, read_tags
+from tunesmith.data.tags import ONE_LABEL, Reading, Style, is_bare, labelled, read_tags, style_of
 from tunesmith.data.traits import Traits
 from tunesmith.data.words import TEXT, normal
 from tunesmith.data.words_in_text import joined
@@ -45,10 +45,14 @@ class TokenShape(Shape):
         self._tags = Reading()
         self._counts: Counter[str] = Counter()
         self._bare = False
+        self._style: Style | None = None
 
     def over(self, columns: Mapping[str, Callable[[], list[Any]]]) -> Self:
-        """Whether the file's tags name no label: one row of them could be anything."""
-        self._bare = "tags" in columns and is_bare(_all_tags(columns["tags"]()))
+        """How the file's tags are written, and whether they name no label: one row of them could be anything."""
+        if "tags" in columns:
+            tags = Counter(_all_tags(columns["tags"]()))
+            self._bare = is_bare(tags)
+            self._style = None if self._bare else style_of(tags)
         return self
 
     def guess(self, found: Mapping[str, Traits], samples: Mapping[str, list[Any]], why: list[str]) -> dict[str, Any]:
@@ -92,7 +96,10 @@ class TokenShape(Shape):
         if self._bare:
             tags = labelled(tags)
             self._counts[f'rows whose tags name no label: their spans are called "{ONE_LABEL}"'] += 1
-        reading = read_tags(tags)
+        try:
+            reading = read_tags(tags, self._style)
+        except ValueError as error:
+            raise RowProblem(str(error)) from error
         self._tags.add(reading)
         return [
             {"start": words[span.start][0], "end": words[span.end - 1][1], "label": span.label}

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.extras import need
+from tunesmith.data.sources.class_names import classes_of, named
 from tunesmith.data.sources.source import BATCH_ROWS, Reading, Source
 
 
@@ -55,11 +56,7 @@ def chosen_split(found: Any, split: str | None, path: str, reading: Reading) -> 
 
 
 def batches_of(dataset: Any) -> Iterator[pa.RecordBatch]:
-    """A ``datasets.Dataset`` as record batches."""
-    names = {k: list(f.names) for k, f in dataset.features.items() if type(f).__name__ == "ClassLabel"}
+    """A ``datasets.Dataset`` as record batches; numbers of classes, also in lists, become their names."""
+    classes = classes_of(dataset.features.to_dict())
     for table in dataset.with_format("arrow").iter(batch_size=BATCH_ROWS):
-        for column, classes in names.items():
-            values = [classes[i] if i is not None and i >= 0 else None for i in table.column(column).to_pylist()]
-            at = table.column_names.index(column)
-            table = table.set_column(at, column, pa.array(values, pa.large_string()))
-        yield from table.to_batches()
+        yield from (named(batch, classes) for batch in table.to_batches())

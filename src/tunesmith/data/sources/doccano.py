@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from tunesmith.data.rows import BrokenRow
 from tunesmith.data.sources.jsonl import objects
-from tunesmith.data.sources.offsets import Units, from_utf16, pairs_of_ids, wide
+from tunesmith.data.sources.offsets import Units, from_utf16, pairs_of_ids, utf16_length, wide
 from tunesmith.data.sources.source import Reading, Source, batched, lines_of
 
 TEXT = ("text", "data")
@@ -29,15 +29,15 @@ class Doccano(Source):
     Args:
         encoding: None: detected.
         offsets: "characters", or "utf-16", as doccano's page counts where a project does not count grapheme clusters:
-            a character outside the basic plane (most emoji) is two.
+            a character outside the basic plane (most emoji) is two. None: UTF-16 where some span fits its text only so.
     """
 
     name: ClassVar[str] = "doccano"
     summary: ClassVar[str] = "doccano's JSON lines: spans, relations, or labels of texts, also gzipped"
 
-    def __init__(self, encoding: str | None = None, offsets: Units = "characters") -> None:
+    def __init__(self, encoding: str | None = None, offsets: Units | None = None) -> None:
         self.encoding = encoding
-        self.offsets: Units = offsets
+        self.offsets: Units | None = offsets
 
     @classmethod
     def recognises(cls, head: str) -> str:
@@ -54,26 +54,49 @@ class Doccano(Source):
 
     def batches(self, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
         """The file's texts."""
-        kind = self._kind(path)
+        first = len(reading.broken)
+        entries = list(objects(path, self.encoding, reading))
+        kind = _kind([entry for _, entry in entries])
+        proven = kind == "spans" and any(_only_utf16(entry) for _, entry in entries)
+        offsets: Units = self.offsets or ("utf-16" if proven else "characters")
+        if proven and self.offsets is None:
+            reading.note(f"{path}: places of spans are counted in UTF-16 units, since some lie in their text only so.")
         rows = []
-        for number, entry in objects(path, self.encoding, reading):
+        for number, entry in entries:
             try:
-                row = row_of(entry, kind, self.offsets)
+                row = row_of(entry, kind, offsets)
             except ValueError as error:
                 reading.broken.append(BrokenRow(path, number, str(error), json.dumps(entry, ensure_ascii=False)[:500]))
                 continue
-            reading.counts[WIDE] += bool(row.get("spans")) and wide(row["text"]) and self.offsets == "characters"
+            reading.counts[WIDE] += bool(row.get("spans")) and wide(row["text"]) and offsets == "characters"
             rows.append(row)
+        reading.broken[first:] = sorted(reading.broken[first:], key=lambda row: row.line)
         yield from batched(rows)
 
-    def _kind(self, path: str) -> str:
-        """What labels are: of spans, or of texts, one ("label") or several ("labels") a text."""
-        most = 0
-        for _, entry in objects(path, self.encoding, Reading()):
-            if "entities" in entry or any(_listed(entry, key, _is_triple) for key in LABEL):
-                return "spans"
-            most = max([most, *(len(entry[key]) for key in LABEL if _texts(entry.get(key)))])
-        return "labels" if most > 1 else "label" if most else "spans"
+
+def _kind(entries: Iterable[Mapping[str, Any]]) -> str:
+    """What labels are: of spans, or of texts, one ("label") or several ("labels") a text."""
+    most = 0
+    for entry in entries:
+        if "entities" in entry or any(_listed(entry, key, _is_triple) for key in LABEL):
+            return "spans"
+        most = max([most, *(len(entry[key]) for key in LABEL if _texts(entry.get(key)))])
+    return "labels" if most > 1 else "label" if most else "spans"
+
+
+def _only_utf16(entry: Mapping[str, Any]) -> bool:
+    """Whether spans end behind the text's characters, and all of them within its UTF-16 units."""
+    key = _text_key(entry)
+    if key is None or not wide(entry[key]):
+        return False
+    given = entry.get("entities", next((entry[name] for name in LABEL if name in entry), None))
+    ends = [
+        span.get("end_offset", span.get("end")) if isinstance(span, Mapping) else span[1]
+        for span in (given if isinstance(given, list) else [])
+        if isinstance(span, Mapping) or _is_triple(span)
+    ]
+    last = max((end for end in ends if isinstance(end, int)), default=0)
+    return len(entry[key]) < last <= utf16_length(entry[key])
 
 
 def row_of(entry: Mapping[str, Any], kind: str, offsets: Units) -> dict[str, Any]:
