@@ -147,6 +147,29 @@ def test_trials_that_fail(search: Search, files: dict[str, Path], monkeypatch: p
     assert code == 2 and "None of 3 trials" in err and "No room." in err
 
 
+def test_a_trial_without_memory_is_failed_and_the_search_goes_on(
+    search: Search, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from tunesmith.core import memory
+    from tunesmith.pipeline import run as module
+
+    real, calls, released = module.train, [], []
+
+    def sometimes(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, "train", sometimes)
+    monkeypatch.setattr(memory, "release", lambda: released.append(1))
+    code, told, err = search(files["en"], SPACE, "--trials", "2")
+    assert code == 0 and told["search"]["counts"] == {"all": 2, "complete": 1, "pruned": 0, "failed": 1}, err
+    assert told["search"]["trials"][0]["error"] == "The memory is full." and len(released) == 2
+
+
 def test_goes_on_with_more_trials(search: Search, files: dict[str, Path], tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'kept.db'}"
     first = search(files["en"], SPACE, "--storage", storage, "--trials", "2")[1]["search"]

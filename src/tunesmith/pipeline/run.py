@@ -19,6 +19,7 @@ from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
+from tunesmith.core import memory
 from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.clean import write_broken
@@ -71,12 +72,17 @@ def tried(plan: Plan, folder: Path, *, measure: bool, addition: Addition | None 
     Args:
         folder: for checkpoints.
         measure: whether to answer the plan's test rows. Without it no test row is looked at.
+
+    Raises:
+        TunesmithError: what failed; also where the memory is full, so that the next candidate has its turn.
     """
-    begun = time.monotonic()
-    made = Run(plan, folder, addition or Addition())
-    built = time.monotonic() - begun
-    parameters, trained, _ = made.tuned()
-    evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
+    memory.release()  # of the candidate before
+    with memory.told():
+        begun = time.monotonic()
+        made = Run(plan, folder, addition or Addition())
+        built = time.monotonic() - begun
+        parameters, trained, _ = made.tuned()
+        evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
     return Tried(trained, parameters, evidence, {"build": built, "fit": trained.seconds, **predicting})
 
 
@@ -104,7 +110,8 @@ def run(
         for tracker in plan.trackers:
             tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
         try:
-            return (kind or Run)(plan, folder, addition or Addition()).go(replace)
+            with memory.told():
+                return (kind or Run)(plan, folder, addition or Addition()).go(replace)
         finally:
             for tracker in plan.trackers:
                 tracker.finish()

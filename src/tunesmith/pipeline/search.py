@@ -75,6 +75,8 @@ def search(recipe: Recipe, options: SearchOptions, *, overwrite: bool = False, f
         revived = study.revive()
         if revived:
             job.say(f"  an earlier search was killed in {revived} of its trials; going on from there")
+        for place in study.elsewhere():
+            job.say(f"  trials are under way at {place}; they are left to it")
         study.suggest(_defaults(base, space))
         begun = time.monotonic()
         if options.jobs == 1:
