@@ -169,6 +169,15 @@ def test_qlora_keeps_few_bits_and_merges_exactly(model: Callable[..., Any], task
         torch.testing.assert_close(merged.eval()(input_ids=ids).logits, after, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_qlora_moves_its_scales(model: Callable[..., Any], task: Any, bits: int) -> None:
+    pytest.importorskip("bitsandbytes")
+    adapted = family("methods").make("qlora", {"bits": bits}).apply(model(), task).to("meta")
+    for layer in (m for m in adapted.modules() if type(m).__name__ == "FewBits"):
+        scales = layer.scales if bits == 8 else layer.scales.absmax
+        assert layer.weight.device.type == scales.device.type == "meta"
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "llama", "gpt2", "t5"])
 def test_the_tokenizer_puts_the_prompt_in(folder: Callable[[str], Path], kind: str, tmp_path: Path) -> None:
     plain = load_processor(resolve(str(folder(kind))))

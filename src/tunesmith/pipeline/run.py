@@ -164,8 +164,11 @@ class Run:
         _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)
-        self.model: Any = built.to(plan.machine.device)
+        self.model: Any = built if plan.method.few_bits else built.to(plan.machine.device)
         self.task, self.computing = self._view()
+        self._rounded: Any = None
+        if plan.method.few_bits:
+            self._rounded = plan.method.apply(self.model, plan.task).to(plan.machine.device)
 
     def go(self, replace: bool) -> Bundle:
         """All stages, from the baselines to the bundle."""
@@ -197,6 +200,8 @@ class Run:
             self.addition.proven(self._predictor("fp32"), report, self.folder)
         self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
+        if self._rounded is not None:
+            self.model = self.computing = plan.method.merge(self._rounded).eval()
         return self.stage(
             "save",
             lambda: save(
@@ -229,7 +234,8 @@ class Run:
         plan.task.finish(adapted)
         base = plan.reference.hub_id or plan.reference.path
         adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
-        self.model = plan.method.merge(adapted)
+        if self._rounded is None:
+            self.model = plan.method.merge(adapted)
         self.model.eval()
         if not plan.method.frozen_backbone:
             self.computing = self.model
@@ -238,6 +244,8 @@ class Run:
 
     def adapted(self) -> Any:
         """The model with the method's weights, before the first step."""
+        if self._rounded is not None:
+            return self._rounded
         return self.plan.method.apply(self.model, self.plan.task)
 
     def _choose(self) -> None:
