@@ -17,7 +17,7 @@ SAID = ("can't allocate memory", "out of memory", "alloc_failed")
 """What torch's RuntimeErrors say where they have no class of their own: on CPUs, of MPS, of cuBLAS."""
 HINT = (
     "Halve training.batch_size and double training.accumulate (the same step in less room), "
-    "or set training.gradient_checkpointing=true or a smaller training.max_length."
+    "or set training.gradient_checkpointing=true or a smaller model.max_length."
 )
 
 
