@@ -89,6 +89,18 @@ def test_adalora_resumes_with_its_ranks(model: Callable[..., Any], task: Any) ->
     torch.testing.assert_close(logits(rest), logits(whole))
 
 
+def test_adalora_resumes_on_the_models_device(model: Callable[..., Any], task: Any) -> None:
+    made = family("methods").make("adalora", {"rank": 2, "first_rank": 4, "dropout": 0})
+    first, second = shaken(made.apply(model(), task)), made.apply(model(), task).to("meta")
+    (one,), (two,) = made.strategies(), made.strategies()
+    stepped(first, one, 20, last=12)
+    two.start(SimpleNamespace(model=second, step=12, total_steps=20))
+    two.load_state(one.state())
+    allocator = two._tuner.rankallocator  # type: ignore[attr-defined]
+    kept = [*allocator.exp_avg_ipt.values(), *allocator.exp_avg_unc.values()]
+    assert kept and {tensor.device.type for tensor in kept} == {"meta"}
+
+
 def test_orthogonality_is_zero_for_orthogonal_triplets() -> None:
     module = torch.nn.Module()
     module.add_module("lora_A", torch.nn.ParameterDict({"x": torch.eye(3, 5)}))

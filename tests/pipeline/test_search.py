@@ -203,6 +203,30 @@ def test_in_parallel(search: Search, files: dict[str, Path]) -> None:
     assert told["search"]["counts"]["all"] == 2 and told["search"]["counts"]["failed"] == 0
 
 
+def test_other_processes_get_all_but_the_test_rows(tmp_path: Path) -> None:
+    from dataclasses import fields
+
+    from shop_files import shop
+
+    from tunesmith.core.errors import RecipeError
+    from tunesmith.core.recipe import Recipe
+    from tunesmith.data.prepare import prepare
+    from tunesmith.pipeline.search_workers import _read, _written
+
+    files = shop(tmp_path, "zh")
+    block = {"path": str(files["log"]), "items": str(files["items"]), "users": str(files["users"])}
+    data = prepare(Recipe.parse({"data": block}).data)
+    with pytest.raises(RecipeError, match="Rows of recommendation cannot be handed"):
+        _written(data)
+    for rows in (data.train, data.validation):  # whose histories are views of the log
+        rows[:] = [{key: value for key, value in row.items() if isinstance(value, str | int | float)} for row in rows]
+    again = _read(json.loads(_written(data)))
+    assert set(again.tables) == {"items", "users"} and data.test and again.test == []
+    for field in fields(data):
+        if field.name not in ("test", "source"):
+            assert getattr(again, field.name) == getattr(data, field.name), field.name
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
