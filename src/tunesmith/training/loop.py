@@ -132,6 +132,9 @@ class _Loop:
         run_state.batch_size, run_state.seed = settings.batch_size, settings.seed
         run_state.accumulate = settings.accumulate
         run_state.autocast = self.accelerator.autocast
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            run_state.scale = scaler.get_scale
         for strategy in strategies:
             strategy.prepare(run_state)
             features = Listed(strategy.data(list(features)))
