@@ -70,7 +70,20 @@ def ports(port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 0) ->
 
 TABLE = {
     name: Verb(f"{__name__}:{name}", f"{name}!", (f"tunesmith {name} a.csv",), "Run it again to go on.")
-    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven", "asks", "ports", "crowded")
+    for name in (
+        "good",
+        "fails",
+        "mistaken",
+        "bug",
+        "full",
+        "needs",
+        "stopped",
+        "piped",
+        "seven",
+        "asks",
+        "ports",
+        "crowded",
+    )
 }
 TABLE["absent"] = Verb("tunesmith.cli.no_such_verb:absent", "absent")
 

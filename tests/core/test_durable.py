@@ -31,9 +31,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise OSError(errno.EBADF, "Bad file descriptor")
         flushed.append(name)
 
-    fake = SimpleNamespace(
-        name="nt", open=opened, fsync=fsync, close=os.close, O_RDWR=os.O_RDWR, O_RDONLY=os.O_RDONLY
-    )
+    fake = SimpleNamespace(name="nt", open=opened, fsync=fsync, close=os.close, O_RDWR=os.O_RDWR, O_RDONLY=os.O_RDONLY)
     monkeypatch.setattr(durable, "os", fake)
     return flushed
 
