@@ -50,7 +50,7 @@ def resolve(device: str = "auto", precision: str = "auto", threads: int | None =
 
 
 def one_process() -> None:
-    """Raise ``RecipeError`` where a launcher has started several processes: they would be at one run, all of it each."""
+    """Raise ``RecipeError`` where a launcher has started several processes: each would do the whole of one run."""
     count = os.environ.get("WORLD_SIZE", "1")
     if count.isdigit() and int(count) > 1:
         raise RecipeError(

@@ -36,7 +36,7 @@ class FewBits(nn.Linear):
 
     def _apply(self, fn: Any, recurse: bool = True) -> FewBits:
         """The scales go where the codes go: they are no tensors of the module."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.bits == 4:
             self.scales.to(self.weight.device)  # in place
         else:

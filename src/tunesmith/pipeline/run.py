@@ -18,8 +18,8 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
-from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core import memory
+from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
 from tunesmith.data.clean import write_broken
@@ -201,7 +201,8 @@ class Run:
         self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
         if self._rounded is not None:
-            self.model = self.computing = plan.method.merge(self._rounded).eval()
+            self.model = self.computing = plan.method.merge(self._rounded)
+            self.model.eval()
         return self.stage(
             "save",
             lambda: save(
