@@ -10,6 +10,7 @@ import pytest
 
 from tunesmith.cli import doctor, main, probes
 from tunesmith.cli.probes import Finding
+from tunesmith.core.runtime import Machine
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,14 @@ def test_torch_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "find_spec", lambda _: None)
     (finding,) = probes.torch()
     assert (finding.status, finding.hint) == ("bad", "Run first: pip install torch==2.13.0")
+
+
+def test_of_several_gpus_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = types.SimpleNamespace(device_count=lambda: 4)
+    monkeypatch.setattr(probes, "import_module", lambda _: types.SimpleNamespace(__version__="2", cuda=cuda))
+    monkeypatch.setattr(probes, "resolve", lambda: Machine("cuda", "bf16", 8))
+    (*_, gpus) = probes.torch()
+    assert gpus.name == "gpus" and gpus.detail.startswith("4; training uses one")
 
 
 def test_a_torchvision_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

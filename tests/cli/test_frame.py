@@ -41,6 +41,13 @@ def needs(json: Json = False) -> None:
     import no_such_package  # noqa: F401
 
 
+def crowded(json: Json = False) -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch's, which is not loaded here."""
+
+    raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 def stopped(json: Json = False) -> None:
     raise KeyboardInterrupt
 
@@ -63,7 +70,20 @@ def ports(port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 0) ->
 
 TABLE = {
     name: Verb(f"{__name__}:{name}", f"{name}!", (f"tunesmith {name} a.csv",), "Run it again to go on.")
-    for name in ("good", "fails", "mistaken", "bug", "full", "needs", "stopped", "piped", "seven", "asks", "ports")
+    for name in (
+        "good",
+        "fails",
+        "mistaken",
+        "bug",
+        "full",
+        "needs",
+        "stopped",
+        "piped",
+        "seven",
+        "asks",
+        "ports",
+        "crowded",
+    )
 }
 TABLE["absent"] = Verb("tunesmith.cli.no_such_verb:absent", "absent")
 
@@ -115,6 +135,7 @@ def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None
         ("bug", 1, "error: Unexpected ZeroDivisionError: by zero\nhint: This is our mistake."),
         ("full", 2, "error: out/model.safetensors: No space left on device.\nhint: Check the path"),
         ("needs", 2, 'error: no_such_package is not installed.\nhint: Run: pip install "tunesmith[train]"'),
+        ("crowded", 2, "error: The memory is full.\nhint: Halve training.batch_size"),
         ("absent", 2, 'error: The verb "absent" is not part of this installation.'),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 
 from tunesmith.core import runtime
 from tunesmith.core.errors import RecipeError
-from tunesmith.core.runtime import cores, random_state, resolve, restore_random_state, seed_everything
+from tunesmith.core.runtime import cores, one_process, random_state, resolve, restore_random_state, seed_everything
 
 
 def draw() -> list[float]:
@@ -50,6 +50,22 @@ def test_bf16_only_where_the_gpu_has_it(native: bool, monkeypatch: pytest.Monkey
         assert runtime._good_at_bf16("cuda") is native
     finally:
         runtime._good_at_bf16.cache_clear()
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert resolve("cuda:1", "fp32").device == "cuda:1"
+    with pytest.raises(RecipeError, match="cuda:2") as told:
+        resolve("cuda:2", "fp32")
+    assert told.value.hint == "Here: cuda:0, cuda:1."
+
+
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_process()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="WORLD_SIZE is 2"):
+        one_process()
 
 
 @pytest.mark.parametrize(("device", "precision", "said"), [("tpu", "auto", "does not have"), ("cpu", "fp16", "GPU")])

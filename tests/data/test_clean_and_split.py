@@ -151,6 +151,22 @@ def test_stratified_seeded_and_disjoint() -> None:
 EXPECTED = ["135", "15", "165"]
 
 
+@pytest.mark.parametrize(("labels", "count", "test"), [("ab", 4, 1), ("ab", 6, 2), ("abcdefghij", 20, 3)])
+def test_two_or_three_rows_of_a_label_are_enough(labels: str, count: int, test: int) -> None:
+    rows = Rows.of([{"text": t, "label": labels[i % len(labels)]} for i, t in enumerate(texts(count))])
+    parts, _ = parts_of(rows)
+    assert len(parts.test) == test and set(parts.train.column("label").to_pylist()) == set(labels)
+    assert len(parts.validation) or "too few to hold any out for validation" in parts.notes[0]
+    assert len(parts.train) + len(parts.validation) + len(parts.test) == count
+
+
+def test_what_is_too_little_says_what_helps() -> None:
+    rows = Rows.of([{"text": t, "label": "ab"[i % 2]} for i, t in enumerate(texts(2))])
+    with pytest.raises(DataError, match="too few") as told:
+        split(rows, ROLES)
+    assert "data.test=FILE" in told.value.hint and "=0" not in told.value.hint.replace("=0.3", "")
+
+
 def test_near_duplicates_stay_on_one_side() -> None:
     base = texts(200)
     rows = Rows.of(

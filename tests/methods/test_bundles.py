@@ -48,6 +48,38 @@ def tuned(folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.Mon
     return go
 
 
+def test_qlora_never_has_the_whole_model_on_its_device(
+    tuned: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    from tunesmith.methods.few_bits import FewBits
+    from tunesmith.pipeline import run as module
+
+    moved: list[bool] = []
+    measured: list[bool] = []
+    to, real = torch.nn.Module.to, module.TorchRuntime.__init__
+
+    def whole(self: Any, *args: Any, **options: Any) -> Any:
+        if hasattr(self, "config"):
+            moved.append(rounded(self))
+        return to(self, *args, **options)
+
+    def rounded(model: Any) -> bool:
+        return any(isinstance(m, FewBits) for m in model.modules())
+
+    def spied(self: Any, model: Any, *args: Any, **options: Any) -> None:
+        measured.append(rounded(model))
+        real(self, model, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.Module, "to", whole)
+        patch.setattr(module.TorchRuntime, "__init__", spied)
+        patch.setattr(module, "save", lambda plan, model, *a, **o: rounded(model))
+        saved: Any = tuned("qlora", "evaluation.baselines=true", "training.max_steps=1", "data.limit=40")
+    assert moved and all(moved) and measured and all(measured), "before, while and after it learns"
+    assert saved is False, "what is saved is in full precision"
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "llama"])
 @pytest.mark.parametrize("method", ["prompt", "adapter"])
 def test_transformers_alone_reads_prompts_and_parallel_adapters(

@@ -89,6 +89,18 @@ def test_adalora_resumes_with_its_ranks(model: Callable[..., Any], task: Any) ->
     torch.testing.assert_close(logits(rest), logits(whole))
 
 
+def test_adalora_resumes_on_the_models_device(model: Callable[..., Any], task: Any) -> None:
+    made = family("methods").make("adalora", {"rank": 2, "first_rank": 4, "dropout": 0})
+    first, second = shaken(made.apply(model(), task)), made.apply(model(), task).to("meta")
+    (one,), (two,) = made.strategies(), made.strategies()
+    stepped(first, one, 20, last=12)
+    two.start(SimpleNamespace(model=second, step=12, total_steps=20))
+    two.load_state(one.state())
+    allocator = two._tuner.rankallocator  # type: ignore[attr-defined]
+    kept = [*allocator.exp_avg_ipt.values(), *allocator.exp_avg_unc.values()]
+    assert kept and {tensor.device.type for tensor in kept} == {"meta"}
+
+
 def test_orthogonality_is_zero_for_orthogonal_triplets() -> None:
     module = torch.nn.Module()
     module.add_module("lora_A", torch.nn.ParameterDict({"x": torch.eye(3, 5)}))
@@ -167,6 +179,15 @@ def test_qlora_keeps_few_bits_and_merges_exactly(model: Callable[..., Any], task
     assert all(p.is_floating_point() for p in merged.parameters())
     with torch.no_grad():
         torch.testing.assert_close(merged.eval()(input_ids=ids).logits, after, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_qlora_moves_its_scales(model: Callable[..., Any], task: Any, bits: int) -> None:
+    pytest.importorskip("bitsandbytes")
+    adapted = family("methods").make("qlora", {"bits": bits}).apply(model(), task).to("meta")
+    for layer in (m for m in adapted.modules() if type(m).__name__ == "FewBits"):
+        scales = layer.scales if bits == 8 else layer.scales.absmax
+        assert layer.weight.device.type == scales.device.type == "meta"
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "llama", "gpt2", "t5"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tunesmith import testing
 from tunesmith.models import features
 from tunesmith.models.load import load_processor, quiet
 from tunesmith.models.reference import resolve
@@ -43,6 +44,21 @@ def test_vectors_are_the_first_tokens_states_in_order(parts: Any, tmp_path: Path
         wanted = [model.base_model(**tensors(padded([f], processor))).last_hidden_state[0, 0].numpy() for f in encoded]
     assert found.dtype == np.float32 and found.shape == (4, 32)
     np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "t5"])
+def test_where_the_first_token_has_not_seen_the_text_it_is_the_mean(kind: str, tmp_path: Path) -> None:
+    reference = resolve(str(getattr(testing, f"tiny_{kind}")(tmp_path / kind, texts=TEXTS)))
+    processor = load_processor(reference)
+    with quiet():
+        model = AutoModelForSequenceClassification.from_pretrained(reference.path).eval()
+    encoded = windows([*TEXTS, TEXTS[0] + " bad"], None, processor, 32)
+    found = computed((model, processor, encoded), tmp_path / "f")
+    backbone = model.base_model.get_encoder() if kind == "t5" else model.base_model
+    with torch.no_grad():
+        wanted = [backbone(**tensors(padded([f], processor))).last_hidden_state[0].mean(0).numpy() for f in encoded]
+    np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
+    assert np.abs(found[0] - found[4]).max() > 1e-4, "texts that begin alike are told apart"
 
 
 def test_the_second_call_computes_nothing(parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

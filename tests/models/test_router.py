@@ -48,6 +48,15 @@ def test_the_covariance_counts() -> None:
     assert plain(place).tolist() == [0] and router(place).tolist() == [1]
 
 
+def test_a_router_stays_on_the_cpu() -> None:
+    torch.manual_seed(0)
+    vectors = torch.randn(12, 4)
+    router = Router(seen(vectors, ["a", "b"] * 6, 0))
+    model = torch.nn.Sequential(router).to("meta").half()
+    assert router.whiten.device.type == "cpu" and router.whiten.dtype == torch.float64
+    assert model(vectors).tolist() == [0] * 12
+
+
 def test_texts_go_to_their_adapters_and_back(tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification
 

@@ -39,6 +39,14 @@ def test_the_window_is_no_longer_than_the_model(files: dict[str, Path], models: 
     assert planned(files, models, tmp_path, "model.max_length=64").max_length == 64
 
 
+def test_several_processes_are_refused_at_once(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="one process on one device"):
+        planned(files, models, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("override", "other"),
     [

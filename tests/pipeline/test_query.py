@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from toy_files import write_csv
 
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.questions import columns_of, from_rows
 from tunesmith.bundle.read import Bundle
 from tunesmith.cli import main
@@ -84,6 +85,13 @@ def test_tokens_labels_numbers(
     values = [{"text": row["text"], "score": str(i / 7)} for i, row in enumerate(rows["en"])]
     numbers = tuned(write_csv(tmp_path / "n.csv", values), "task=text-regression", "data.label=score", name="numbers")
     assert query(numbers.path, str(bare), by="diversity", count=2).picked[0].uncertainty is None
+    asked: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = Predictor.outputs
+        patch.setattr(Predictor, "outputs", lambda self, rows: (asked.append(len(rows)), real(self, rows))[1])
+        with pytest.raises(RecipeError, match="no probabilities"):
+            query(numbers.path, str(bare), by="badge")
+    assert asked == [1], "refused before all are answered"
     with pytest.raises(RecipeError, match="no probabilities"):
         query(numbers.path, str(bare), by="margin")
 

@@ -92,6 +92,21 @@ def test_what_does_not_fit_is_said(scout: Scout, files: dict[str, Path], monkeyp
     assert told["to_tune"] is None and told["recipe"] is None and "Not tried: a head on frozen" in told["words"]
 
 
+def test_a_rung_without_memory_is_left_out(
+    scout: Scout, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.pipeline.scout_rungs import TrainedRung
+
+    def no_room(self: Any) -> float:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(TrainedRung, "predict", no_room)
+    code, told, err = scout(files["en"])
+    assert code == 0, err
+    skipped = {rung["key"]: rung["skipped"] for rung in told["rungs"]}
+    assert skipped["lora"] == skipped["full"] == "The memory is full" and not skipped["tfidf"]
+
+
 def test_the_prediction_is_near(files: dict[str, Path], models: dict[str, str], tmp_path: Path) -> None:
     from tunesmith.pipeline.scout_rungs import TrainedRung
     from tunesmith.search.ladder import LADDER

@@ -147,6 +147,29 @@ def test_trials_that_fail(search: Search, files: dict[str, Path], monkeypatch: p
     assert code == 2 and "None of 3 trials" in err and "No room." in err
 
 
+def test_a_trial_without_memory_is_failed_and_the_search_goes_on(
+    search: Search, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from tunesmith.core import memory
+    from tunesmith.pipeline import run as module
+
+    real, calls, released = module.train, [], []
+
+    def sometimes(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, "train", sometimes)
+    monkeypatch.setattr(memory, "release", lambda: released.append(1))
+    code, told, err = search(files["en"], SPACE, "--trials", "2")
+    assert code == 0 and told["search"]["counts"] == {"all": 2, "complete": 1, "pruned": 0, "failed": 1}, err
+    assert told["search"]["trials"][0]["error"] == "The memory is full." and len(released) == 2
+
+
 def test_goes_on_with_more_trials(search: Search, files: dict[str, Path], tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'kept.db'}"
     first = search(files["en"], SPACE, "--storage", storage, "--trials", "2")[1]["search"]
@@ -178,6 +201,30 @@ def test_in_parallel(search: Search, files: dict[str, Path]) -> None:
     code, told, err = search(files["zh"], SPACE, "--trials", "2", "--jobs", "2")
     assert code == 0, err
     assert told["search"]["counts"]["all"] == 2 and told["search"]["counts"]["failed"] == 0
+
+
+def test_other_processes_get_all_but_the_test_rows(tmp_path: Path) -> None:
+    from dataclasses import fields
+
+    from shop_files import shop
+
+    from tunesmith.core.errors import RecipeError
+    from tunesmith.core.recipe import Recipe
+    from tunesmith.data.prepare import prepare
+    from tunesmith.pipeline.search_workers import _read, _written
+
+    files = shop(tmp_path, "zh")
+    block = {"path": str(files["log"]), "items": str(files["items"]), "users": str(files["users"])}
+    data = prepare(Recipe.parse({"data": block}).data)
+    with pytest.raises(RecipeError, match="Rows of recommendation cannot be handed"):
+        _written(data)
+    for rows in (data.train, data.validation):  # whose histories are views of the log
+        rows[:] = [{key: value for key, value in row.items() if isinstance(value, str | int | float)} for row in rows]
+    again = _read(json.loads(_written(data)))
+    assert set(again.tables) == {"items", "users"} and data.test and again.test == []
+    for field in fields(data):
+        if field.name not in ("test", "source"):
+            assert getattr(again, field.name) == getattr(data, field.name), field.name
 
 
 @pytest.mark.parametrize(

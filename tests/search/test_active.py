@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,16 @@ def test_k_center_goes_to_the_far_corners() -> None:
     assert found[0] < 50 and sorted(found[1:]) == [50, 51, 52, 53]
     assert k_center(vectors, 3, known=corners[:1])[0] == 53, "farthest from what is known"
     assert sorted(k_center(vectors, 100)) == list(range(54))
+
+
+def test_many_known_rows_take_no_room() -> None:
+    vectors = np.random.default_rng(0).normal(size=(500, 4))
+    tracemalloc.start()
+    try:
+        chosen = k_center(vectors, 3, np.zeros((20_000, 4)))
+        assert len(set(chosen)) == 3 and tracemalloc.get_traced_memory()[1] < 2e6, "all distances would be 80 MB"
+    finally:
+        tracemalloc.stop()
 
 
 def test_k_center_never_takes_a_row_twice_where_all_are_equal() -> None:

@@ -60,6 +60,17 @@ def test_what_was_killed_is_tried_again_once(tmp_path: Path) -> None:
     assert [r.state for r in again.records()] == ["complete"] * 3 and again.defaults() == 1
 
 
+def test_what_another_machine_is_at_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.node", lambda: "first")
+    first = opened(tmp_path)
+    trial = first.ask(3)
+    monkeypatch.setattr("platform.node", lambda: "second")
+    second = opened(tmp_path)
+    assert second.revive() == 0 and second.elsewhere() == [f"first:{tmp_path.resolve()}"]
+    first.tell(trial, 0.5)
+    assert [r.state for r in second.records()] == ["complete"] and second.elsewhere() == []
+
+
 def test_given_up_where_others_were_better(tmp_path: Path) -> None:
     study = opened(tmp_path)
     for _ in range(5):

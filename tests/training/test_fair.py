@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from tunesmith.models.tensors import tensors
 from tunesmith.testing import toy_rows
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.strategies.fair import Fair, compared, squared_gap
+from tunesmith.training.strategies.pseudo_labels import PseudoLabels
 
 
 def test_by_hand() -> None:
@@ -99,8 +101,19 @@ def test_rows_of_other_strategies_are_of_no_group(run: Any) -> None:
     strategy = Fair()
     rows = biased()
     strategy.prepare(SimpleNamespace(rows=rows))
-    strategy._run = SimpleNamespace(features=[{"row": -1}, {"row": 0}], indices=[1, 0])
+    strategy._run = SimpleNamespace(features=[{"row": -1}, {"row": 0}], indices=[1, 0], brought=None)
     assert strategy._of_batch({"labels": torch.zeros(2)}).tolist() == [strategy._groups[0], -1]
+    strategy._run.brought = [{"text": "a"}] * 3
+    assert strategy._of_batch({"labels": torch.zeros(3)}).tolist() == [-1] * 3
+
+
+def test_beside_pseudo_labels_the_groups_are_of_the_rows_that_are_computed(run: Any) -> None:
+    rows = biased()
+    run.features = run.task.encode(rows, run.processor, max_length=48, targets=True)
+    bare = [{"text": row["text"]} for row in toy_rows("zh", 5, seed=5)]  # fewer than a batch
+    taught = PseudoLabels(rows=bare, threshold=0.5, balance=False)
+    trained = run.go(rows=rows, strategies=[Fair("demographic_parity"), taught])
+    assert taught._pool and math.isfinite(trained.facts["fair"]["gap"])
 
 
 def test_what_makes_no_sense_is_refused(run: Any) -> None:

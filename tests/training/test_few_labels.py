@@ -15,7 +15,7 @@ from tunesmith.core.registry import family
 from tunesmith.models.heads import output_layer
 from tunesmith.models.heads.logistic import fitted
 from tunesmith.tasks.text_classification import TextClassification
-from tunesmith.testing import toy_rows
+from tunesmith.testing import tiny_llama, toy_rows
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.strategies.contrastive import Contrastive, pair_loss, vectors_of
 from tunesmith.training.strategies.order import ordered
@@ -53,6 +53,17 @@ def test_a_fitted_head_answers_as_logistic_regression(classes: int) -> None:
     other = LogisticRegression(C=1.0, max_iter=1000).fit(plain, wanted)
     p = np.exp(logits[:, :classes] - logits[:, :classes].max(1, keepdims=True))
     np.testing.assert_allclose(p / p.sum(1, keepdims=True), other.predict_proba(plain), atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_head_without_biases_is_fitted_without(classes: int) -> None:
+    random = np.random.default_rng(0)
+    wanted = np.arange(60) % classes
+    vectors = random.normal(size=(60, 5)) + 4 + 4 * np.eye(5)[wanted]
+    weight, bias = fitted(vectors, wanted, classes + 1, centered=False)
+    logits = vectors @ weight.T
+    assert not bias.any() and (logits.argmax(1) == wanted).mean() > 0.9
+    assert (logits[:, -1] < -100).all(), "a class without rows is never the answer"
 
 
 def test_pair_loss_leads_out_of_a_narrow_cone() -> None:
@@ -103,6 +114,27 @@ def test_contrastive_fits_its_head_before_each_evaluation(run: Any) -> None:
     run.go(run.settings(epochs=3, batch_size=32), evaluate=evaluate, strategies=[Contrastive()])
     assert len(seen) == 3 and run.right() == pytest.approx(max(seen)), "the best weights, with their head"
     assert min(seen) > 0.6, "a head that was never fitted answers by chance"
+
+
+@pytest.fixture(scope="module")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head that reads all tokens' vectors, and has no biases."""
+    texts = [row["text"] for row in [*toy_rows("en", 40), *toy_rows("zh", 24)]]
+    return tiny_llama(tmp_path_factory.mktemp("models") / "llama", texts=texts)
+
+
+def test_contrastive_of_a_causal_model(causal: Path, run: Any) -> None:
+    told = type(run)(causal, run.home)
+    optimizer = OptimizerSettings(5e-3)
+    told.go(told.settings(epochs=6, batch_size=32, optimizer=optimizer), strategies=[Contrastive(share=1.0)])
+    assert told.model.score.bias is None and told.right() > 0.7
+
+
+def test_supcon_of_a_causal_model(causal: Path, run: Any) -> None:
+    told = type(run)(causal, run.home)
+    trained = told.go(told.settings(epochs=1), strategies=[family("strategies").make("supcon", {"weight": 0.9})])
+    losses = [entry["loss"] for entry in trained.history]
+    assert losses and np.isfinite(losses).all()
 
 
 @pytest.mark.parametrize("method", ["lora", "freeze"])

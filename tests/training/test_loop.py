@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.core.contracts import Strategy, Tracker
 from tunesmith.core.errors import TrainingError
+from tunesmith.core.runtime import Machine
 from tunesmith.models.tensors import tensors
 from tunesmith.training import checkpoint
 from tunesmith.training.optim import OptimizerSettings
@@ -54,6 +55,32 @@ class Figures:
         self.asked += 1
         torch.rand(7)  # an evaluation may draw
         return {"macro_f1": self.values[min(self.asked, len(self.values)) - 1]}
+
+
+DEVICES = [("cuda:1", "cpu", True), ("cuda", "cuda", False), ("cpu", "cuda", True), ("mps", "mps", False)]
+
+
+@pytest.mark.parametrize(("wanted", "before", "anew"), DEVICES)
+def test_the_device_that_is_named(wanted: str, before: str, anew: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.training.loop import accelerator
+
+    chosen: list[int] = []
+    reset: list[bool] = []
+
+    class State:
+        _shared_state: ClassVar[dict[str, Any]] = {"device": before}
+        device = torch.device(before)
+
+        @classmethod
+        def _reset_state(cls) -> None:
+            reset.append(True)
+
+    monkeypatch.setattr("accelerate.state.PartialState", State)
+    monkeypatch.setattr("accelerate.Accelerator", lambda **options: options)
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    made = accelerator(Machine(wanted, "fp32", 1))
+    assert made["cpu"] is (wanted == "cpu") and bool(reset) is anew
+    assert chosen == ([1] if wanted == "cuda:1" else [])
 
 
 @pytest.mark.parametrize("fast", [False, True])

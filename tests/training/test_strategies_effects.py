@@ -431,6 +431,9 @@ class TestTeachers:
         with torch.no_grad():
             wanted = run.model.eval()(**{k: v for k, v in theirs.items() if k != "labels"}).logits
         torch.testing.assert_close(told, wanted, atol=1e-4, rtol=1e-3)
+        made.indices, made.brought = [5, 6, 7, 8], [{"text": helpers.ROWS[i]["text"]} for i in (3, 1, 2)]
+        again = strategy.teachers[0].answer(made, batch).logits
+        torch.testing.assert_close(again, wanted, atol=1e-4, rtol=1e-3)
         made.rows = []
         with pytest.raises(RecipeError, match="another tokenizer than the student"):
             Distill(str(teacher)).start(made)

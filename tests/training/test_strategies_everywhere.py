@@ -14,9 +14,11 @@ from tunesmith.core.contracts import Strategy
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import seed_everything
 from tunesmith.models.build import build
+from tunesmith.models.heads.vectors import head_on_vectors
 from tunesmith.models.load import load_processor
 from tunesmith.models.reference import resolve
 from tunesmith.models.tensors import tensors
+from tunesmith.tasks.on_vectors import on_vectors
 from tunesmith.testing import tiny_bert, toy_rows
 from tunesmith.training.kernels import fast_training
 from tunesmith.training.optim import OptimizerSettings, adamw
@@ -179,6 +181,29 @@ def test_every_task(home: Path, tmp_path: Path, task: str) -> None:
     }
     only_classes = [] if task == "text-classification" else ["fair"]
     assert left == sorted([*left_out.get(task, [*TEXTS, "multi_task", "supcon"]), *only_classes, "dp_sgd"])
+
+
+def test_every_strategy_of_a_head_on_vectors(home: Path) -> None:
+    """Beside method=head batches have no tokens: a strategy works on these, or says that it does not fit."""
+    made, method = Made(home, "text-classification"), family("methods").make("head")
+    drawn = torch.Generator().manual_seed(1)
+    width = made.model.config.hidden_size
+    made.task = on_vectors(made.task, lambda features: torch.randn(len(features), width, generator=drawn).numpy())
+    made.features = made.encode(made.rows)
+    made.batch = tensors(made.task.collate(made.features, made.processor))
+    head = head_on_vectors(made.model)
+    start = {name: p.detach().clone() for name, p in head.state_dict().items()}
+    done = []
+    for name in NAMES:
+        strategy = made_strategies.strategy(name, rows=made.rows)
+        if strategy.fits(made.task, method) is None:
+            head.zero_grad()
+            head.load_state_dict(start)
+            assert all(torch.isfinite(g).all() for g in made.step(head, [strategy]).values()), name
+            done.append(name)
+    assert {"class_weights", "focal", "label_smoothing", "fair", "ema"} <= set(done)
+    weighed = family("strategies").make("focal", {"power": 0.5})
+    assert made.step(head, [weighed])
 
 
 @pytest.mark.parametrize("task", [name for name in ROWS if name not in ("mixture", "text-embedding")])

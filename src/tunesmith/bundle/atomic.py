@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tunesmith.core.durable import fsync
 from tunesmith.core.errors import BundleError
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
@@ -77,17 +78,6 @@ def fsync_tree(folder: Path) -> None:
         for name in names:
             fsync(Path(inner, name))
         fsync(Path(inner))
-
-
-def fsync(path: Path) -> None:
-    """Make one file or folder durable."""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows flushes what may be written
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def clean_stale(target: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from tunesmith.core.errors import ExtraMissing, RecipeError, TunesmithError, did_you_mean
+from tunesmith.core.memory import full, is_full
 
 USAGE = """\
 Usage: tunesmith [--version] [--debug] VERB [ARGUMENTS] [--json]
@@ -185,8 +186,8 @@ def _told(error: Exception) -> tuple[int, TunesmithError]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return 2, TunesmithError(f"{where}{error.strerror or error}.", "Check the path, its rights and the free space.")
-    if isinstance(error, MemoryError):
-        return 2, TunesmithError("The memory is full.", "Try a smaller training.batch_size or data.limit.")
+    if is_full(error):
+        return 2, full()
     first = " ".join(str(error).split()) or "no message"
     return 1, TunesmithError(
         f"Unexpected {type(error).__name__}: {first}", "This is our mistake. Run again with --debug and report it."

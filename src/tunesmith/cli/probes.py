@@ -89,6 +89,8 @@ def torch() -> Iterator[Finding]:
     yield Finding("torch", "ok", str(module.__version__))
     precision = {"bf16": "bf16 (this machine is good at it)", "fp32": "fp32 (no fast bf16 here)"}
     yield Finding("device", "ok", f"{where.device}, {precision[where.precision]}, {where.threads} threads")
+    if where.device == "cuda" and (count := module.cuda.device_count()) > 1:
+        yield Finding("gpus", "note", f"{count}; training uses one: training.device=cuda:0 to cuda:{count - 1}")
 
 
 def torchvision() -> Iterator[Finding]:

@@ -38,11 +38,25 @@ def resolve(device: str = "auto", precision: str = "auto", threads: int | None =
     if not available.get(kind, False):
         have = ", ".join(name for name, here in available.items() if here)
         raise RecipeError(f'training.device is "{device}", which this machine does not have.', f"Here: {have}, auto.")
+    _, _, index = device.partition(":")
+    if kind == "cuda" and index and not (index.isdigit() and int(index) < torch.cuda.device_count()):
+        have = ", ".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
+        raise RecipeError(f'training.device is "{device}", which this machine does not have.', f"Here: {have}.")
     if precision == "auto":
         precision = "bf16" if _good_at_bf16(kind) else "fp32"
     if precision == "fp16" and kind == "cpu":
         raise RecipeError("training.precision is fp16, which needs a GPU.", "On a CPU: bf16, fp32 or auto.")
     return Machine(device, precision, threads or cores())
+
+
+def one_process() -> None:
+    """Raise ``RecipeError`` where a launcher has started several processes: each would do the whole of one run."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.isdigit() and int(count) > 1:
+        raise RecipeError(
+            f"Training runs in one process on one device, and WORLD_SIZE is {count}.",
+            "Start tunesmith itself, without torchrun or accelerate launch; choose a GPU by training.device=cuda:1.",
+        )
 
 
 def calm_threads() -> None:

@@ -10,7 +10,7 @@ from tunesmith.data.codes import GOLDEN, mix
 def draw(
     pool: np.ndarray, links: np.ndarray, strata: np.ndarray, share: float, *, seed: int, largest: float
 ) -> np.ndarray:
-    """Draw from a pool of rows.
+    """Draw from a pool of rows. Where every stratum is too small to give any, from all together.
 
     Args:
         pool: rows to draw from, ascending.
@@ -30,6 +30,9 @@ def draw(
     chosen = np.zeros(len(heads), bool)
     for part in np.split(order, np.flatnonzero(np.diff(of_group[order])) + 1):
         chosen[_fill(part, sizes, share, largest)] = True
+    if not chosen.any():
+        able = _all_but_one(np.lexsort((heads, keys)), of_group)
+        chosen[_fill(able, sizes, share * sizes.sum() / max(1, sizes[able].sum()), largest)] = True
     drawn: np.ndarray = pool[np.isin(links[pool], heads[chosen])]
     return drawn
 
@@ -38,6 +41,12 @@ def newest(pool: np.ndarray, times: np.ndarray, share: float) -> np.ndarray:
     """The last share of a pool by time, ascending by row."""
     ordered = pool[np.argsort(times[pool], kind="stable")]
     return np.sort(ordered[len(ordered) - round(share * len(pool)) :])
+
+
+def _all_but_one(order: np.ndarray, of_group: np.ndarray) -> np.ndarray:
+    """Groups in drawn order without the last one of each stratum: what is left has a row of each."""
+    last = {int(of_group[group]): int(group) for group in order}
+    return np.array([group for group in order if last[int(of_group[group])] != group], np.int64)
 
 
 def _fill(part: np.ndarray, sizes: np.ndarray, share: float, largest: float) -> np.ndarray:

@@ -83,7 +83,8 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
     }
     for name in ("train", "test"):
         if not tables[name]:
-            raise DataError(f"No rows are left for {name}.", "Give more rows, or other shares: data.split.test=0.2")
+            able = "hold out less" if name == "train" else "give a file of them, data.test=FILE, or hold some out"
+            raise DataError(f"No rows are left for {name}.", f"Give more rows, or {able}: data.split.test=0.15")
     fingerprints = {
         name: {"sha256": getattr(parts, name).fingerprint().removeprefix("sha256:"), "rows": len(tables[name])}
         for name in tables

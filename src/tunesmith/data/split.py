@@ -86,7 +86,9 @@ def split(
         wanted = share > 0 and name not in parts
         held[name] = hold(pool, share, len(held)) if wanted else pool[:0]
         if wanted and not len(held[name]):
-            raise _too_few(rows, share, name)
+            if name == "test":
+                raise _too_few(rows, share)
+            notes.append(f"{len(pool)} rows are too few to hold any out for validation: the last weights are kept.")
         pool = np.setdiff1d(pool, held[name], assume_unique=True)
         pool = _without(pool, links, links[held[name]], f"belong with newer rows that are held out for {name}", notes)
     notes += _said(found, held, columns, given_test)
@@ -179,10 +181,10 @@ def _nearly(near: bool) -> str:
     return " (or nearly)" if near else ""
 
 
-def _too_few(rows: Rows, share: float, name: str) -> DataError:
+def _too_few(rows: Rows, share: float) -> DataError:
     return DataError(
-        f"{len(rows)} rows are too few to hold {share:.0%} of them out for {name}.",
-        f"Add rows, give a file (data.{name}=FILE), or set data.split.{name}=0.",
+        f"{len(rows)} rows are too few to hold {share:.0%} of them out for test.",
+        "Add rows, give a file of test rows (data.test=FILE), or hold out more: data.split.test=0.3",
     )
 
 

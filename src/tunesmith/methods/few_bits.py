@@ -34,6 +34,15 @@ class FewBits(nn.Linear):
         # T5 casts what it feeds a layer to the weight's type, but for int8.
         self.weight = nn.Parameter(codes.view(torch.int8), requires_grad=False)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> FewBits:
+        """The scales go where the codes go: they are no tensors of the module."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.bits == 4:
+            self.scales.to(self.weight.device)  # in place
+        else:
+            self.scales = self.scales.to(self.weight.device)
+        return self
+
     def full(self) -> torch.Tensor:
         """The weight that the codes stand for, float32 [outputs, inputs]."""
         if self.bits == 4:

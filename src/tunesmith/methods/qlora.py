@@ -29,6 +29,7 @@ class QLora(Lora):
     name: ClassVar[str] = "qlora"
     summary: ClassVar[str] = "low-rank updates on a base of 4 or 8 bits (Dettmers et al. 2023)"
     defaults: ClassVar[MethodDefaults] = Lora.defaults
+    few_bits: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -54,10 +55,13 @@ class QLora(Lora):
         return super().apply(model, task)
 
     def merge(self, model: torch.nn.Module) -> PreTrainedModel:
-        """Back to full precision, then as ``lora``: added to few bits, the updates would be rounded away."""
+        """Back to full precision, then as ``lora``: added to few bits, the updates would be rounded away.
+
+        On the CPU, as the device may have no room for it.
+        """
         from tunesmith.methods.few_bits import restored
 
-        merged: Any = restored(model)
+        merged: Any = restored(model.cpu())
         return super().merge(merged)
 
     def save_adapter(self, model: torch.nn.Module, folder: str, base: str) -> bool:

@@ -88,11 +88,12 @@ class RankSchedule(Strategy):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take it back."""
+        """Take it back, each tensor to where its weight is: a checkpoint is read on the CPU."""
         parts: dict[str, dict[str, Any]] = {"mean": {}, "doubt": {}, "ranks": {}}
+        places = {name: p.device for name, p in self._tuner.model.named_parameters()}
         for key, value in state.items():
             kind, _, name = key.partition("|")
-            parts[kind][name] = value
+            parts[kind][name] = value if kind == "ranks" else value.to(places[name])
         allocator = self._tuner.rankallocator
         allocator.exp_avg_ipt, allocator.exp_avg_unc = parts["mean"], parts["doubt"]
         allocator.ipt = dict(parts["mean"])  # only its names are asked for

@@ -39,7 +39,7 @@ def vectors(
     batch_tokens: int = 16384,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """The first token's last hidden state of each feature, float32 [features, width], mapped from disk.
+    """One vector of each feature, float32 [features, width], mapped from disk: see ``text_vectors``.
 
     Args:
         model: a transformers model with a head; only its backbone runs.
@@ -58,6 +58,36 @@ def vectors(
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
+def backbone_of(model: Any) -> tuple[Any, bool]:
+    """What reads a text, and whether its first token has seen all of it.
+
+    Of an encoder and a decoder the encoder. The first token of encoders that were trained by masks has seen the text;
+    that of a causal model has seen itself alone, and that of T5's encoder stands for itself.
+    """
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    backbone = model.base_model
+    config = getattr(backbone, "config", model.config)
+    if getattr(config, "is_encoder_decoder", False):
+        return backbone.get_encoder(), False
+    return backbone, type(config) in MODEL_FOR_MASKED_LM_MAPPING
+
+
+def text_vectors(states: Any, mask: Any, *, first: bool) -> Any:
+    """One vector a text, [rows, width]: the first token's, or the mean over its tokens.
+
+    Args:
+        states: last hidden states, [rows, length, width].
+        mask: 1 where a token is, [rows, length]; None: everywhere.
+    """
+    if first:
+        return states[:, 0]
+    if mask is None:
+        return states.mean(dim=1)
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
 def _compute(
     model: Any,
     features: Sequence[Feature],
@@ -69,7 +99,7 @@ def _compute(
 ) -> np.ndarray:
     import torch
 
-    backbone = model.base_model.eval().to(device)
+    backbone, first = backbone_of(model.eval().to(device))
     made = np.empty((len(features), model.config.hidden_size), dtype=np.float32)
     order = np.argsort([-len(feature["input_ids"]) for feature in features], kind="stable")
     kind = device.split(":")[0]
@@ -80,7 +110,8 @@ def _compute(
             chosen = order[done : done + size]
             batch = tensors(collate([features[i] for i in chosen]), device)
             inputs = {name: value for name, value in batch.items() if name != "labels"}
-            made[chosen] = backbone(**inputs).last_hidden_state[:, 0].float().cpu().numpy()
+            states = backbone(**inputs).last_hidden_state.float()
+            made[chosen] = text_vectors(states, batch.get("attention_mask"), first=first).cpu().numpy()
             done += len(chosen)
             if progress is not None:
                 progress(done, len(order))

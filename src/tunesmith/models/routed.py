@@ -70,7 +70,7 @@ class Looking(nn.Module):
             _KEPT.reset(token)
         low, high = kept[0].float(), kept[-1].float()
         mask = inputs.get("attention_mask")
-        weights = torch.ones(low.shape[:2]) if mask is None else mask
+        weights = torch.ones(low.shape[:2], device=low.device) if mask is None else mask
         upper = high[:, 0] if self.first else _mean(high, weights)
         return torch.cat([_mean(low, weights), upper], dim=-1), output
 
@@ -114,7 +114,7 @@ class Routed(nn.Module):
     def forward(self, **inputs: Any) -> RoutedOutput:
         """A batch of a tokenizer's tensors, each [texts, ...]."""
         vectors, first = self.looking.both(inputs)
-        route = self.router(vectors)
+        route = self.router(vectors).to(vectors.device)
         logits = first.logits.new_full((len(route), self.config.num_labels), NEVER)
         logits[:, : first.logits.shape[1]] = first.logits
         for number, adapter in enumerate(self.adapters, 1):

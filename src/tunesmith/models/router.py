@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -102,7 +103,11 @@ class Router(nn.Module):
         self.register_buffer("prototypes", known.means.double() @ whiten, persistent=False)
         self.register_buffer("routes", known.routes, persistent=False)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Router:
+        """It stays on the CPU and in float64, which a Mac's GPU has not."""
+        return self
+
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Of each row (eq. 2: ``max_c -(x - m_c)^T S^-1 (x - m_c)``)."""
-        places = vectors.double() @ self.whiten
+        places = vectors.cpu().double() @ self.whiten
         return self.routes[torch.cdist(places, self.prototypes).argmin(1)]

@@ -13,7 +13,7 @@ from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family, tasks_with
-from tunesmith.core.runtime import Machine, resolve
+from tunesmith.core.runtime import Machine, one_process, resolve
 from tunesmith.data.prepare import Prepared
 from tunesmith.evaluation.baselines import FOR
 from tunesmith.evaluation.gate import WORDS, Condition, parse_gate
@@ -107,6 +107,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     """
     if not recipe.data.path and not recipe.data.parts:
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
+    one_process()
     target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
     check_target(target, replace=replace)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])

@@ -14,7 +14,7 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.pretrain_recipe import PretrainRecipe
 from tunesmith.core.recipe import Recipe, checked, read_yaml
 from tunesmith.core.registry import family
-from tunesmith.core.runtime import Machine, resolve
+from tunesmith.core.runtime import Machine, one_process, resolve
 from tunesmith.data.corpus import Corpus
 from tunesmith.data.language import language_of
 from tunesmith.data.locate import locate
@@ -87,6 +87,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
         )
     target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path)
     check_target(target, replace=replace)
+    one_process()
     objective: Objective = family("objectives").make(recipe.objective.name, recipe.objective.options)
     learned, held = _corpora(recipe)
     some = list(islice(learned.learned(), PEEKED))

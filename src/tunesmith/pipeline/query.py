@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from tunesmith.bundle.answers import headline
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.questions import Question, columns_of, from_rows
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.core.contracts import Row, Task
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.data.read import read
-from tunesmith.pipeline.seen import decisions, vectors
+from tunesmith.pipeline.seen import decisions, refuse_vectors, vectors
 from tunesmith.search.active import CHOICES, MEASURES, NEED_DECISIONS, NEED_VECTORS, Pool, choose, uncertainties
 
 
@@ -94,6 +95,7 @@ def _seen(
 ) -> tuple[Pool, list[str], np.ndarray | None]:
     """The pool, each row's answer in a word, and its uncertainty."""
     predictor = bundle.predictor()
+    _refuse_early(bundle.task, predictor, rows[0], by)
     features, arrays = predictor.outputs(rows)
     answers = bundle.task.decode(arrays, features)
     weights = "|".join(sorted(record.sha256 for name, record in bundle.manifest.files.items() if "safetens" in name))
@@ -112,6 +114,18 @@ def _seen(
             seen, made = predictor.outputs(labelled)
             known = vectors(bundle.task, predictor, seen, bundle.task.decode(made, seen), weights)
     return Pool(found, places, known), [headline(answer) for answer in answers], unsure
+
+
+def _refuse_early(task: Task, predictor: Predictor, row: Row, by: str) -> None:
+    """What a choice needs is asked of one row, before all are answered: writing answers to a file takes hours."""
+    if by not in (*NEED_DECISIONS, *NEED_VECTORS):
+        return
+    features, arrays = predictor.outputs([row])
+    (answer,) = answers = task.decode(arrays, features)
+    if by in NEED_DECISIONS:
+        decisions(task, features, arrays, answers)
+    if by in NEED_VECTORS and answer.get("vector") is None:
+        refuse_vectors(task, predictor)
 
 
 def _questions(bundle: Bundle, file: str, columns: Mapping[str, str]) -> list[Question]:

@@ -18,6 +18,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import askable, inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.core import memory
 from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
@@ -72,12 +73,17 @@ def tried(plan: Plan, folder: Path, *, measure: bool, addition: Addition | None 
     Args:
         folder: for checkpoints.
         measure: whether to answer the plan's test rows. Without it no test row is looked at.
+
+    Raises:
+        TunesmithError: what failed; also where the memory is full, so that the next candidate has its turn.
     """
-    begun = time.monotonic()
-    made = Run(plan, folder, addition or Addition())
-    built = time.monotonic() - begun
-    parameters, trained, _ = made.tuned()
-    evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
+    memory.release()  # of the candidate before
+    with memory.told():
+        begun = time.monotonic()
+        made = Run(plan, folder, addition or Addition())
+        built = time.monotonic() - begun
+        parameters, trained, _ = made.tuned()
+        evidence, predicting = made.measured("fp32") if measure else (None, {"predict": 0.0})
     return Tried(trained, parameters, evidence, {"build": built, "fit": trained.seconds, **predicting})
 
 
@@ -105,7 +111,8 @@ def run(
         for tracker in plan.trackers:
             tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
         try:
-            return (kind or Run)(plan, folder, addition or Addition()).go(replace)
+            with memory.told():
+                return (kind or Run)(plan, folder, addition or Addition()).go(replace)
         finally:
             for tracker in plan.trackers:
                 tracker.finish()
@@ -158,8 +165,11 @@ class Run:
         _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)
-        self.model: Any = built.to(plan.machine.device)
+        self.model: Any = built if plan.method.few_bits else built.to(plan.machine.device)
         self.task, self.computing = self._view()
+        self._rounded: Any = None
+        if plan.method.few_bits:
+            self._rounded = plan.method.apply(self.model, plan.task).to(plan.machine.device)
 
     def go(self, replace: bool) -> Bundle:
         """All stages, from the baselines to the bundle."""
@@ -191,6 +201,9 @@ class Run:
             self.addition.proven(self._predictor("fp32"), report, self.folder)
         self._hold(report)
         write_broken(plan.data.source, self.folder / "broken_rows.csv")
+        if self._rounded is not None:
+            self.model = self.computing = plan.method.merge(self._rounded)
+            self.model.eval()
         return self.stage(
             "save",
             lambda: save(
@@ -223,7 +236,8 @@ class Run:
         plan.task.finish(adapted)
         base = plan.reference.hub_id or plan.reference.path
         adapter = plan.method.save_adapter(adapted, str(self.folder / "adapter"), base)
-        self.model = plan.method.merge(adapted)
+        if self._rounded is None:
+            self.model = plan.method.merge(adapted)
         self.model.eval()
         if not plan.method.frozen_backbone:
             self.computing = self.model
@@ -232,6 +246,8 @@ class Run:
 
     def adapted(self) -> Any:
         """The model with the method's weights, before the first step."""
+        if self._rounded is not None:
+            return self._rounded
         return self.plan.method.apply(self.model, self.plan.task)
 
     def _choose(self) -> None:

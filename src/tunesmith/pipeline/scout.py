@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from tunesmith.core import memory
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.recipe import PluginBlock, Recipe
@@ -94,14 +95,16 @@ def _climbed(candidate: Candidate, field: Field, base: Plan, left: float) -> tup
         if left <= 0:
             rung.skipped = "the time is up"
             return rung, None
-        made = _made(candidate, field, base)
-        rung.predicted = round(made.predict(), 3)
+        with memory.told():
+            made = _made(candidate, field, base)
+            rung.predicted = round(made.predict(), 3)
         left -= time.monotonic() - begun
         if too_dear(rung.predicted, left):
             rung.skipped = f"it would take about {duration(rung.predicted)}, and {duration(max(left, 0))} are left"
             return rung, None
         _say(f"  about {duration(rung.predicted)}, of {duration(left)}")
-        done = made.run()
+        with memory.told():
+            done = made.run()
     except TunesmithError as error:
         rung.skipped = error.problem.rstrip(".")
         return rung, None

@@ -64,7 +64,8 @@ def search(recipe: Recipe, options: SearchOptions, *, overwrite: bool = False, f
     base = plan(bare, replace=overwrite)
     if not base.data.validation:
         raise RecipeError(
-            "A search chooses by validation rows, and there are none.", "Set data.split.validation=0.1, or give a file."
+            "A search chooses by validation rows, and there are none.",
+            "Give a file of them, data.validation=FILE, or more rows and data.split.validation=0.1.",
         )
     values = _decided(bare, base)
     space = given or default_space(base.method, base.task, base.recipe.training, _settings(bare))
@@ -75,6 +76,8 @@ def search(recipe: Recipe, options: SearchOptions, *, overwrite: bool = False, f
         revived = study.revive()
         if revived:
             job.say(f"  an earlier search was killed in {revived} of its trials; going on from there")
+        for place in study.elsewhere():
+            job.say(f"  trials are under way at {place}; they are left to it")
         study.suggest(_defaults(base, space))
         begun = time.monotonic()
         if options.jobs == 1:

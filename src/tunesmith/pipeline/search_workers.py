@@ -11,16 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import RecipeError, TrainingError
 from tunesmith.data.prepare import Prepared
+from tunesmith.data.side_tables import SideTable
 from tunesmith.pipeline.search_trials import Job, do_trials
 
 JOB, ROWS = "job.json", "rows.json"
-_KEPT = ("task", "columns", "train", "validation", "language", "why", "notes", "fingerprints")
+_APART = ("test", "source", "parts", "tables")
+"""What is not handed over as it is; the test rows and the rows as read are not at all."""
 
 
 def do_in_parallel(job: Job, data: Prepared, jobs: int, threads: int) -> None:
@@ -58,19 +60,24 @@ def _written(data: Prepared) -> str:
     try:
         return json.dumps(_plain(data), ensure_ascii=False)
     except TypeError as error:
-        raise RecipeError(f"These rows cannot be handed to other processes: {error}.", "Use --jobs 1.") from error
+        raise RecipeError(
+            f"Rows of {data.task} cannot be handed to other processes: {str(error).rstrip('.')}.", "Use --jobs 1."
+        ) from error
 
 
 def _plain(data: Prepared) -> dict[str, Any]:
     """Everything but the test rows, which no trial may see."""
     parts = {name: _plain(part) for name, part in data.parts.items()}
-    return {**{key: getattr(data, key) for key in _KEPT}, "parts": parts}
+    tables = {name: asdict(table) for name, table in data.tables.items()}
+    plain = {f.name: getattr(data, f.name) for f in fields(Prepared) if f.name not in _APART}
+    return {**plain, "parts": parts, "tables": tables}
 
 
 def _read(values: dict[str, Any]) -> Prepared:
     parts = {name: _read(part) for name, part in values["parts"].items()}
     nothing: Any = None  # the rows as they were read are asked for by whole runs only
-    return Prepared(**{key: values[key] for key in _KEPT}, test=[], source=nothing, parts=parts)
+    tables = {name: SideTable(**table) for name, table in values["tables"].items()}
+    return Prepared(**{**values, "test": [], "source": nothing, "parts": parts, "tables": tables})
 
 
 def _end_with_parent(parent: int) -> None:

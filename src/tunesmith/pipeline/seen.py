@@ -11,6 +11,7 @@ import numpy as np
 from tunesmith.core.contracts import Feature, Prediction, Task
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.cache import cache_folder
+from tunesmith.models.features import backbone_of
 from tunesmith.models.features import vectors as features_vectors
 
 if TYPE_CHECKING:
@@ -55,20 +56,26 @@ def vectors(
     """
     if predictions and predictions[0].get("vector") is not None:
         return np.asarray([prediction["vector"] for prediction in predictions], dtype=np.float32)
-    model = getattr(predictor.runtime, "model", None)
-    if task.name in APART or model is None:
-        raise RecipeError(f"A row of {task.name} has no one vector.", "Choose by what is unsure: --by margin")
+    refuse_vectors(task, predictor)
+    model: Any = predictor.runtime.model  # type: ignore[attr-defined]
+    kind = "bundle" if backbone_of(model)[1] else "bundle mean"
     made = features_vectors(
         model,
         features,
         lambda chosen: _inputs(task, chosen, predictor.processor),
         folder=cache_folder("features"),
-        model_hash=f"bundle {weights}",
+        model_hash=f"{kind} {weights}",
         device=str(next(model.parameters()).device),
     )
     rows = [feature["row"] for feature in features]
     sums = np.stack([made[list(places)].mean(axis=0) for _, places in groupby(range(len(rows)), key=rows.__getitem__)])
     return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9))
+
+
+def refuse_vectors(task: Task, predictor: Predictor) -> None:
+    """Raise ``RecipeError`` where a row of this task has no one vector, or the runtime shows none."""
+    if task.name in APART or getattr(predictor.runtime, "model", None) is None:
+        raise RecipeError(f"A row of {task.name} has no one vector.", "Choose by what is unsure: --by margin")
 
 
 def _inputs(task: Task, features: Sequence[Feature], processor: Any) -> dict[str, Any]:

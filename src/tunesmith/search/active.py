@@ -61,7 +61,9 @@ def k_center(vectors: Array, count: int, known: Array | None = None) -> list[int
     """
     chosen: list[int] = []
     if known is not None and len(known):
-        far = np.min([_squared(vectors, center) for center in known], axis=0)
+        far = np.full(len(vectors), np.inf)
+        for center in known:  # one at a time: all distances at once would be rows x known
+            np.minimum(far, _squared(vectors, center), out=far)
     else:
         chosen = [int(_squared(vectors, vectors.mean(axis=0)).argmin())] if len(vectors) else []
         far = _squared(vectors, vectors[chosen[0]]) if chosen else np.zeros(0)

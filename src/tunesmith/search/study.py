@@ -6,6 +6,7 @@ All that is known of a search lies in the database, so a killed one goes on from
 from __future__ import annotations
 
 import math
+import platform
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ PRUNERS = ("median", "halving", "none")
 """median: worse at this evaluation than half of the trials were; halving: successive halving (Jamieson 2016)."""
 KEPT = ("evaluations", "seconds", "place", "defaults")
 """What is known of a trial that was killed, and stays known."""
+AT = "at"
+"""Where a trial is under way: machine and folder. Two machines may share a database, but not each other's trials."""
 STARTUP = 4
 """Whole trials before any is given up."""
 
@@ -79,6 +82,7 @@ class Study:
     def __post_init__(self) -> None:
         self._optuna = optuna()
         check_names(self.sampler, self.pruner)
+        self._here = f"{platform.node()}:{self.folder.resolve()}"
         try:
             self.study = self._optuna.create_study(
                 storage=self.storage,
@@ -97,15 +101,21 @@ class Study:
     def revive(self) -> int:
         """Queue again what a killed process was at, with the evaluations that it had; how many there were.
 
-        To be called while no other process is at this search.
+        To be called while no other process is at this search in this folder. Trials of other folders and machines are
+        left to them: they may be alive.
         """
         states = self._optuna.trial.TrialState
-        stale = self.study.get_trials(deepcopy=False, states=(states.RUNNING,))
+        stale = [t for t in self._running() if t.user_attrs.get(AT, self._here) == self._here]
         for trial in stale:
             self.study.tell(trial.number, state=states.FAIL)
             known = {key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}
             self.study.enqueue_trial(trial.params, user_attrs={**known, "instead_of": trial.number})
         return len(stale)
+
+    def elsewhere(self) -> list[str]:
+        """Where trials are under way that are not of this folder, as "machine:folder"; once each."""
+        places = {str(t.user_attrs.get(AT, self._here)) for t in self._running()}
+        return sorted(places - {self._here})
 
     def suggest(self, settings: dict[str, Any]) -> None:
         """Queue settings to be tried first, if nothing was tried yet and the space holds them all."""
@@ -126,6 +136,7 @@ class Study:
                 trial = self.study.ask(self._distributions)
             if "place" not in trial.user_attrs:
                 trial.set_user_attr("place", trial.number)
+            trial.set_user_attr(AT, self._here)
             return trial
 
     def evaluated(self, trial: Any, number: int, step: int, value: float) -> bool:
@@ -205,6 +216,9 @@ class Study:
         except (ValueError, RuntimeError):
             return {}
         return {key: float(share) for key, share in found.items() if math.isfinite(share)}
+
+    def _running(self) -> list[Any]:
+        return list(self.study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.RUNNING,)))
 
     def _counted(self) -> list[Any]:
         """Trials but for those that were killed and stand in the queue again."""

@@ -7,12 +7,12 @@ so that a kill -9 at any moment leaves one that is whole.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.durable import fsync
 from tunesmith.core.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def write(folder: Path, groups: dict[str, Tensors], facts: dict[str, Any]) -> No
             save_file({key: tensor.contiguous().cpu() for key, tensor in tensors.items()}, part / f"{name}.safetensors")
         (part / "facts.json").write_text(json.dumps(facts), "utf-8")
         for path in part.iterdir():
-            _sync(path)
+            fsync(path)
     except (OSError, SafetensorError) as error:  # safetensors says in its own words that a disk is full
         shutil.rmtree(part, ignore_errors=True)
         hint = "Free some room and run the same command again: it goes on from the last checkpoint."
@@ -77,7 +77,7 @@ def write(folder: Path, groups: dict[str, Tensors], facts: dict[str, Any]) -> No
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     part.rename(folder)
-    _sync(folder.parent)
+    fsync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -108,11 +108,3 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
         place, _, key = name.partition(".")
         state.setdefault(int(place), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -132,6 +132,9 @@ class _Loop:
         run_state.batch_size, run_state.seed = settings.batch_size, settings.seed
         run_state.accumulate = settings.accumulate
         run_state.autocast = self.accelerator.autocast
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            run_state.scale = scaler.get_scale
         for strategy in strategies:
             strategy.prepare(run_state)
             features = Listed(strategy.data(list(features)))
@@ -363,11 +366,15 @@ class _Loop:
 
 def accelerator(machine: Machine) -> Any:
     """An ``accelerate.Accelerator`` for the machine; one process may make several, one after the other."""
+    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
 
+    kind, _, index = machine.device.partition(":")
+    if kind == "cuda" and index:
+        torch.cuda.set_device(int(index))  # accelerate takes the current one, whatever the model is on
     AcceleratorState._reset_state()
-    if machine.device == "cpu" and PartialState._shared_state and PartialState().device.type != "cpu":
+    if PartialState._shared_state and PartialState().device.type != kind:
         PartialState._reset_state()
     mixed = "no" if machine.precision == "fp32" else machine.precision
-    return Accelerator(mixed_precision=mixed, cpu=machine.device == "cpu")
+    return Accelerator(mixed_precision=mixed, cpu=kind == "cpu")

@@ -17,6 +17,10 @@ Encode = Callable[[Sequence[Row]], list[Feature]]
 """Rows -> features with their targets, cut as the run's own are."""
 
 
+def _one() -> float:
+    return 1.0
+
+
 @dataclass
 class RunState:
     """What strategies see of a run.
@@ -29,6 +33,8 @@ class RunState:
         rows: what the first of the features were encoded of; ``row`` of a feature is an index, or -1.
         validation: rows that the best weights are chosen on.
         indices: of the batch that is computed, into ``features``.
+        brought: while a strategy computes a batch of rows that are not the training's, the row of each feature.
+        scale: what ``backward`` multiplies a loss by: more than 1 in fp16, where small gradients would vanish.
         autocast: the run's precision, for a forward pass that is not the model's own.
         accumulate: batches of a step.
         seed: of the run.
@@ -48,6 +54,8 @@ class RunState:
     rows: Sequence[Row] = ()
     validation: Sequence[Row] = ()
     indices: Sequence[int] = ()
+    brought: Sequence[Row] | None = None
+    scale: Callable[[], float] = _one
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     batch_size: int = 16
     accumulate: int = 1

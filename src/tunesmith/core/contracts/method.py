@@ -42,6 +42,9 @@ class Method(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     defaults: ClassVar[MethodDefaults]
+    few_bits: ClassVar[bool] = False
+    """Whether ``apply`` rounds the base to few bits: it is done before the model goes to its device, which need never
+    hold the whole model, and ``merge`` is left to the end."""
     frozen_backbone: ClassVar[bool] = False
     """True: the backbone's features never change, so they are computed once and kept on disk."""
     trains_embeddings: ClassVar[bool] = False

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tunesmith.bundle.atomic import fsync
+from tunesmith.core.durable import fsync
 from tunesmith.service.caller import Caller
 from tunesmith.service.jobs import places
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tunesmith.bundle.atomic import fsync
+from tunesmith.core.durable import fsync
 from tunesmith.service.jobs import places
 from tunesmith.service.jobs.settings import JobSettings
 from tunesmith.service.jobs.size import TIMES, refuse_bomb

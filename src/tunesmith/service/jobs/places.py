@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.atomic import fsync
+from tunesmith.core.durable import fsync
 from tunesmith.service.problems import Refused
 
 _ID = re.compile(r"(file|batch)_[0-9a-f]{24}")

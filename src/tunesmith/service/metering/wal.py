@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from tunesmith.bundle.atomic import fsync as fsync_path
+from tunesmith.core.durable import fsync as fsync_path
 from tunesmith.core.lock import BINARY, WINDOWS, locked
 from tunesmith.service.metering.event import Event, as_line, of_line
 

@@ -62,9 +62,11 @@ class Adversary(Strategy):
         return moved
 
     def ascend(self, gradients: Sequence[torch.Tensor | None]) -> None:
-        """Move against the loss, and forget these gradients."""
+        """Move against the loss, and forget these gradients; what fp16's scale made too large says no direction."""
         self._moves = [
-            move.detach() if gradient is None else ascended(move.detach(), gradient, self.step, self.epsilon)
+            move.detach()
+            if gradient is None
+            else ascended(move.detach(), gradient.nan_to_num(0.0, 0.0, 0.0), self.step, self.epsilon)
             for move, gradient in zip(self._moves, gradients, strict=True)
         ]
         for move in self._moves:

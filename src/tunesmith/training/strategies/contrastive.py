@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
 from tunesmith.models.tensors import tensors
-from tunesmith.training.strategies.head_inputs import head_inputs
+from tunesmith.training.strategies.head_inputs import head_inputs, of_texts
 from tunesmith.training.strategies.wise_ft import WiseFt
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class Contrastive(Strategy):
                 module.eval()
             with head_inputs(model) as vectors:
                 loss, outputs = compute(model, batch)
-            return (self._of(vectors[-1], batch["labels"]) if model.training else loss), outputs
+            if not model.training:
+                return loss, outputs
+            return self._of(of_texts(vectors[-1], batch["attention_mask"]), batch["labels"]), outputs
 
         return apart
 
@@ -124,10 +126,12 @@ class Contrastive(Strategy):
         _, text, windows = np.unique([f["row"] for f in run.features], return_inverse=True, return_counts=True)
         targets = np.array([feature["target"] for feature in run.features])
         vectors, shares = vectors_of(run, run.features), 1 / windows[text]
-        weight, bias = fitted(vectors, targets, layer.out_features, shares=shares, strength=self.strength)
+        options: Any = {"shares": shares, "strength": self.strength, "centered": layer.bias is not None}
+        weight, bias = fitted(vectors, targets, layer.out_features, **options)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(bias))
+            if layer.bias is not None:
+                layer.bias.copy_(torch.from_numpy(bias))
 
 
 def head_dropout(model: Any) -> list[Any]:
@@ -156,8 +160,10 @@ def vectors_of(run: Any, features: Sequence[Feature]) -> np.ndarray:
     with torch.no_grad(), head_inputs(model) as seen:
         for chosen in batches_by_length([len(feature["input_ids"]) for feature in features], 64, 16384):
             batch = run.task.collate([features[i] for i in chosen], run.processor)
-            run.task.forward(model, tensors(batch, device))
-            for i, vector in zip(chosen, seen.pop().float().cpu().numpy(), strict=True):
+            there = tensors(batch, device)
+            run.task.forward(model, there)
+            texts = of_texts(seen.pop(), there["attention_mask"])
+            for i, vector in zip(chosen, texts.cpu().numpy(), strict=True):
                 found[i] = vector
     model.train(was)
     return np.stack(found)

@@ -14,6 +14,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.data.augment.apply import MARK
 from tunesmith.training.optim import total_norm
 from tunesmith.training.strategies.conflicts import with_gradient
+from tunesmith.training.strategies.gradients import gradients
 from tunesmith.training.strategies.privacy import epsilon_of, noise_for
 from tunesmith.training.strategies.unlabelled import batch_of
 
@@ -177,7 +178,7 @@ class DpSgd(Strategy):
         losses = []
         for batch in self._drawn(like):
             loss, _ = compute(model, batch)
-            add_clipped(total, torch.autograd.grad(loss, weights, allow_unused=True), self.max_norm)
+            add_clipped(total, gradients(self._run, loss, weights), self.max_norm)
             losses.append(loss.detach())
         self.draws += 1
         rows = self._rate * len(self._units)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, Feature, LossFn, Method, Strategy, Task
 from tunesmith.models.tensors import tensors
+from tunesmith.training.strategies.gradients import gradients
 from tunesmith.training.strategies.protected import lacking, protected_features, protected_rows
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def fisher(run: Any, features: Sequence[Feature]) -> dict[str, torch.Tensor]:
     for feature in features:
         batch = tensors(run.task.collate([feature], run.processor), _device(run))
         loss = run.task.loss(run.task.forward(run.model, batch), batch)
-        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-        for total, gradient in zip(found.values(), gradients, strict=True):
+        each = gradients(run, loss, list(weights.values()))
+        for total, gradient in zip(found.values(), each, strict=True):
             if gradient is not None:
                 total.addcmul_(gradient, gradient, value=1 / len(features))
     run.model.train(training)

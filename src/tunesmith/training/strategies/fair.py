@@ -197,9 +197,12 @@ class Fair(Strategy):
         """The group of each row of the batch, int [rows]; rows that a strategy brought have none."""
         import torch
 
+        labels = batch["labels"]
+        if self._run.brought is not None:
+            return torch.full((len(labels),), -1, device=labels.device)
         rows = [self._run.features[i]["row"] for i in self._run.indices]
         groups = [self._groups[row] if 0 <= row < len(self._groups) else -1 for row in rows]
-        return torch.tensor(groups, device=batch["labels"].device)
+        return torch.tensor(groups, device=labels.device)
 
     def _place(self) -> int:
         return -1 if self.label is None else self._run.task.labels.index(self.label)

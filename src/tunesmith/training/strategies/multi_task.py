@@ -12,6 +12,7 @@ from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
 from tunesmith.tasks.head_outputs import head_outputs
 from tunesmith.training.strategies import needs
 from tunesmith.training.strategies.conflicts import with_gradient, without_conflicts
+from tunesmith.training.strategies.gradients import gradients
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ class MultiTask(Strategy):
         self.rate = rate
         self.log_variance: dict[str, torch.Tensor] = {}
         self._run: Any = None
+        self._scale = 1.0
 
     def fits(self, task: Task, method: Method) -> str | None:
         """Mixtures."""
@@ -88,12 +90,16 @@ class MultiTask(Strategy):
         import torch
 
         weights = list(self._run.trained().values())
-        gradients = []
+        each = []
         for part in losses.values():
-            found = torch.autograd.grad(part.share * part.loss, weights, retain_graph=True, allow_unused=True)
-            gradients.append([torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)])
-        orders = [[j for j in torch.randperm(len(gradients)).tolist() if j != i] for i in range(len(gradients))]
-        return with_gradient(loss, weights, without_conflicts(gradients, orders))
+            found = gradients(self._run, part.share * part.loss, weights, retain_graph=True)
+            each.append([torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)])
+        orders = [[j for j in torch.randperm(len(each)).tolist() if j != i] for i in range(len(each))]
+        return with_gradient(loss, weights, without_conflicts(each, orders))
+
+    def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
+        """The weights are not the optimizer's, so nobody else takes the scale of fp16 out of their gradients."""
+        self._scale = float(run.scale())
 
     def on_step(self, run: Any) -> None:
         """Plain descent for the weights: nothing but themselves is to be kept for a resume."""
@@ -102,7 +108,8 @@ class MultiTask(Strategy):
         with torch.no_grad():
             for s in self.log_variance.values():
                 if s.grad is not None:
-                    s.sub_(self.rate * s.grad)
+                    if torch.isfinite(s.grad).all():  # else the scaler leaves this step out, too
+                        s.sub_(self.rate * s.grad / self._scale)
                     s.grad = None
 
     def state(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn
 from tunesmith.training.strategies.adversary import Adversary
+from tunesmith.training.strategies.gradients import gradients
 
 
 class Pgd(Adversary):
@@ -34,12 +35,10 @@ class Pgd(Adversary):
 
     def after_backward(self, run: Any, batch: Batch, compute: LossFn) -> None:
         """Climb from the clean pass's gradient, and add the gradient at the top."""
-        import torch
-
         with self.going_on():
             self.ascend([move.grad for move in self._moves])
             for _ in range(self.steps - 1):
                 loss, _ = compute(run.model, batch)
-                self.ascend(torch.autograd.grad(loss, self._moves, allow_unused=True))
+                self.ascend(gradients(run, loss, self._moves))
             loss, _ = compute(run.model, batch)
             run.backward(loss)

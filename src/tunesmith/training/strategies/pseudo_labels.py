@@ -87,6 +87,7 @@ class PseudoLabels(Strategy):
         self._features: list[Feature] = []
         self._targets: dict[int, Any] = {}
         self._pool: list[Feature] = []
+        self._taught: Sequence[Row] = []
 
     def fits(self, task: Task, method: Method) -> str | None:
         """For tasks whose answer is what a row would teach; rows without labels must be given."""
@@ -121,7 +122,12 @@ class PseudoLabels(Strategy):
             if not (model.training and self._pool and self.weight):
                 return loss, outputs
             some = drawn(self._run, len(self._pool), len(self._run.indices) or self._run.batch_size)
-            more, _ = compute(model, batch_of(self._run, [self._pool[i] for i in some], batch))
+            features = [self._pool[i] for i in some]
+            self._run.brought = [self._taught[feature["row"]] for feature in features]
+            try:
+                more, _ = compute(model, batch_of(self._run, features, batch))
+            finally:
+                self._run.brought = None
             return loss + self.weight * more, outputs
 
         return both
@@ -146,8 +152,9 @@ class PseudoLabels(Strategy):
         self._targets, role = targets, TARGETS[task.name]
         rows = [{**self._rows[i], role: target} for i, target in targets.items()]
         if role == "spans":
-            self._pool = self._run.encode(rows) if rows else []
+            self._pool, self._taught = self._run.encode(rows) if rows else [], rows
             return
+        self._taught = self._rows
         numbers = dict(zip(targets, task.targets(rows), strict=True))
         self._pool = [{**f, "target": numbers[f["row"]]} for f in self._features if f["row"] in numbers]
 

@@ -112,6 +112,7 @@ def _zeros(task: Task, batch: Batch, width: int) -> Any:
 
     import torch
 
-    shape = batch["input_ids"].shape
     per_token = task.auto_model.endswith("ForTokenClassification")
-    return SimpleNamespace(logits=torch.zeros(*(shape if per_token else shape[:1]), width), start_logits=None)
+    # A frozen backbone's batches are vectors, and have no tokens.
+    shape = batch["input_ids"].shape if per_token else batch["labels"].shape[:1]
+    return SimpleNamespace(logits=torch.zeros(*shape, width), start_logits=None)

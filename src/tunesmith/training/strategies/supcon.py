@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tunesmith.core.contracts import Batch, LossFn, Method, Strategy, Task
 from tunesmith.training.strategies import needs
-from tunesmith.training.strategies.head_inputs import head_inputs
+from tunesmith.training.strategies.head_inputs import head_inputs, of_texts
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,8 @@ class SupCon(Strategy):
                 loss, outputs = compute(model, batch)
             if not model.training:
                 return loss, outputs
-            apart = contrastive(vectors[-1], batch["labels"], self.temperature)
+            texts = of_texts(vectors[-1], batch["attention_mask"])
+            apart = contrastive(texts, batch["labels"], self.temperature)
             return (1 - self.weight) * loss + self.weight * apart, outputs
 
         return both

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tunesmith.core.contracts import Batch, Task
+from tunesmith.core.contracts import Batch, Row, Task
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.training.strategies.decisions import decisions
 
@@ -96,6 +96,7 @@ class FromBundle:
         self.model: Any = self.runtime.model.requires_grad_(False)
         self.columns = columns(run.task.name, _names(run.model, run.task), _names(self.model, bundle.task), wanted)
         self._of_rows: torch.Tensor | None = None
+        self._predictor: Any = None
         if bundle.tokenizer.get_vocab() != run.processor.get_vocab():
             self._of_rows = self._read(bundle, run, wanted)
 
@@ -103,13 +104,14 @@ class FromBundle:
         """Of the batch, or what was said of its rows before."""
         if self._of_rows is None:
             return _outputs(run, self.model, batch)
-        rows = [run.features[i]["row"] for i in run.indices]
-        return SimpleNamespace(logits=self._of_rows[rows].to(batch["labels"].device), start_logits=None)
+        if run.brought is not None:
+            found = self._said(run.brought)
+        else:
+            found = self._of_rows[[run.features[i]["row"] for i in run.indices]]
+        return SimpleNamespace(logits=found.to(batch["labels"].device), start_logits=None)
 
     def _read(self, bundle: Any, run: Any, wanted: str) -> torch.Tensor:
         """[rows, classes]: the mean over a row's windows, each weighed by its length."""
-        import torch
-
         if run.task.name not in ROW_TASKS or not run.rows or any(f["row"] < 0 for f in run.features):
             raise RecipeError(
                 f"{wanted}: {bundle.path} has another tokenizer than the student, which works for the training rows "
@@ -118,8 +120,15 @@ class FromBundle:
             )
         from tunesmith.bundle.predictor import Predictor
 
-        predictor = Predictor(bundle.task, bundle.tokenizer, self.runtime, max_length=bundle.manifest.max_length)
-        features, arrays = predictor.outputs(run.rows)
+        options = {"max_length": bundle.manifest.max_length}
+        self._predictor = Predictor(bundle.task, bundle.tokenizer, self.runtime, **options)
+        return self._said(run.rows)
+
+    def _said(self, rows: Sequence[Row]) -> torch.Tensor:
+        """As ``_read``, of any rows."""
+        import torch
+
+        features, arrays = self._predictor.outputs(rows)
         pairs = zip(features, arrays, strict=True)
         merged = []
         for _, group in groupby(pairs, key=lambda pair: pair[0]["row"]):
