@@ -45,6 +45,14 @@ SPELLINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"chosen": json.dumps([USER, ANSWER]), "rejected": json.dumps([USER, {**ANSWER, "content": "Nobody."}])},
         {**ONE, **WORSE},
     ),
+    "dpo, whole conversations beside the prompt": (
+        {"prompt": ASK, "chosen": [USER, ANSWER], "rejected": [USER, {**ANSWER, "content": "Nobody."}]},
+        {**ONE, **WORSE},
+    ),
+    "dpo, whole conversations beside an instruction, as text": (
+        {"instruction": ASK, "input": "", "chosen": json.dumps([USER, ANSWER]),
+         "rejected": json.dumps([USER, {**ANSWER, "content": "Nobody."}])}, {**ONE, **WORSE},
+    ),
     "kto": ({"prompt": ASK, "completion": SAY, "label": True}, {**ONE, "desirable": True}),
     "kto, sharegpt": (
         {"messages": [USER, ANSWER], "kto_tag": False}, {**ONE, "desirable": False},
