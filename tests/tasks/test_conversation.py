@@ -146,6 +146,21 @@ def test_of_a_template_that_rewrites_earlier_answers_the_last_is_learned() -> No
     assert found.ids[: len(prompt(talk()[:3], processor))].tolist() == prompt(talk()[:3], processor).tolist()
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_thinker_is_asked_and_taught_to_answer_at_once(language: str) -> None:
+    processor, messages = tokenizer(THINKING), talk(language)
+    template = Template.of(processor)
+    learned = fitted(messages, template, 400, 1, targets=True)
+    asked = fitted(messages[:3], template, 400, 1, targets=False)["input_ids"]
+    own = learned["target"][learned["target"] != -100]
+    assert processor.decode(own) == messages[-1]["content"] + "<|im_end|>"
+    assert learned["input_ids"][: len(asked)].tolist() == asked.tolist()
+    assert processor.decode(asked).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    thinker = Template.of(processor, thinks=True)
+    assert thinker.unthought == "" == Template.of(tokenizer(CHATML)).unthought
+    assert processor.decode(fitted(messages[:3], thinker, 400, 1, targets=False)["input_ids"]).endswith("assistant\n")
+
+
 @pytest.mark.parametrize(
     ("template", "messages", "why"),
     [

@@ -166,6 +166,19 @@ def test_answers_are_learned_and_written(language: str, references: dict[str, Mo
     assert [p["text"] for p in again] == [p["text"].split("s")[0] for p in predictions]
 
 
+@pytest.mark.parametrize("answer", ["Yes.", "是的。"])
+def test_thoughts_are_no_part_of_an_answer_but_where_they_were_learned(
+    answer: str, references: dict[str, ModelReference]
+) -> None:
+    processor = load_processor(references["llama"])
+    ids = np.array(processor(f"<think>\nHm </think> 嗯\n</think>\n\n{answer}")["input_ids"])
+    for thought, wanted in (("", answer), ("<think>\nIs it?\n</think>\n\n", f"<think>\nHm </think> 嗯\n</think>\n\n{answer}")):
+        task = Dialogue()
+        task.learn([asked("Is it?", thought + answer)])
+        (feature,) = task.encode([asked("Is it?")], task.adapt(processor), max_length=128, targets=False)
+        assert task.decode([ids], [feature])[0]["text"] == wanted
+
+
 def test_how_much_is_written_is_learned(references: dict[str, ModelReference]) -> None:
     talker = Talker(references["llama"])
     most = max(len(talker.processor(m["content"])["input_ids"]) for row in talker.rows for m in row["messages"][1::2])

@@ -64,11 +64,14 @@ def fingerprint(template: str) -> str:
     return hashlib.sha256(_PROMPT.sub("", template).encode()).hexdigest()
 
 
-def encoded(messages: Messages, processor: Any) -> Encoded:
+def encoded(messages: Messages, processor: Any, unthought: str = "") -> Encoded:
     """A whole conversation, its answers included.
 
     Where the template marks what is generated, its marks hold; else an answer is what a longer rendering adds to a
     shorter one, up to the special token that ends the turn.
+
+    Args:
+        unthought: what the template puts before an answer by itself: read with the prompt, and not learned.
 
     Raises:
         Misfit: the template refuses it, or leaves a message out.
@@ -78,7 +81,7 @@ def encoded(messages: Messages, processor: Any) -> Encoded:
         return _by_marks(messages, processor)
     ids: list[int] = []
     learned: list[bool] = []
-    answers = _answers(messages, text, processor)
+    answers = _answers(messages, text, processor, unthought)
     starts = [0, *(start for start, _ in answers)]
     for (start, end), answer in zip(_pieces(starts, len(text)), [None, *answers], strict=True):
         found = processor(text[start:end], add_special_tokens=False, return_offsets_mapping=True)
@@ -90,15 +93,15 @@ def encoded(messages: Messages, processor: Any) -> Encoded:
     return Encoded(np.asarray(ids, dtype=np.int32), np.asarray(learned, dtype=bool))
 
 
-def prompt(messages: Messages, processor: Any) -> np.ndarray:
+def prompt(messages: Messages, processor: Any, unthought: str = "") -> np.ndarray:
     """The ids after which the next answer is written, int32: what stands before it in ``encoded``.
 
     Raises:
         Misfit: the template refuses it, or leaves a message out.
     """
-    text = rendered(messages, processor, answer=True)
+    text = rendered(messages, processor, answer=True) + unthought
     marked = _MARKS.search(template_of(processor))
-    starts = [0] if marked else [0, *(start for start, _ in _answers(messages, text, processor))]
+    starts = [0] if marked else [0, *(start for start, _ in _answers(messages, text, processor, unthought))]
     ids: list[int] = []
     for start, end in _pieces(starts, len(text)):
         ids += processor(text[start:end], add_special_tokens=False)["input_ids"]
@@ -120,6 +123,39 @@ def rendered(messages: Messages, processor: Any, *, answer: bool = False) -> str
             raise Misfit(f"the chat template leaves out message {number}, of the {message['role']}")
         place += len(content)
     return text
+
+
+def unthought(processor: Any) -> str:
+    """What the chat template puts by itself before an answer without a thought, "<think></think>"; "" where nothing.
+
+    Hybrid thinkers (Qwen3) are asked so for an answer at once: a prompt that ends before it asks them to think.
+    """
+    if _MARKS.search(template_of(processor)):
+        return ""
+    found = set()
+    for asks, says in (("1", "2"), ("3", "4")):
+        messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": says}]
+        try:
+            before, after = _render(messages[:1], processor, True), _render(messages, processor, False)
+        except Misfit:
+            return ""
+        found.add(after[len(before) :].partition(says)[0] if after.startswith(before) else "")
+    one = found.pop()
+    return one if not found and one.rstrip().endswith(_THOUGHT) else ""
+
+
+def thinks(text: str) -> bool:
+    """Whether a thought ends in a text."""
+    return _THOUGHT in text
+
+
+def said(text: str) -> str:
+    """What follows a thought; a text without one as it is.
+
+    >>> said("<think>\\nAnna?\\n</think>\\n\\nAnna did."), said(" Anna did.")
+    ('Anna did.', ' Anna did.')
+    """
+    return text.rpartition(_THOUGHT)[2].lstrip() if thinks(text) else text
 
 
 def end_of_turn(processor: Any) -> int | None:
@@ -156,7 +192,7 @@ def _by_marks(messages: Messages, processor: Any) -> Encoded:
     return Encoded(np.asarray(found["input_ids"], dtype=np.int32), learned)
 
 
-def _answers(messages: Messages, text: str, processor: Any) -> list[tuple[int, int]]:
+def _answers(messages: Messages, text: str, processor: Any, unthought: str) -> list[tuple[int, int]]:
     """[first, last + 1) character of each answer in ``text``, what ends its turn included.
 
     A template that writes earlier answers otherwise than the last (thoughts taken out) leaves only the last as it was
@@ -168,7 +204,8 @@ def _answers(messages: Messages, text: str, processor: Any) -> list[tuple[int, i
             continue
         before, after = _render(messages[:i], processor, True), _render(messages[: i + 1], processor, False)
         if text.startswith(before) and text.startswith(after) and len(after) > len(before):
-            found.append((len(before), len(after)))
+            own = len(unthought) if after.startswith(unthought, len(before)) else 0
+            found.append((len(before) + own, len(after)))
         elif i == len(messages) - 1:
             raise Misfit("the chat template writes an answer otherwise than it asks for one")
     return found
