@@ -110,6 +110,16 @@ def test_a_prompt_is_what_stands_before_the_answer(name: str, language: str) -> 
         assert processor.decode(asked) == rendered(messages[:end], processor, answer=True)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_an_answer_of_weight_0_is_read_and_not_learned(name: str, language: str) -> None:
+    processor, messages = tokenizer(TEMPLATES[name]), talk(language)
+    plain = encoded(messages, processor)
+    found = encoded([messages[0], {**messages[1], "weight": 0}, *messages[2:]], processor)
+    assert found.ids.tolist() == plain.ids.tolist()
+    assert processor.decode(found.ids[found.learned]) == messages[3]["content"] + ENDS[name]
+
+
 def test_marks_and_prefixes_agree() -> None:
     for language in TALKS:
         processor = tokenizer(MARKED)  # one: where two pairs are as frequent, training takes either

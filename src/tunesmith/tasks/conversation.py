@@ -16,8 +16,8 @@ import numpy as np
 
 from tunesmith.core.errors import ModelError
 
-Messages = Sequence[Mapping[str, str]]
-"""``{"role": "system" | "user" | "assistant", "content": ...}``, in order."""
+Messages = Sequence[Mapping[str, Any]]
+"""``{"role": "system" | "user" | "assistant", "content": ...}``, in order; answers with ``weight`` 0 are not learned."""
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _PROMPT = re.compile(r"^(<prompt-\d+>)+")
 _THOUGHT = "</think>"
@@ -82,13 +82,13 @@ def encoded(messages: Messages, processor: Any, unthought: str = "") -> Encoded:
     ids: list[int] = []
     learned: list[bool] = []
     answers = _answers(messages, text, processor, unthought)
-    starts = [0, *(start for start, _ in answers)]
+    starts = [0, *(start for start, _, _ in answers)]
     for (start, end), answer in zip(_pieces(starts, len(text)), [None, *answers], strict=True):
         found = processor(text[start:end], add_special_tokens=False, return_offsets_mapping=True)
         ids += found["input_ids"]
         length = 0 if answer is None else answer[1] - start
         own = sum(1 for place, _ in found["offset_mapping"] if place < length)
-        own = _to_end_of_turn(found["input_ids"][:own], processor)
+        own = _to_end_of_turn(found["input_ids"][:own], processor) if answer is not None and answer[2] else 0
         learned += [True] * own + [False] * (len(found["input_ids"]) - own)
     return Encoded(np.asarray(ids, dtype=np.int32), np.asarray(learned, dtype=bool))
 
@@ -101,7 +101,7 @@ def prompt(messages: Messages, processor: Any, unthought: str = "") -> np.ndarra
     """
     text = rendered(messages, processor, answer=True) + unthought
     marked = _MARKS.search(template_of(processor))
-    starts = [0] if marked else [0, *(start for start, _ in _answers(messages, text, processor, unthought))]
+    starts = [0] if marked else [0, *(start for start, _, _ in _answers(messages, text, processor, unthought))]
     ids: list[int] = []
     for start, end in _pieces(starts, len(text)):
         ids += processor(text[start:end], add_special_tokens=False)["input_ids"]
@@ -189,11 +189,21 @@ def _by_marks(messages: Messages, processor: Any) -> Encoded:
     learned = np.asarray(found["assistant_masks"], dtype=bool)
     if not learned.any():
         raise Misfit("the chat template marks nothing in it as generated")
+    weights = [_learned(message) for message in messages if message["role"] == "assistant"]
+    if not all(weights):
+        starts = np.flatnonzero(np.diff(learned.astype(int), prepend=0) == 1)
+        if len(starts) != len(weights):
+            raise Misfit("the chat template does not mark each answer once, so one of weight 0 cannot be told")
+        learned &= np.asarray([True, *weights])[np.searchsorted(starts, np.arange(len(learned)), side="right")]
     return Encoded(np.asarray(found["input_ids"], dtype=np.int32), learned)
 
 
-def _answers(messages: Messages, text: str, processor: Any, unthought: str) -> list[tuple[int, int]]:
-    """[first, last + 1) character of each answer in ``text``, what ends its turn included.
+def _learned(message: Mapping[str, Any]) -> bool:
+    return bool(message.get("weight") != 0)
+
+
+def _answers(messages: Messages, text: str, processor: Any, unthought: str) -> list[tuple[int, int, bool]]:
+    """[first, last + 1) character of each answer in ``text``, what ends its turn included; and whether it is learned.
 
     A template that writes earlier answers otherwise than the last (thoughts taken out) leaves only the last as it was
     written; the earlier ones are not learned from then.
@@ -205,7 +215,7 @@ def _answers(messages: Messages, text: str, processor: Any, unthought: str) -> l
         before, after = _render(messages[:i], processor, True), _render(messages[: i + 1], processor, False)
         if text.startswith(before) and text.startswith(after) and len(after) > len(before):
             own = len(unthought) if after.startswith(unthought, len(before)) else 0
-            found.append((len(before) + own, len(after)))
+            found.append((len(before) + own, len(after), _learned(message)))
         elif i == len(messages) - 1:
             raise Misfit("the chat template writes an answer otherwise than it asks for one")
     return found

@@ -92,6 +92,18 @@ def test_system_history_and_input() -> None:
     assert row["messages"][0] == {"role": "system", "content": "S"}
 
 
+def test_an_answer_of_weight_0_keeps_it() -> None:
+    """OpenAI's files say so which answers are not to be learned."""
+    zero, shape = {**ANSWER, "weight": 0}, DialogueShape()
+    (row,) = shape.read({"messages": [USER, zero, USER, {**ANSWER, "weight": 1}]}, target=True)
+    assert row["messages"] == [USER, zero, USER, ANSWER]
+    assert list(shape.read(row, target=True)) == [row]
+    (row,) = shape.read({"messages": [USER, ANSWER, USER, zero]}, target=True)
+    assert row["messages"] == [USER, ANSWER], "nothing after the last that is learned is measured"
+    with pytest.raises(RowProblem, match="all have weight 0"):
+        list(shape.read({"messages": [USER, zero]}, target=True))
+
+
 def test_a_text_alone_is_a_question() -> None:
     (row,) = DialogueShape().read({"messages": '["not a message"]'}, target=False)
     assert row["messages"] == [{"role": "user", "content": '["not a message"]'}]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from tunesmith.data.shapes.messages import Message, are_messages, as_text, in_order, is_message, messages_of
+from tunesmith.data.shapes.messages import Message, are_messages, as_text, in_order, is_message, messages_of, to_learn
 from tunesmith.data.shapes.parsed import parsed, quoted
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.traits import Traits
@@ -74,6 +74,8 @@ class DialogueShape(Shape):
         if target and messages and messages[-1]["role"] == "user" and any(m["role"] == "assistant" for m in messages):
             messages, self._cut = messages[:-1], self._cut + 1
         messages = in_order(messages, answered=target)
+        if target:
+            messages = to_learn(messages)
         row: dict[str, Any] = {"messages": messages, "prompt": as_text(messages[: -1 if target else None])}
         if target:
             row["completion"] = messages[-1]["content"]
