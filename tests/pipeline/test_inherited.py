@@ -55,8 +55,10 @@ def test_the_rows_of_a_step_are_decided_together(parent: Bundle, monkeypatch: py
         parent.recipe.training = parent.recipe.training.model_copy(
             update=dict(zip(("batch_size", "accumulate"), block, strict=True))
         )
-        assert {"batch_size", "accumulate"} <= decided_by_itself(parent) if own else (
-            not {"batch_size", "accumulate"} & decided_by_itself(parent)
+        assert (
+            {"batch_size", "accumulate"} <= decided_by_itself(parent)
+            if own
+            else (not {"batch_size", "accumulate"} & decided_by_itself(parent))
         )
         kept = training(parent, parent.manifest.method.name, {"batch_size"})
         assert kept.get("accumulate") is None, "of a batch size that is given, steps of one batch are made"

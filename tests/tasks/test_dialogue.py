@@ -131,7 +131,9 @@ def test_conversations_packed_in_one_row_do_not_see_each_other(
 def test_packing_is_tight_and_takes_little_time() -> None:
     draw = np.random.default_rng(3)
     sizes = draw.integers(1, 513, 20_000).tolist()
-    features = [{"input_ids": np.zeros(n, np.int32), "target": np.zeros(n, np.int64), "row": i} for i, n in enumerate(sizes)]
+    features = [
+        {"input_ids": np.zeros(n, np.int32), "target": np.zeros(n, np.int64), "row": i} for i, n in enumerate(sizes)
+    ]
     begun = time.process_time()
     rows = packed(features, 512)
     assert time.process_time() - begun < 3, "each row looked at for each text takes far longer"
@@ -201,7 +203,10 @@ def test_thoughts_are_no_part_of_an_answer_but_where_they_were_learned(
 ) -> None:
     processor = load_processor(references["llama"])
     ids = np.array(processor(f"<think>\nHm </think> 嗯\n</think>\n\n{answer}")["input_ids"])
-    for thought, wanted in (("", answer), ("<think>\nIs it?\n</think>\n\n", f"<think>\nHm </think> 嗯\n</think>\n\n{answer}")):
+    for thought, wanted in (
+        ("", answer),
+        ("<think>\nIs it?\n</think>\n\n", f"<think>\nHm </think> 嗯\n</think>\n\n{answer}"),
+    ):
         task = Dialogue()
         task.learn([asked("Is it?", thought + answer)])
         (feature,) = task.encode([asked("Is it?")], task.adapt(processor), max_length=128, targets=False)

@@ -20,6 +20,7 @@ Messages = Sequence[Mapping[str, Any]]
 """``{"role": "system" | "user" | "assistant", "content": ...}``, in order; answers with ``weight`` 0 are not learned."""
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _PROMPT = re.compile(r"^(<prompt-\d+>)+")
+_LINE_END = "\n"
 _THOUGHT = "</think>"
 """Templates of models that think take thoughts out of earlier answers."""
 
@@ -84,12 +85,12 @@ def encoded(messages: Messages, processor: Any, unthought: str = "") -> Encoded:
     answers = _answers(messages, text, processor, unthought)
     starts = [0, *(start for start, _, _ in answers)]
     for (start, end), answer in zip(_pieces(starts, len(text)), [None, *answers], strict=True):
-        found = processor(text[start:end], add_special_tokens=False, return_offsets_mapping=True)
-        ids += found["input_ids"]
+        found, places = _piece(text[start:end], ids, processor)
+        ids += found
         length = 0 if answer is None else answer[1] - start
-        own = sum(1 for place, _ in found["offset_mapping"] if place < length)
-        own = _to_end_of_turn(found["input_ids"][:own], processor) if answer is not None and answer[2] else 0
-        learned += [True] * own + [False] * (len(found["input_ids"]) - own)
+        own = sum(1 for place in places if place < length)
+        own = _to_end_of_turn(found[:own], processor) if answer is not None and answer[2] else 0
+        learned += [True] * own + [False] * (len(found) - own)
     return Encoded(np.asarray(ids, dtype=np.int32), np.asarray(learned, dtype=bool))
 
 
@@ -104,7 +105,7 @@ def prompt(messages: Messages, processor: Any, unthought: str = "") -> np.ndarra
     starts = [0] if marked else [0, *(start for start, _, _ in _answers(messages, text, processor, unthought))]
     ids: list[int] = []
     for start, end in _pieces(starts, len(text)):
-        ids += processor(text[start:end], add_special_tokens=False)["input_ids"]
+        ids += _piece(text[start:end], ids, processor)[0]
     return np.asarray(ids, dtype=np.int32)
 
 
@@ -219,6 +220,30 @@ def _answers(messages: Messages, text: str, processor: Any, unthought: str) -> l
         elif i == len(messages) - 1:
             raise Misfit("the chat template writes an answer otherwise than it asks for one")
     return found
+
+
+def _piece(text: str, before: Sequence[int], processor: Any) -> tuple[list[int], list[int]]:
+    """Ids of a piece that stands behind others, and the characters where they begin.
+
+    Some tokenizers (Llama 2's, Mistral's) put a blank before every text. In the middle of one there is none: such a
+    piece is read behind a line's end, which is taken off again. Behind a special token they put one themselves.
+    """
+    found = processor(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, places = list(found["input_ids"]), [place for place, _ in found["offset_mapping"]]
+    if not before or not ids or before[-1] in _special(processor) or not _begins_with_a_blank(processor):
+        return ids, places
+    behind = processor(_LINE_END + text, add_special_tokens=False, return_offsets_mapping=True)
+    line = list(processor(_LINE_END, add_special_tokens=False)["input_ids"])
+    if behind["input_ids"][: len(line)] != line:
+        return ids, places
+    return list(behind["input_ids"][len(line) :]), [place - 1 for place, _ in behind["offset_mapping"][len(line) :]]
+
+
+def _begins_with_a_blank(processor: Any) -> bool:
+    line, alone, behind = (
+        list(processor(text, add_special_tokens=False)["input_ids"]) for text in (_LINE_END, "b", f"{_LINE_END}b")
+    )
+    return behind[: len(line)] == line and behind[len(line) :] != alone
 
 
 def _to_end_of_turn(ids: Sequence[int], processor: Any) -> int:

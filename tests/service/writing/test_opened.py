@@ -17,7 +17,9 @@ from tunesmith.service.writing.settings import WritingSettings
 
 def sliding(over: int | None, max_length: int) -> Any:
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = MistralConfig(**shape, num_key_value_heads=1, vocab_size=20, max_position_embeddings=96, sliding_window=over)
+    config = MistralConfig(
+        **shape, num_key_value_heads=1, vocab_size=20, max_position_embeddings=96, sliding_window=over
+    )
     task = SimpleNamespace(decoding=Decoding(max_new_tokens=16))
     model = MistralForCausalLM(config).eval()
     return SimpleNamespace(runtime=SimpleNamespace(model=model, precision="fp32"), task=task, max_length=max_length)
