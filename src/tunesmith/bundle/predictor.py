@@ -95,7 +95,8 @@ class Predictor:
 
     def _drawing(self, place: int) -> Runtime:
         """The runtime, for features from a place on: no batch draws what another drew."""
-        return Drawing(self.runtime, place) if place and hasattr(self.task, "decoding") else self.runtime
+        onward: Any = Drawing(self.runtime, place)
+        return onward if place and hasattr(self.task, "decoding") else self.runtime
 
     def _computed(
         self,

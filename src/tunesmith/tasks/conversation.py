@@ -17,7 +17,7 @@ import numpy as np
 from tunesmith.core.errors import ModelError
 
 Messages = Sequence[Mapping[str, Any]]
-"""``{"role": "system" | "user" | "assistant", "content": ...}``, in order; answers with ``weight`` 0 are not learned."""
+"""``{"role": "system" | "user" | "assistant", "content": ...}``, in order; an answer of ``weight`` 0 is not learned."""
 _MARKS = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _PROMPT = re.compile(r"^(<prompt-\d+>)+")
 _LINE_END = "\n"

@@ -198,7 +198,7 @@ class Dialogue(Writing):
     def _template(self, processor: Any) -> Template:
         return Template.of(processor, thinks=bool(self.state.get("thinks")))
 
-    def _text(self, ids: Sequence[int] | np.ndarray, feature: Feature) -> Prediction:
+    def _text(self, ids: np.ndarray, feature: Feature) -> Prediction:
         """Without a thought, where none was learned."""
         made = super()._text(ids, feature)
         return made if self.state.get("thinks") else {**made, "text": said(str(made["text"]))}

@@ -189,6 +189,19 @@ def test_a_model_that_answers_otherwise_step_by_step(llama: Any, monkeypatch: py
         Decoder(llama)
 
 
+def test_no_room_is_told_and_the_model_stays(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models.decoder import llama as ours
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    mine, same = model_of("Llama"), model_of("Llama")
+    monkeypatch.setattr(ours, "packed", full)
+    with pytest.raises(ModelError, match="has no room"):
+        Decoder(mine, own=True)
+    assert alone(mine, PROMPTS[0], HOW[0]) == alone(same, PROMPTS[0], HOW[0])
+
+
 def test_a_model_that_is_refused_is_as_it_was(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.models.decoder import proof
 

@@ -9,7 +9,7 @@ from tunesmith.data.shapes.parsed import parsed, quoted
 from tunesmith.data.shapes.shape import RowProblem
 
 Message = dict[str, Any]
-"""``{"role": "system" | "user" | "assistant", "content": ...}``; an answer that is not to be learned has ``weight`` 0."""
+"""``{"role": "system" | "user" | "assistant", "content": ...}``; an answer that is not learned has ``weight`` 0."""
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),

@@ -10,8 +10,8 @@ from tunesmith.evaluation.metrics.resampled import MeanMetric
 class ExactMatch(MeanMetric):
     """Mean of each row's exact match. Reads ``exact_match``.
 
-    The task says what is the same: extractive questions normalise (Rajpurkar et al. 2016), written answers count as they
-    stand: a minus, a case or a bracket may be what they are about.
+    The task says what is the same: extractive questions normalise (Rajpurkar et al. 2016), written answers count as
+    they stand: a minus, a case or a bracket may be what they are about.
     """
 
     name = "exact_match"

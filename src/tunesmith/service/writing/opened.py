@@ -34,8 +34,8 @@ def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
     wanted = settings.context or predictor.max_length + task.decoding.max_new_tokens
     if seen is not None and wanted > seen:
         raise ModelError(
-            f"Token by token this {runtime.model.config.model_type} can be asked for {seen} tokens, prompt and answer: so "
-            f"many its sliding attention sees; here they may have {wanted}.",
+            f"Token by token this {runtime.model.config.model_type} can be asked for {seen} tokens, prompt and answer: "
+            f"so many its sliding attention sees; here they may have {wanted}.",
             f"Set context: {seen} of writing, where that is enough.",
         )
     proven = "bf16" if runtime.precision == "bf16" else "fp32"
