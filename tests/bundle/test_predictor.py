@@ -130,6 +130,24 @@ def test_runtime_generates() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_the_same_prompts_have_other_texts_in_every_batch(tmp_path: Any) -> None:
+    from tunesmith import testing
+    from tunesmith.models.build import build
+    from tunesmith.models.load import load_processor
+    from tunesmith.models.reference import resolve
+    from tunesmith.tasks.dialogue import Dialogue
+
+    task = Dialogue(temperature=1.5, max_new_tokens=8)
+    reference = resolve(str(testing.tiny_llama(tmp_path / "m", texts=["How is it? 怎么样？"])))
+    task.restore(task.learn(testing.toy_talks("zh", 4)))
+    processor = task.adapt(load_processor(reference))
+    predictor = Predictor(task, processor, TorchRuntime(build(reference, task).eval()), max_length=64, batch_size=1)
+    rows = [{"messages": [{"role": "user", "content": "怎么样？"}]}] * 8
+    texts = [one["text"] for one in predictor.predict(rows)]
+    assert len(set(texts)) > 6 and texts == [one["text"] for one in predictor.predict(rows)]
+    assert [one["text"] for one in predictor.predict_iter(rows, chunk=3)] == texts, "also where a file is read in parts"
+
+
 def test_runtime_scores_labels() -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel

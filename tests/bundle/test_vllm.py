@@ -174,8 +174,10 @@ def test_a_seed_gives_the_same_text_again(both: tuple[Predictor, Predictor]) -> 
 
     assert written(7) == written(7) != written(8)
     assert written(-1) == written(-1) and written(None) != written(None)
-    alone = as_asked(both[0], temperature=2.0, top_p=0.9, top_k=40, max_new_tokens=8, seed=7).predict(asked("zh", 1))
-    assert alone[0]["text"] == written(7)[2], "whatever stands beside it"
+    drawing = as_asked(both[0], temperature=2.0, top_p=0.9, top_k=40, max_new_tokens=8, seed=7)
+    alone, many = ([one["text"] for one in drawing.predict(asked("zh", 1) * times)] for times in (1, 6))
+    assert many[0] == alone[0], "whatever stands beside it"
+    assert len(set(many)) > 4, "the same prompt has other texts in other places"
 
 
 @pytest.mark.parametrize("every", [1, 3])

@@ -66,6 +66,6 @@ class Echo:
 
     task = TextClassification()
 
-    def predict(self, rows: Any) -> list[dict[str, Any]]:
+    def predict(self, rows: Any, *, before: int = 0) -> list[dict[str, Any]]:
         assert rows
         return [{"said": row["text"]} for row in rows]

@@ -123,6 +123,32 @@ def test_a_busy_service_is_asked_again_and_a_deaf_one_is_an_error(url: str) -> N
     assert HttpJudge(url, "m")([("q", "a")]) == [None]
 
 
+def test_a_model_that_reasons_is_asked_as_it_wants(url: str) -> None:
+    refusal = {"error": {"message": f"Unsupported parameter 不支持: 'max_tokens'. Your key is {SECRET}"}}
+    thought = {"choices": [{"message": {"content": "<think>Score: 3? 不, 好。</think>\n分数：8"}}]}
+    Service.replies += [(400, {}, refusal), (200, {}, thought)]
+    asks = HttpJudge(url, "gpt-5", "JUDGE_KEY")
+    assert asks([("q", "a")]) == [8] and asks([("q", "abcd")]) == [4]
+    first, second, third = ({key for key in seen if "tokens" in key or key == "temperature"} for seen in Service.seen)
+    assert score_in("<think>Perhaps 7, 或者") is None
+    assert first == {"max_tokens", "temperature"} and second == third == {"max_completion_tokens"}
+    Service.replies += [(400, {"X-Echo": SECRET}, refusal)] * 2
+    with pytest.raises(JudgeError, match="status 400, .*Unsupported parameter") as error:
+        HttpJudge(url, "m", "JUDGE_KEY")([("q", "a")])
+    assert SECRET not in str(error.value) and "X-Echo" not in str(error.value) and error.value.__cause__ is None
+
+
+def test_a_judge_without_scores_is_refused_before_training_and_told_after_it(url: str) -> None:
+    silent = (200, {}, {"choices": [{"message": {"content": "Very good! 很好！"}}]})
+    Service.replies += [silent] * 3
+    with pytest.raises(TunesmithError, match="told no score from 1 to 10"):
+        judge(by=url).ready(ROWS)
+    Service.replies += [silent]
+    judge(by=url).ready(ROWS)
+    Service.replies += [silent] * 2
+    assert "; 2 of 20 replies told no score." in judge(by=url).check(Writer(4), ROWS).verdict
+
+
 def test_a_redirect_carries_no_key_away(url: str) -> None:
     for status in (302, 307):
         Service.replies += [(status, {"Location": f"{url}/elsewhere"}, {})]

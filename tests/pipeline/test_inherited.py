@@ -47,6 +47,23 @@ def place(files: dict[str, Path], models: dict[str, str], tmp_path_factory: Any)
         yield folder
 
 
+def test_the_rows_of_a_step_are_decided_together(parent: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.pipeline.inherited import training
+
+    monkeypatch.setattr(type(parent.task), "training", {"batch_size": 4, "accumulate": 8})
+    for block, own in (((4, 8), True), ((4, 1), False), ((32, 1), False)):
+        parent.recipe.training = parent.recipe.training.model_copy(
+            update=dict(zip(("batch_size", "accumulate"), block, strict=True))
+        )
+        assert (
+            {"batch_size", "accumulate"} <= decided_by_itself(parent)
+            if own
+            else (not {"batch_size", "accumulate"} & decided_by_itself(parent))
+        )
+        kept = training(parent, parent.manifest.method.name, {"batch_size"})
+        assert kept.get("accumulate") is None, "of a batch size that is given, steps of one batch are made"
+
+
 @pytest.fixture
 def parent(place: Path) -> Bundle:
     return read_bundle(place / "parent")

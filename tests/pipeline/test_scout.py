@@ -107,6 +107,29 @@ def test_a_rung_without_memory_is_left_out(
     assert skipped["lora"] == skipped["full"] == "The memory is full" and not skipped["tfidf"]
 
 
+def test_a_step_is_timed_with_all_of_its_batches(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.pipeline.scout_rungs import TrainedRung
+    from tunesmith.search.ladder import LADDER
+
+    rows: list[int] = []
+
+    def timed(self: Any, planned: Any) -> Any:
+        rows.append(len(planned.data.train))
+        raise InterruptedError
+
+    monkeypatch.setattr(TrainedRung, "_tried", timed)
+    for accumulate in (1, 4):
+        steps = ["training.epochs=4", "training.batch_size=4", f"training.accumulate={accumulate}"]
+        recipe = Recipe.parse({"data": str(files["en"]), "model": models["bert"]}, steps)
+        base = plan(module._with_more_validation(recipe, str(tmp_path)))
+        rung = TrainedRung(module._field(recipe, base), next(c for c in LADDER if c.key == "full"))
+        with pytest.raises(InterruptedError):
+            rung.predict()
+    assert rows[0] == 16 < rows[1] and rows[1] % 16 == 0, "whole steps"
+
+
 def test_the_prediction_is_near(files: dict[str, Path], models: dict[str, str], tmp_path: Path) -> None:
     from tunesmith.pipeline.scout_rungs import TrainedRung
     from tunesmith.search.ladder import LADDER

@@ -112,6 +112,23 @@ def test_without_a_space_the_defaults_are_tried_first(search: Search, files: dic
     assert "task.label_smoothing" in found["space"] and "training.weight_decay" not in found["space"]
 
 
+def test_a_trial_keeps_the_rows_of_a_step(
+    files: dict[str, Path], models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.core.recipe import Recipe
+    from tunesmith.pipeline.plan import plan
+    from tunesmith.pipeline.search import _decided
+    from tunesmith.search.space import with_values
+    from tunesmith.tasks.text_classification import TextClassification
+
+    monkeypatch.setattr(TextClassification, "training", {"batch_size": 4, "accumulate": 8})
+    given = {"data": str(files["zh"]), "model": models["bert"], "bundle": str(tmp_path / "none")}
+    for own, wanted in (({}, 8), ({"accumulate": 2}, 2), ({"batch_size": 16}, 1)):
+        recipe = Recipe.parse({**given, "training": own})
+        values = with_values(_decided(recipe, plan(recipe)), {"training.batch_size": 4})
+        assert plan(Recipe.parse({**values, "bundle": given["bundle"]})).recipe.training.accumulate == wanted
+
+
 def test_given_up_early(search: Search, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("optuna.trial.Trial.should_prune", lambda trial: trial.number == 1)
     code, told, err = search(files["en"], SPACE, "--trials", "3", "--sampler", "random")

@@ -56,6 +56,33 @@ def test_an_answer_goes_on_with_a_beginning_or_replaces_it(answer: str) -> None:
     assert names["total"]([1, 2]) == 3  # type: ignore[operator]
 
 
+HELPED = (
+    "import math\nfrom functools import cache\n\nHALF = 0.5\n\n\ndef poly(xs: list, x: float):\n    # 求值\n"
+    "    return sum(c * math.pow(x, i) for i, c in enumerate(xs))\n\n\n@cache\ndef double(x):\n"
+    '    """ Twice poly([0, 1], x).\n    """\n'
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```python\ndef double(x):\n    return poly([0, 1], x) / HALF\n```",
+        "当然：\n```python\nTWO = 1 / HALF\n\ndef double(x):\n    return poly([0, TWO], x)\n```",
+        "```python\ndef poly(xs, x):\n    return xs[1] * x\n\ndef double(x):\n    return poly([0, 2], x)\n```",
+        "    return poly([0, 2], x)",
+    ],
+)
+def test_helpers_before_the_function_stay_where_it_is_written_anew(answer: str) -> None:
+    names: dict[str, object] = {}
+    exec(program(HELPED, answer), names)
+    assert names["double"](3) == 6  # type: ignore[operator]
+
+
+def test_of_a_beginning_that_is_no_python_the_imports_stay() -> None:
+    text = "import math\nWrite this, please:\n\ndef area(r):\n"
+    assert program(text, "def area(r):\n    return math.pi") == "import math\ndef area(r):\n    return math.pi"
+
+
 def test_a_problem_in_words_is_no_beginning() -> None:
     assert program("Write area(r).", CODE) == CODE
     assert source_of_tests(["assert area(1) > 3", "assert area(0) == 0"], "x = 1").splitlines()[0] == "x = 1"

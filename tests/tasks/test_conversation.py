@@ -12,7 +12,7 @@ from tunesmith.tasks import conversation
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.conversation import Misfit, encoded, end_of_turn, prompt, rendered, template_of
 from tunesmith.tasks.fitted import ROOM, first_fitting, fitted
-from tunesmith.testing.tokenizers import byte_bpe
+from tunesmith.testing.tokenizers import byte_bpe, sentencepiece_bpe
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -110,6 +110,38 @@ def test_a_prompt_is_what_stands_before_the_answer(name: str, language: str) -> 
         assert processor.decode(asked) == rendered(messages[:end], processor, answer=True)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_an_answer_of_weight_0_is_read_and_not_learned(name: str, language: str) -> None:
+    processor, messages = tokenizer(TEMPLATES[name]), talk(language)
+    plain = encoded(messages, processor)
+    found = encoded([messages[0], {**messages[1], "weight": 0}, *messages[2:]], processor)
+    assert found.ids.tolist() == plain.ids.tolist()
+    assert processor.decode(found.ids[found.learned]) == messages[3]["content"] + ENDS[name]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("template", [MISTRAL, LLAMA, PLAIN])
+def test_no_blank_comes_between_pieces_of_tokenizers_that_put_one_before_a_text(template: str, language: str) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    kind: Any = PreTrainedTokenizerFast
+    made = sentencepiece_bpe([template, *TALKS["en"], *TALKS["zh"]], 900)
+    made.add_special_tokens(["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"])
+    processor = kind(tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    processor.chat_template = template
+    messages = talk(language)
+    for end in (1, 3):
+        whole = processor.apply_chat_template(messages[:end], tokenize=True, add_generation_prompt=True)
+        asked = prompt(messages[:end], processor)
+        assert asked.tolist() == list(whole["input_ids"] if hasattr(whole, "keys") else whole)
+        found = encoded(messages[: end + 1], processor)
+        assert found.ids[: len(asked)].tolist() == asked.tolist()
+        assert found.learned[len(asked)] and not found.learned[len(asked) - 1]
+        said = processor.decode(found.ids[len(asked) :][found.learned[len(asked) :]], skip_special_tokens=True)
+        assert said.strip() == messages[end]["content"]
+
+
 def test_marks_and_prefixes_agree() -> None:
     for language in TALKS:
         processor = tokenizer(MARKED)  # one: where two pairs are as frequent, training takes either
@@ -144,6 +176,21 @@ def test_of_a_template_that_rewrites_earlier_answers_the_last_is_learned() -> No
     found = encoded(talk(), processor)
     assert processor.decode(found.ids[found.learned]).startswith("<think>\n\n</think>\n\nIn 1877")
     assert found.ids[: len(prompt(talk()[:3], processor))].tolist() == prompt(talk()[:3], processor).tolist()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_thinker_is_asked_and_taught_to_answer_at_once(language: str) -> None:
+    processor, messages = tokenizer(THINKING), talk(language)
+    template = Template.of(processor)
+    learned = fitted(messages, template, 400, 1, targets=True)
+    asked = fitted(messages[:3], template, 400, 1, targets=False)["input_ids"]
+    own = learned["target"][learned["target"] != -100]
+    assert processor.decode(own) == messages[-1]["content"] + "<|im_end|>"
+    assert learned["input_ids"][: len(asked)].tolist() == asked.tolist()
+    assert processor.decode(asked).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    thinker = Template.of(processor, thinks=True)
+    assert thinker.unthought == "" == Template.of(tokenizer(CHATML)).unthought
+    assert processor.decode(fitted(messages[:3], thinker, 400, 1, targets=False)["input_ids"]).endswith("assistant\n")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tunesmith import testing
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.errors import DataError, ModelError, RecipeError
+from tunesmith.core.registry import family
 from tunesmith.core.runtime import Machine, seed_everything
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.build import build
@@ -126,6 +128,35 @@ def test_conversations_packed_in_one_row_do_not_see_each_other(
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
 
 
+def test_packing_is_tight_and_takes_little_time() -> None:
+    draw = np.random.default_rng(3)
+    sizes = draw.integers(1, 513, 20_000).tolist()
+    features = [
+        {"input_ids": np.zeros(n, np.int32), "target": np.zeros(n, np.int64), "row": i} for i, n in enumerate(sizes)
+    ]
+    begun = time.process_time()
+    rows = packed(features, 512)
+    assert time.process_time() - begun < 3, "each row looked at for each text takes far longer"
+    lengths = [row.get("lengths", [len(row["input_ids"])]) for row in rows]
+    assert sorted(n for some in lengths for n in some) == sorted(sizes)
+    assert max(map(sum, lengths)) <= 512 and len(rows) < 1.02 * sum(sizes) / 512
+
+
+@pytest.mark.parametrize("name", ["dpo", "orpo", "kto", "grpo"])
+def test_packed_answers_are_not_compared_one_by_one(name: str) -> None:
+    strategy = family("strategies").make(name, {"rewards": ["length"]} if name == "grpo" else {})
+    method = family("methods").make("lora")
+    assert strategy.fits(Dialogue(), method) is None
+    assert "task.packing=false" in str(strategy.fits(Dialogue(packing=True), method))
+
+
+def test_an_exact_match_is_one_as_it_stands() -> None:
+    rows = [asked("x?", said) for said in ("-5", "(A)", "是的。")]
+    task = Dialogue()
+    found = task.evidence(rows, [{"text": text} for text in ("5", " (A)", "是的")])["exact_match"]
+    assert found.tolist() == [0, 1, 0] and "as they stand" in METRICS.make("exact_match").summary
+
+
 def test_packing_is_what_training_reads(references: dict[str, ModelReference], tmp_path: Path) -> None:
     talker = Talker(references["llama"], packing=True)
     features = talker.task.sample(talker.features())
@@ -164,6 +195,22 @@ def test_answers_are_learned_and_written(language: str, references: dict[str, Mo
     stopped.restore(talker.task.state)
     again = Predictor(stopped, talker.processor, TorchRuntime(talker.model), max_length=128).predict(talker.rows)
     assert [p["text"] for p in again] == [p["text"].split("s")[0] for p in predictions]
+
+
+@pytest.mark.parametrize("answer", ["Yes.", "是的。"])
+def test_thoughts_are_no_part_of_an_answer_but_where_they_were_learned(
+    answer: str, references: dict[str, ModelReference]
+) -> None:
+    processor = load_processor(references["llama"])
+    ids = np.array(processor(f"<think>\nHm </think> 嗯\n</think>\n\n{answer}")["input_ids"])
+    for thought, wanted in (
+        ("", answer),
+        ("<think>\nIs it?\n</think>\n\n", f"<think>\nHm </think> 嗯\n</think>\n\n{answer}"),
+    ):
+        task = Dialogue()
+        task.learn([asked("Is it?", thought + answer)])
+        (feature,) = task.encode([asked("Is it?")], task.adapt(processor), max_length=128, targets=False)
+        assert task.decode([ids], [feature])[0]["text"] == wanted
 
 
 def test_how_much_is_written_is_learned(references: dict[str, ModelReference]) -> None:

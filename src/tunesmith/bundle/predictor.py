@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.contracts import Batch, Feature, Prediction, Row, Runtime, Task
+from tunesmith.core.contracts import Batch, Decoding, Feature, Prediction, Row, Runtime, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,15 +55,21 @@ class Predictor:
         best: Any = getattr(task, "together", None) or getattr(runtime, "together", MANY_TOKENS)
         self.batch_tokens: int = best if batch_tokens is None else batch_tokens
 
-    def predict(self, rows: Sequence[Row], progress: Progress | None = None) -> list[Prediction]:
-        """One prediction a row, in order."""
-        features, arrays = self.outputs(rows, progress)
+    def predict(self, rows: Sequence[Row], progress: Progress | None = None, *, before: int = 0) -> list[Prediction]:
+        """One prediction a row, in order.
+
+        Args:
+            before: rows that were asked before these: texts that are drawn go on from there.
+        """
+        features, arrays = self.outputs(rows, progress, before=before)
         return self.decode(arrays, features)
 
-    def outputs(self, rows: Sequence[Row], progress: Progress | None = None) -> tuple[list[Feature], list[np.ndarray]]:
+    def outputs(
+        self, rows: Sequence[Row], progress: Progress | None = None, *, before: int = 0
+    ) -> tuple[list[Feature], list[np.ndarray]]:
         """The rows' features and, in the same order, what was computed of each: logits or generated ids."""
         features = self.encode(rows)
-        return features, self.infer(features, progress)
+        return features, self.infer(features, progress, before=before)
 
     def encode(self, rows: Sequence[Row], *, targets: bool = False) -> list[Feature]:
         """What the model reads of rows, and of their targets where they are asked for."""
@@ -78,18 +84,28 @@ class Predictor:
         """One prediction a row, of what ``infer`` gave of its features."""
         return self.task.decode(outputs, features)
 
-    def infer(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
+    def infer(
+        self, features: Sequence[Feature], progress: Progress | None = None, *, before: int = 0
+    ) -> list[np.ndarray]:
         """One array a feature, in order; for rows that were encoded before."""
-        return self._computed(features, lambda inputs: self.task.infer(self.runtime, inputs), progress)
+        return self._computed(
+            features, lambda inputs, done: self.task.infer(self._drawing(before + done), inputs), progress
+        )
 
     def score(self, features: Sequence[Feature], progress: Progress | None = None) -> list[np.ndarray]:
         """The log-probabilities of each feature's target, in order. Only of generative tasks."""
-        return self._computed(features, self.runtime.score, progress, min(self.batch_tokens, SCORED_TOKENS))
+        tokens = min(self.batch_tokens, SCORED_TOKENS)
+        return self._computed(features, lambda inputs, _: self.runtime.score(inputs), progress, tokens)
+
+    def _drawing(self, place: int) -> Runtime:
+        """The runtime, for features from a place on: no batch draws what another drew."""
+        onward: Any = Drawing(self.runtime, place)
+        return onward if place and hasattr(self.task, "decoding") else self.runtime
 
     def _computed(
         self,
         features: Sequence[Feature],
-        compute: Callable[[Batch], list[np.ndarray]],
+        compute: Callable[[Batch, int], list[np.ndarray]],
         progress: Progress | None,
         tokens: int | None = None,
     ) -> list[np.ndarray]:
@@ -99,7 +115,7 @@ class Predictor:
             [weight(feature) for feature in features], self.batch_size, tokens or self.batch_tokens
         ):
             inputs = self.collate([features[i] for i in batch])
-            for i, array in zip(batch, compute(inputs), strict=True):
+            for i, array in zip(batch, compute(inputs, done), strict=True):
                 arrays[i] = array
             done += len(batch)
             if progress is not None:
@@ -108,9 +124,29 @@ class Predictor:
 
     def predict_iter(self, rows: Iterable[Row], chunk: int = 1024) -> Iterator[Prediction]:
         """Predictions of rows that need not fit into memory: read, computed and given back ``chunk`` at a time."""
-        remaining = iter(rows)
+        remaining, before = iter(rows), 0
         while some := list(islice(remaining, chunk)):
-            yield from self.predict(some)
+            yield from self.predict(some, before=before)
+            before += len(some)
+
+
+class Drawing:
+    """A runtime whose texts are drawn by seeds from a place on.
+
+    Args:
+        runtime: computes.
+        place: of the first text.
+    """
+
+    def __init__(self, runtime: Runtime, place: int) -> None:
+        self._runtime, self._place = runtime, place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runtime, name)
+
+    def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
+        """As the runtime writes them."""
+        return self._runtime.generate(batch, decoding.at(self._place))
 
 
 def weight(feature: Feature) -> int:

@@ -158,18 +158,19 @@ def answers(
 ) -> Iterator[tuple[Question, Prediction]]:
     """Each question with its answer, in order, ``chunk`` at a time; at None those that wait for others."""
     some: list[Question] = []
+    before = 0
     for question in questions:
         if question is not None:
             some.append(question)
         if len(some) == chunk or question is None:
-            yield from _answered(predictor, some)
-            some = []
-    yield from _answered(predictor, some)
+            yield from _answered(predictor, some, before)
+            before, some = before + len(some), []
+    yield from _answered(predictor, some, before)
 
 
-def _answered(predictor: Predictor, some: list[Question]) -> Iterator[tuple[Question, Prediction]]:
+def _answered(predictor: Predictor, some: list[Question], before: int) -> Iterator[tuple[Question, Prediction]]:
     rows = [question.row for question in some if question.row is not None]
-    found = iter(predictor.predict(rows) if rows else [])
+    found = iter(predictor.predict(rows, before=before) if rows else [])
     for question in some:
         yield question, no_answer(predictor.task, question.problem) if question.row is None else next(found)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Decoding
@@ -44,6 +45,25 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding, copies: in
         copies: texts to each row, those of a row beside each other; of a causal model, which reads each prompt once.
     """
     import torch
+
+    asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    rooms = _rooms(model, asked["attention_mask"], decoding.max_new_tokens)
+    found: list[Any] = [None] * len(rooms) * copies
+    with torch.random.fork_rng() if decoding.seed is not None else nullcontext():
+        if decoding.seed is not None:
+            torch.manual_seed(decoding.seed)
+        for room in sorted(set(rooms), reverse=True):
+            rows = [row for row, its in enumerate(rooms) if its == room]
+            some = asked if len(rows) == len(rooms) else _of_rows(asked, rows)
+            own = replace(decoding, max_new_tokens=room, min_new_tokens=min(room, decoding.min_new_tokens))
+            texts = iter(_written(model, some, own, copies))
+            for row in rows:
+                found[row * copies : (row + 1) * copies] = [next(texts) for _ in range(copies)]
+    return found
+
+
+def _written(model: Any, asked: Mapping[str, Any], decoding: Decoding, copies: int) -> list[np.ndarray]:
+    """The same for rows that all have room for as many tokens."""
     from transformers import GenerationConfig
 
     base = model.generation_config
@@ -56,14 +76,16 @@ def written(model: Any, batch: Mapping[str, Any], decoding: Decoding, copies: in
         forced_bos_token_id=base.forced_bos_token_id,
         suppress_tokens=base.suppress_tokens,
     )
-    asked = {key: batch[key] for key in ("input_ids", "attention_mask")}
-    config.max_new_tokens = _room(model, asked["input_ids"].shape[1], decoding.max_new_tokens)
-    with torch.random.fork_rng() if decoding.seed is not None else nullcontext():
-        if decoding.seed is not None:
-            torch.manual_seed(decoding.seed)
-        ids = model.generate(**(asked if copies == 1 else _copied(model, asked, copies)), generation_config=config)
+    ids = model.generate(**(asked if copies == 1 else _copied(model, asked, copies)), generation_config=config)
     skipped = 1 if model.config.is_encoder_decoder else asked["input_ids"].shape[1]
     return [_ended(row, config.eos_token_id or []) for row in ids[:, skipped:].cpu().numpy()]
+
+
+def _of_rows(asked: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """Some rows of a batch that is padded on the left, as wide as the longest of them."""
+    places = list(rows)
+    widest = int(asked["attention_mask"][places].sum(1).max())
+    return {name: tensor[places, -widest:] for name, tensor in asked.items()}
 
 
 def _copied(model: Any, asked: Mapping[str, Any], copies: int) -> dict[str, Any]:
@@ -93,10 +115,12 @@ def ends_of(settings: Any, more: Iterable[int] = ()) -> list[int] | None:
     return list(dict.fromkeys(found)) or None
 
 
-def _room(model: Any, read: int, wanted: int) -> int:
-    """Tokens that may be written: a causal model's positions hold the prompt, too."""
+def _rooms(model: Any, mask: Any, wanted: int) -> list[int]:
+    """Tokens that may be written to each row: a causal model's positions hold the prompt, too, without its padding."""
     limit = None if model.config.is_encoder_decoder else getattr(model.config, "max_position_embeddings", None)
-    return wanted if limit is None else max(1, min(wanted, limit - read))
+    if limit is None:
+        return [wanted] * len(mask)
+    return [max(1, min(wanted, limit - read)) for read in mask.sum(1).tolist()]
 
 
 def _padding(model: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tunesmith.bundle.read import Bundle
@@ -19,8 +19,12 @@ KEPT = ("seed", "precision", "device", "threads", "trackers", "checkpoint_second
 LEFT = {"strategies", "max_steps"}
 """Training settings of the one run that made the bundle."""
 PRIVATE = "dp_sgd"
-DECIDED = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "weight_decay", "layer_decay", "warmup")
-"""Training settings that are decided where a recipe is silent."""
+STEP = ("batch_size", "accumulate")
+"""Rows of a step: one of these alone says nothing."""
+DECIDED = (
+    ("epochs",), STEP, ("learning_rate",), ("head_learning_rate",), ("weight_decay",), ("layer_decay",), ("warmup",)
+)  # fmt: skip
+"""Training settings that are decided where a recipe is silent; some together."""
 
 
 def of_any_method(parent: Bundle) -> dict[str, Any]:
@@ -36,11 +40,13 @@ def training(parent: Bundle, method: str, given: Collection[str]) -> dict[str, A
 
     Args:
         method: the next run's; another one than the bundle's has rates of its own.
-        given: names of settings that the user sets anew; a head's rate follows a new learning rate.
+        given: names of settings that the user sets anew; a head's rate follows a new learning rate, and a new batch
+            size is that of a step.
     """
     if method != parent.manifest.method.name:
         return of_any_method(parent)
-    left = LEFT | decided_by_itself(parent) | ({"head_learning_rate"} if "learning_rate" in given else set())
+    left = LEFT | decided_by_itself(parent)
+    left |= {follows for name, follows in (("learning_rate", "head_learning_rate"), STEP) if name in given}
     return parent.recipe.training.model_dump(exclude=left)
 
 
@@ -53,11 +59,12 @@ def decided_by_itself(parent: Bundle) -> set[str]:
     strategies = [known.load(one.name) for one in block.strategies if one.name in known]
     rows = parent.report.get("context", {}).get("rows", {}).get("train")
 
-    def again(name: str) -> Any:
-        silent = block.model_copy(update={name: None})
-        return getattr(decided(silent, method, parent.task, strategies, rows), name)
+    def again(names: Sequence[str]) -> bool:
+        silent = block.model_copy(update=dict.fromkeys(names))
+        found = decided(silent, method, parent.task, strategies, rows)
+        return all(getattr(found, name) == getattr(block, name) for name in names)
 
-    return {name for name in DECIDED if again(name) == getattr(block, name)}
+    return {name for names in DECIDED if again(names) for name in names}
 
 
 def evaluation(parent: Bundle, columns: Collection[str]) -> dict[str, Any]:

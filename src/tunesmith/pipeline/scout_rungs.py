@@ -156,7 +156,7 @@ class TrainedRung:
     def predict(self) -> float:
         """Seconds, by some steps of training on some rows and some answers."""
         data, training = self.field.data, self.plan.recipe.training
-        epochs, size = float(training.epochs or 1), int(training.batch_size or 16)
+        epochs, size = float(training.epochs or 1), int(training.batch_size or 16) * int(training.accumulate or 1)
         steps = max(1, min(TIMED_STEPS, round(len(data.train) / size * epochs / 10)))
         few = replace(
             data,

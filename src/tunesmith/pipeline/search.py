@@ -144,6 +144,9 @@ def _decided(recipe: Recipe, base: Plan) -> dict[str, Any]:
     values = recipe.model_dump(mode="json", exclude_unset=True, exclude={"search", "bundle"})
     for block in ("task", "method"):
         values[block] = getattr(base.recipe, block).model_dump()
+    if recipe.training.accumulate is None:
+        # The rows of a step are tried by ``batch_size``, and one that a trial names would be a step by itself.
+        values["training"] = {**values.get("training", {}), "accumulate": base.recipe.training.accumulate}
     return values
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.core.errors import ModelError
-from tunesmith.tasks.conversation import end_of_turn, fingerprint, template_of
+from tunesmith.tasks.conversation import end_of_turn, fingerprint, template_of, unthought
 
 
 class Template:
@@ -15,23 +15,26 @@ class Template:
     Args:
         processor: the tokenizer.
         text: the template.
+        thinks: whether thoughts are learned, too: then it does not ask for answers without them.
     """
 
-    def __init__(self, processor: Any, text: str) -> None:
+    def __init__(self, processor: Any, text: str, *, thinks: bool = False) -> None:
         self.processor = processor
         self.text = text
+        self.unthought = "" if thinks else unthought(processor)
+        """What ends a prompt that asks for an answer without a thought."""
         end = end_of_turn(processor)
         self.ends = tuple(dict.fromkeys(i for i in (end, processor.eos_token_id) if i is not None))
         """Ids that end an answer."""
 
     @classmethod
-    def of(cls, processor: Any) -> Template:
+    def of(cls, processor: Any, *, thinks: bool = False) -> Template:
         """The tokenizer's.
 
         Raises:
             ModelError: it has none.
         """
-        return cls(processor, template_of(processor))
+        return cls(processor, template_of(processor), thinks=thinks)
 
     def state(self) -> dict[str, Any]:
         """What a bundle keeps of it."""

@@ -43,12 +43,12 @@ def program(text: str, answer: str) -> str:
     """The whole program of a problem and an answer.
 
     Where the problem is the beginning of a program (HumanEval's: a signature and its docstring) and the answer does
-    not define that function anew, the answer goes on with it.
+    not define that function anew, the answer goes on with it; else it takes that function's place.
     """
     code = extracted(answer)
     begun = defined_in(text)
     if not begun or begun[-1] in defined_in(code):
-        return f"{_imports(text)}{code}" if begun else code
+        return f"{_before(text, begun[-1])}{code}" if begun else code
     beginning = text.rstrip() + "\n"
     return beginning + (code if code[:1] in (" ", "\t") else _indented(code))
 
@@ -81,8 +81,18 @@ def _longest(lines: Sequence[str]) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _imports(text: str) -> str:
-    """What the beginning imports: a function that is written anew may use it."""
+def _before(text: str, name: str) -> str:
+    """What stands before the function that is asked for: one that is written anew may use it, helpers, too.
+
+    Of a beginning that is not Python there, what it imports.
+    """
+    start = [match.start() for match in re.finditer(rf"^def\s+{re.escape(name)}\s*\(", text, re.M)][-1]
+    lines = text[:start].split("\n")[:-1]
+    while lines and lines[-1].startswith("@"):  # it is the old function's, not that of whatever the answer begins with
+        lines.pop()
+    before = "".join(f"{line}\n" for line in lines)
+    if not before.strip() or parses(before):
+        return before
     lines = [line for line in text.split("\n") if re.match(r"(import |from \w[\w.]* import )", line)]
     return "".join(f"{line}\n" for line in lines)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -28,8 +27,6 @@ from tunesmith.tasks.writing import Count
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TOGETHER = 32
-"""Rows that are drawn by one seed when the task is measured: rows with the same control must not get the same text."""
 JUDGE = "judge"
 
 
@@ -190,21 +187,8 @@ class ControlledGeneration(Dialogue):
         self, predictor: PredictorLike, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[Prediction], Evidence]:
         """Texts for the rows' controls: whether they obey, and how likely the rows' own texts are."""
-        predictions: list[Prediction] = []
-        likely: list[Evidence] = []
-        for start, seeded in self._seeds(len(rows)):
-            some = rows[start : start + TOGETHER]
-            with_seed, self._decoding = self._decoding, replace(self._decoding, seed=seeded)
-            try:
-                written, evidence = super().measure(predictor, some)
-            finally:
-                self._decoding = with_seed
-            predictions += written
-            likely.append({key: evidence[key] for key in ("log_likelihood", "target_tokens")})
-            if progress is not None:
-                progress(len(predictions), len(rows))
-        scores = {key: np.concatenate([some[key] for some in likely]) for key in likely[0]}
-        return predictions, {**self.evidence(rows, predictions), **scores, **self._obeyed(rows, predictions)}
+        predictions, evidence = super().measure(predictor, rows, progress)
+        return predictions, {**evidence, **self._obeyed(rows, predictions)}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """What ``text_scores`` gives, and ``length_obeyed`` where the length is controlled. Nobody is asked here."""
@@ -277,12 +261,6 @@ class ControlledGeneration(Dialogue):
         found = np.zeros(len(texts))
         found[there] = [answer["label"] == wanted[i] for i, answer in zip(there, said, strict=True)]
         return found
-
-    def _seeds(self, rows: int) -> Iterator[tuple[int, int | None]]:
-        """(first row, seed) of each part of the rows."""
-        seed = self._decoding.seed
-        for number, start in enumerate(range(0, rows, TOGETHER)):
-            yield start, None if seed is None else seed + number
 
 
 class _GoesOn:

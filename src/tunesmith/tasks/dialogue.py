@@ -15,6 +15,7 @@ from tunesmith.data.shapes.dialogue import DialogueShape
 from tunesmith.data.shapes.shape import Shape
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
+from tunesmith.tasks.conversation import said, thinks
 from tunesmith.tasks.fitted import Fitted, fitted
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.packing import apart, packed
@@ -122,13 +123,15 @@ class Dialogue(Writing):
         return self._fitted.notes()
 
     def learn(self, rows: Iterable[Row]) -> dict[str, Any]:
-        """How many conversations and answers there are."""
+        """How many conversations and answers there are, and whether answers hold thoughts."""
         found = canonical(self.shape, list(rows), target=True)
         if not found:
             raise DataError("There are no training rows to learn from.", "Give conversations that end with an answer.")
         answers = [m["content"] for row in found for m in row["messages"] if m["role"] == "assistant"]
         self._answers = answers[:: max(1, len(answers) // SAMPLED)]
         self.restore({**self.state, "conversations": len(found), "answers": len(answers)})
+        if any(map(thinks, answers)):
+            self.state["thinks"] = True
         return self.state
 
     def check(self, rows: Sequence[Row]) -> None:
@@ -149,7 +152,7 @@ class Dialogue(Writing):
                 raise RecipeError(
                     f'task.template is "{self.template}", which cannot be read: {error}.', "Give a Jinja file."
                 ) from error
-        self.restore({**self.state, **Template.of(processor).state()})
+        self.restore({**self.state, **self._template(processor).state()})
         if self._answers:
             ids = processor(self._answers, add_special_tokens=False)["input_ids"]
             self.state["max_new_tokens"] = written_length([len(one) + 1 for one in ids])
@@ -183,7 +186,7 @@ class Dialogue(Writing):
             DataError: a conversation does not fit the chat template; or its last message alone is too long to be
                 answered.
         """
-        template = Template.of(processor)
+        template = self._template(processor)
         template.hold(self.state)
         read, ends = Reader(processor), template.ends
         features: list[Feature] = []
@@ -191,6 +194,14 @@ class Dialogue(Writing):
             made = fitted(row["messages"], template, max_length, number + 1, targets=targets)
             features.append({"row": number, **made, "read": read, "ends": ends})
         return features
+
+    def _template(self, processor: Any) -> Template:
+        return Template.of(processor, thinks=bool(self.state.get("thinks")))
+
+    def _text(self, ids: np.ndarray, feature: Feature) -> Prediction:
+        """Without a thought, where none was learned."""
+        made = super()._text(ids, feature)
+        return made if self.state.get("thinks") else {**made, "text": said(str(made["text"]))}
 
     def sample(self, features: Sequence[Feature]) -> Sequence[Feature]:
         """Those with something to learn; what did not fit is counted."""

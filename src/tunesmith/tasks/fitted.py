@@ -78,8 +78,8 @@ def fitted(messages: Messages, template: Template, max_length: int, number: int,
     @cache
     def exact(pairs: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not targets:
-            return prompt(shorter(pairs), template.processor), None
-        whole = encoded(shorter(pairs), template.processor)
+            return prompt(shorter(pairs), template.processor, template.unthought), None
+        whole = encoded(shorter(pairs), template.processor, template.unthought)
         return whole.ids, np.where(whole.learned, whole.ids, -100)
 
     try:

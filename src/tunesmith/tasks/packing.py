@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,21 +13,28 @@ from tunesmith.models import kept_apart
 
 
 def packed(features: Sequence[Feature], room: int) -> list[Feature]:
-    """Features joined into rows of at most ``room`` tokens: the longest first, each into the first row that has room.
+    """Features joined into rows of at most ``room`` tokens: the longest first, each into the row with the least room
+    that takes it (best fit: Johnson 1974). Time grows with the features times the logarithm of ``room``.
 
     A row that holds several has ``lengths`` (of each) and ``row`` -1; what fills a row alone stays as it is.
     """
     bins: list[list[Feature]] = []
-    left: list[int] = []
+    left: dict[int, list[int]] = {}  # free tokens -> rows that have so many
+    rooms: list[int] = []  # its keys, in order
     for feature in sorted(features, key=lambda one: -len(one["input_ids"])):
         size = len(feature["input_ids"])
-        place = next((i for i, free in enumerate(left) if free >= size), None)
-        if place is None:
+        at = bisect_left(rooms, size)
+        if at == len(rooms):
+            free, place = room - size, len(bins)
             bins.append([feature])
-            left.append(room - size)
         else:
+            free, place = rooms[at] - size, left[rooms[at]].pop()
             bins[place].append(feature)
-            left[place] -= size
+            if not left[rooms[at]]:
+                del left[rooms[at]], rooms[at]
+        if free not in left:
+            insort(rooms, free)
+        left.setdefault(free, []).append(place)
     return [_joined(some) for some in bins]
 
 

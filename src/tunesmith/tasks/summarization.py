@@ -19,7 +19,7 @@ class Summarization(TextToText):
     )  # fmt: skip
 
     training: ClassVar[Mapping[str, Any]] = {**TextToText.training, "batch_size": 8, "accumulate": 4}
-    """The same steps as for short texts: 32 long ones at once take 16 GB."""
+    """As many steps as for short texts: 32 long ones at once take 16 GB."""
 
     def taught(self) -> str:
         """As T5 was (Raffel et al. 2020, appendix D)."""

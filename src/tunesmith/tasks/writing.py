@@ -93,7 +93,9 @@ class Writing(Likelihood):
 
     def _text(self, ids: np.ndarray, feature: Feature) -> Prediction:
         decoding = self.decoding
-        text, stopped = before_stop(str(feature["read"](ids)), decoding.stop)
+        # As ``Pieces`` does while it is written: blanks at the beginning stop nothing, those at the end may.
+        text, stopped = before_stop(str(feature["read"](ids)).lstrip(), decoding.stop)
+        text = text.rstrip()
         ended = stopped or (len(ids) > 0 and int(ids[-1]) in feature["ends"])
         return {"text": text, "tokens": len(ids), "finish": "stop" if ended else "length"}
 
@@ -131,6 +133,6 @@ class Reader:
         self.processor = processor
 
     def __call__(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of ids; spaces around it are taken off, and half a character where the last token broke it off."""
+        """The text of ids, without half a character where the last token broke it off."""
         text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
-        return text.removesuffix(HALF).strip()
+        return text.rstrip(HALF)

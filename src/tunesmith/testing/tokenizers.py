@@ -66,6 +66,22 @@ def causal_bpe(texts: Iterable[str], vocab: int) -> Tokenizer:
     return byte_bpe(texts, vocab, ["<s>", "</s>", "<unk>", "<pad>"])
 
 
+def sentencepiece_bpe(texts: Iterable[str], vocab: int) -> Tokenizer:
+    """Llama 2's and Mistral's: a blank before every text, characters of ``texts``, bytes for all others."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
+    letters = sorted({letter for text in texts for letter in text} - {" "})
+    pieces = {piece: i for i, piece in enumerate([*special, *letters][:vocab])}
+    tokenizer = Tokenizer(models.BPE(pieces, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.add_special_tokens(special[:3])
+    return tokenizer
+
+
 def roberta_bpe(texts: Iterable[str], vocab: int) -> Tokenizer:
     """RoBERTa's: byte pieces, ``<s> A </s></s> B </s>``."""
     from tokenizers import processors

@@ -45,6 +45,14 @@ SPELLINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"chosen": json.dumps([USER, ANSWER]), "rejected": json.dumps([USER, {**ANSWER, "content": "Nobody."}])},
         {**ONE, **WORSE},
     ),
+    "dpo, whole conversations beside the prompt": (
+        {"prompt": ASK, "chosen": [USER, ANSWER], "rejected": [USER, {**ANSWER, "content": "Nobody."}]},
+        {**ONE, **WORSE},
+    ),
+    "dpo, whole conversations beside an instruction, as text": (
+        {"instruction": ASK, "input": "", "chosen": json.dumps([USER, ANSWER]),
+         "rejected": json.dumps([USER, {**ANSWER, "content": "Nobody."}])}, {**ONE, **WORSE},
+    ),
     "kto": ({"prompt": ASK, "completion": SAY, "label": True}, {**ONE, "desirable": True}),
     "kto, sharegpt": (
         {"messages": [USER, ANSWER], "kto_tag": False}, {**ONE, "desirable": False},
@@ -82,6 +90,18 @@ def test_system_history_and_input() -> None:
     ]  # fmt: skip
     (row,) = DialogueShape().read({"messages": [USER, ANSWER], "system": "S"}, target=True)
     assert row["messages"][0] == {"role": "system", "content": "S"}
+
+
+def test_an_answer_of_weight_0_keeps_it() -> None:
+    """OpenAI's files say so which answers are not to be learned."""
+    zero, shape = {**ANSWER, "weight": 0}, DialogueShape()
+    (row,) = shape.read({"messages": [USER, zero, USER, {**ANSWER, "weight": 1}]}, target=True)
+    assert row["messages"] == [USER, zero, USER, ANSWER]
+    assert list(shape.read(row, target=True)) == [row]
+    (row,) = shape.read({"messages": [USER, ANSWER, USER, zero]}, target=True)
+    assert row["messages"] == [USER, ANSWER], "nothing after the last that is learned is measured"
+    with pytest.raises(RowProblem, match="all have weight 0"):
+        list(shape.read({"messages": [USER, zero]}, target=True))
 
 
 def test_a_text_alone_is_a_question() -> None:

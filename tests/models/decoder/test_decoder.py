@@ -35,6 +35,38 @@ def test_together_as_each_alone(model: Any, decoding: Decoding) -> None:
     assert [one.ids for one in found] == [alone(model, prompt, decoding) for prompt in PROMPTS]
 
 
+def padded(prompts: list[list[int]], pad: int = 0) -> dict[str, torch.Tensor]:
+    widest = max(map(len, prompts))
+    return {
+        "input_ids": torch.tensor([[pad] * (widest - len(p)) + p for p in prompts]),
+        "attention_mask": torch.tensor([[0] * (widest - len(p)) + [1] * len(p) for p in prompts]),
+    }
+
+
+@pytest.mark.parametrize("decoding", [
+    Decoding(max_new_tokens=30, min_new_tokens=30),  # nearly the window, for the longest prompt more than it
+    Decoding(max_new_tokens=30, min_new_tokens=12, repetition_penalty=1.5),
+    Decoding(max_new_tokens=30, min_new_tokens=12, repetition_penalty=1.5, beams=2),
+])  # fmt: skip
+def test_a_longer_neighbour_and_padding_change_no_text(llama: Any, decoding: Decoding) -> None:
+    prompts = [PROMPTS[0], [*PROMPTS[2], *PROMPTS[2]], PROMPTS[1]]
+    with torch.inference_mode():
+        together = [[int(i) for i in ids] for ids in whole(llama, padded(prompts), decoding)]
+        twice = whole(llama, padded(prompts), decoding, 2) if decoding.beams == 1 else []
+    assert together == [alone(llama, prompt, decoding) for prompt in prompts]
+    assert [ids.tolist() for ids in twice] in ([], [text for text in together for _ in range(2)])
+    assert [len(text) for text in together][::2] == [30, 30] and len(together[1]) <= 64 - 42
+
+
+def test_padding_is_not_penalised(llama: Any) -> None:
+    """Though it is done by a token that is to be written (models without one for it use their end token)."""
+    decoding = Decoding(max_new_tokens=12, min_new_tokens=12, repetition_penalty=3.0)
+    wanted = [alone(llama, prompt, decoding) for prompt in PROMPTS]
+    with torch.inference_mode():
+        found = whole(llama, padded(PROMPTS, pad=wanted[1][0]), decoding)
+    assert [ids.tolist() for ids in found] == wanted
+
+
 def test_the_models_of_these_tests_write_different_things(model: Any) -> None:
     texts = {tuple(alone(model, prompt, HOW[0])) for prompt in PROMPTS}
     assert len(texts) == len(PROMPTS) and sum(len(set(text)) > 3 for text in texts) >= 3, texts
@@ -155,6 +187,19 @@ def test_a_model_that_answers_otherwise_step_by_step(llama: Any, monkeypatch: py
     monkeypatch.setattr(ours, "silu", torch.sigmoid)
     with pytest.raises(ModelError, match="other logits than at once"):
         Decoder(llama)
+
+
+def test_no_room_is_told_and_the_model_stays(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.models.decoder import llama as ours
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    mine, same = model_of("Llama"), model_of("Llama")
+    monkeypatch.setattr(ours, "packed", full)
+    with pytest.raises(ModelError, match="has no room"):
+        Decoder(mine, own=True)
+    assert alone(mine, PROMPTS[0], HOW[0]) == alone(same, PROMPTS[0], HOW[0])
 
 
 def test_a_model_that_is_refused_is_as_it_was(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:

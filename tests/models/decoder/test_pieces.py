@@ -3,11 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tunesmith.models.decoder.pieces import HALF, Pieces, begun
+from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.tasks.writing import Reader
 from tunesmith.testing import tiny_llama, tiny_t5
+from tunesmith.testing.tokenizers import sentencepiece_bpe
 
 TEXTS = ["The room was great.", "房间很好，我们喜欢。", "a 👩‍👩‍👧 b 🇨🇳", "  spaces\n\n and\ttabs ", "héllo wörld"]
 
@@ -43,6 +46,45 @@ def test_half_a_character_at_the_end_is_left_out(tmp_path: Path) -> None:
     assert "".join(shown(tokenizer, ids[:-1])[0]) == "a"
     assert "".join(shown(tokenizer, ids)[0]) == "a👩"
     assert Reader(tokenizer)(ids[:-1]) == "a" and Reader(tokenizer)(ids) == "a👩", "and where it is read at once"
+
+
+@pytest.fixture
+def fallback() -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    found: Any = PreTrainedTokenizerFast
+    return found(tokenizer_object=sentencepiece_bpe(["hello"], 400), unk_token="<unk>")
+
+
+def test_characters_of_several_bytes_stay_whole_whatever_stands_before_them(fallback: Any) -> None:
+    for text in ("hello 🙂🙂🙂🙂 hello", "🙂好🙂好é🙂", "hell🙂 o"):
+        ids = fallback(text, add_special_tokens=False)["input_ids"]
+        found, _ = shown(fallback, ids)
+        assert "".join(found) == text
+    ids = fallback("hello 🙂", add_special_tokens=False)["input_ids"]
+    for cut in (1, 2, 3):  # there a half is a mark a byte
+        assert "".join(shown(fallback, ids[:-cut])[0]) == "hello " == Reader(fallback)(ids[:-cut])
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "wanted"),
+    [
+        ("\n\n yes\nno", ["\n"], "yes"),
+        ("  好的。\n不", ["\n"], "好的。"),
+        ("yes \n no", [" \n"], "yes"),
+        ("yes \n\n", ["\n\n"], "yes"),
+        (" yes ", ["\n"], "yes"),
+    ],
+)
+def test_stop_strings_beside_blanks_are_seen_alike_at_once_and_while_it_is_written(
+    fallback: Any, text: str, stop: list[str], wanted: str
+) -> None:
+    ids = fallback(text, add_special_tokens=False)["input_ids"]
+    task, pieces = Dialogue(stop=tuple(stop)), Pieces(fallback, stop, strip=True)
+    (at_once,) = task.decode([np.array(ids)], [{"read": Reader(fallback), "ends": ()}])
+    streamed = "".join([*(pieces.add(token) for token in ids), pieces.end()])
+    assert at_once["text"] == streamed == wanted
+    assert (at_once["finish"] == "stop") == pieces.stopped == (stop[0] in text.lstrip())
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,9 @@ def test_completions_go_on_without_a_template(client: TestClient, parrot: Any, t
         (choice,) = event["choices"]
         texts[choice["index"]] = texts.get(choice["index"], "") + choice["text"]
     assert texts == dict.fromkeys(range(4), " is good.")
+    drawn = {**body, "prompt": ["The room", "房间"], "n": 2, "temperature": 1, "seed": 5}
+    client.post("/v1/completions", json=drawn)
+    assert sorted(how.seed for _, how in parrot.asked[-4:]) == [5, 6, 7, 8], "text i of all has seed + i"
 
 
 def test_completions_of_token_ids_are_refused(client: TestClient) -> None:

@@ -52,6 +52,33 @@ def test_texts_of_many_are_written_together(writer: Writer, parrot: Any) -> None
     assert parrot.most == 4 and writer.waiting == 0
 
 
+def test_a_text_that_cannot_be_begun_ends_no_other(
+    writer: Writer, parrot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = parrot.add
+
+    def picky(prompt: list[int], decoding: Decoding) -> Any:
+        if decoding.max_new_tokens == 49:
+            raise ValueError("a secret of ours")
+        return add(prompt, decoding)
+
+    monkeypatch.setattr(parrot, "add", picky)
+
+    async def work() -> list[Any]:
+        parrot.gate.clear()
+        streams = [await begun(writer, "a")]
+        await until(lambda: len(parrot) == 1)
+        streams += [await begun(writer, key, tokens) for key, tokens in (("b", 50), ("c", 49), ("d", 50))]
+        parrot.gate.set()
+        found = await asyncio.gather(*map(read, streams), return_exceptions=True)
+        return [*found, await read(await begun(writer, "c"))]
+
+    *told, later = asyncio.run(work())
+    assert [told[i] for i in (0, 1, 3)] == ["It is good."] * 3 and later == "It is good."
+    assert isinstance(told[2], Refused) and "secret" not in str(told[2])
+    assert writer._desk.turns.held.total() == 0, "it gave its place back"
+
+
 def test_one_place_is_left_for_a_key_that_has_none(writer: Writer, parrot: Any) -> None:
     async def work() -> None:
         parrot.gate.clear()

@@ -89,12 +89,14 @@ class VllmRuntime:
     def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
         """The ids written after each row's. A text ends with the token that completes a stop string.
 
+        Each is drawn by a seed of its own.
+
         Raises:
             RecipeError: vLLM cannot write so.
             ModelError: a prompt is empty, or leaves no room for a token.
         """
         prompts = rows_of(batch)
-        params = [self.params(decoding, len(prompt)) for prompt in prompts]
+        params = [self.params(decoding.at(place), len(prompt)) for place, prompt in enumerate(prompts)]
         return [np.array(one.outputs[0].token_ids, np.int64) for one in self._asked(prompts, params)]
 
     def score(self, batch: Batch) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,12 @@ class Decoding:
     ends: tuple[int, ...] = ()
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+
+    def at(self, place: int) -> Decoding:
+        """How the text at a place among others is drawn: by a seed of its own, or the same prompts had the same texts.
+
+        >>> Decoding(temperature=1.0, seed=13).at(2).seed, Decoding(seed=13).at(2).seed
+        (15, 13)
+        """
+        drawn = self.temperature > 0 and self.seed is not None
+        return replace(self, seed=(self.seed or 0) + place) if drawn and place else self

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from tunesmith.data.shapes.messages import Message, are_messages, as_text, in_order, is_message, messages_of
+from tunesmith.data.shapes.messages import Message, are_messages, as_text, in_order, is_message, messages_of, to_learn
 from tunesmith.data.shapes.parsed import parsed, quoted
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.traits import Traits
@@ -74,6 +74,8 @@ class DialogueShape(Shape):
         if target and messages and messages[-1]["role"] == "user" and any(m["role"] == "assistant" for m in messages):
             messages, self._cut = messages[:-1], self._cut + 1
         messages = in_order(messages, answered=target)
+        if target:
+            messages = to_learn(messages)
         row: dict[str, Any] = {"messages": messages, "prompt": as_text(messages[: -1 if target else None])}
         if target:
             row["completion"] = messages[-1]["content"]
@@ -115,21 +117,39 @@ def _messages(cells: Cells, target: bool) -> tuple[list[Message], Any]:
     JSON text is read as messages where nothing else can be meant; in what is asked or answered it is a text.
     """
     found: list[Message] = []
+    if _whole(cells):
+        found = messages_of(cells["chosen"], "assistant", read=True)
+        other = cells.get("rejected")
+        return _with_system(found, cells), parsed(other) if are_messages(other) else other
     if _given(cells, "messages"):
         found = messages_of(cells["messages"], "user", read=True)
     elif _given(cells, "prompt"):
         found = messages_of(cells["prompt"], "user", read=False)
     elif "instruction" in cells:
         found = [*_history(cells.get("history")), {"role": "user", "content": _asked(cells)}]
-    elif are_messages(cells.get("chosen")):
-        found = messages_of(cells["chosen"], "assistant", read=True)
-        other = cells.get("rejected")
-        return _with_system(found, cells), parsed(other) if are_messages(other) else other
     found = _with_system(found, cells)
     if target and not (found and found[-1]["role"] == "assistant"):
         last = next((cells[role] for role in ("chosen", "completion", "output") if role in cells), None)
         found = [*found, *([] if last is None else messages_of(last or "", "assistant", read=False))]
     return found, cells.get("rejected")
+
+
+def _whole(cells: Cells) -> bool:
+    """Whether the better answer stands in a whole conversation: what is asked beside it is in there, too.
+
+    JSON text beside a prompt could be an answer like any other; it is a conversation where somebody asks that prompt.
+    """
+    chosen = cells.get("chosen")
+    if _given(cells, "messages") or not are_messages(chosen):
+        return False
+    beside = [str(cells[role]) for role in ("prompt", "instruction") if _given(cells, role)]
+    if not beside:
+        return True
+    try:
+        asked = [one["content"] for one in messages_of(chosen, "assistant", read=True) if one["role"] == "user"]
+    except RowProblem:
+        return False
+    return any(text in asked for text in beside) if isinstance(chosen, str) else bool(asked)
 
 
 def _with_system(messages: list[Message], cells: Cells) -> list[Message]:

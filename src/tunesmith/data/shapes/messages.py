@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tunesmith.data.shapes.parsed import parsed, quoted
 from tunesmith.data.shapes.shape import RowProblem
 
-Message = dict[str, str]
-"""``{"role": "system" | "user" | "assistant", "content": ...}``"""
+Message = dict[str, Any]
+"""``{"role": "system" | "user" | "assistant", "content": ...}``; an answer that is not learned has ``weight`` 0."""
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -82,6 +82,19 @@ def in_order(messages: Iterable[Message], *, answered: bool) -> list[Message]:
     return found
 
 
+def to_learn(messages: Sequence[Message]) -> list[Message]:
+    """A conversation up to the last answer that is to be learned.
+
+    Raises:
+        RowProblem: none is.
+    """
+    answers = [number for number, one in enumerate(messages, 1) if one["role"] == "assistant"]
+    wanted = [number for number in answers if messages[number - 1].get("weight") != 0]
+    if answers and not wanted:
+        raise RowProblem("no answer is to be learned: all have weight 0")
+    return list(messages[: wanted[-1] if wanted else None])
+
+
 def as_text(messages: Iterable[Message]) -> str:
     """A conversation as a person reads it: one message after the other."""
     return "\n".join(message["content"] for message in messages)
@@ -95,7 +108,10 @@ def _message(value: Any, number: int) -> Message:
     role = ROLES.get(who.strip().lower())
     if role is None:
         raise RowProblem(f'message {number} is of "{who}"; known are {", ".join(ROLES)}')
-    return {"role": role, "content": _content(said, number)}
+    made: Message = {"role": role, "content": _content(said, number)}
+    if role == "assistant" and value.get("weight") in (0, "0"):
+        made["weight"] = 0
+    return made
 
 
 def _content(value: Any, number: int) -> str:

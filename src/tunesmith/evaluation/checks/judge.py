@@ -18,6 +18,8 @@ from tunesmith.evaluation.words import number, signed
 
 SHOWN = 600
 """Characters of a question or an answer that are kept."""
+TRIED, TRIES = "I do not know. 我不知道。", 3
+"""An answer that is scored before training, and how often that is tried."""
 
 
 class Judge(Check):
@@ -71,12 +73,17 @@ class Judge(Check):
         return None if "text" in task.response_model().model_fields else f"it reads texts, and {task.name} writes none."
 
     def ready(self, rows: Sequence[Row]) -> None:
-        """Let it score one answer, whatever it says of it.
+        """Let it score an answer, whatever the score is.
 
         Raises:
-            TunesmithError: the judge cannot be asked.
+            TunesmithError: the judge cannot be asked, or tells no score.
         """
-        self._judge([(question_of(row), "?") for row in self._drawn(rows)[:1]])
+        told = (self._judge([(question_of(row), TRIED)]) for row in self._drawn(rows)[:TRIES])
+        if not any(score is not None for scores in told for score in scores):
+            raise TunesmithError(
+                f"The judge, {self._judge.name}, told no score from 1 to 10 that can be read, in {TRIES} replies.",
+                "Take a model that follows instructions, or a bundle that classifies.",
+            )
 
     def before(self, predictor: PredictorLike, rows: Sequence[Row]) -> None:
         """Score the answers of the model as it was.
@@ -130,6 +137,8 @@ class Judge(Check):
             for i in np.argsort(scores, kind="stable")[:5].tolist()
             if not np.isnan(scores[i])
         ]  # fmt: skip
+        if details["unread"]:
+            verdict += f"; {details['unread']} of {len(scores)} replies told no score"
         verdict = f"{verdict[0].upper()}{verdict[1:]}."
         return CheckResult(self.name, mean["value"], mean["low"], mean["high"], verdict, worst, details)
 

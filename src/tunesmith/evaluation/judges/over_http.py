@@ -21,10 +21,18 @@ _LONGEST_WAIT = 30.0
 _BUSY = frozenset({408, 409, 429, 500, 502, 503, 504})
 _MOST = 1 << 20
 """Bytes of a reply that are read."""
+_TOKENS = 1024
+"""Of a reply at most: models that think do so before the score."""
+_SHOWN = 200
+"""Characters of a refusal that are told."""
 
 
 class JudgeError(TunesmithError):
     """A judge cannot be asked."""
+
+
+class _Declined(JudgeError):
+    """The service does not take the request as it stands (400)."""
 
 
 class HttpJudge:
@@ -60,6 +68,7 @@ class HttpJudge:
         self._url = url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._model, self._criterion, self._timeout, self._at_once = model, criterion, timeout, at_once
         self._opener = urllib.request.build_opener(_NoRedirect)
+        self._reasons = False  # whether it takes only the settings of models that reason
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
         """A score for each question and answer, None where the reply tells none.
@@ -72,35 +81,56 @@ class HttpJudge:
 
     def _score(self, pair: tuple[str, str]) -> float | None:
         message = {"role": "user", "content": asked(*pair, self._criterion)}
-        body = {"model": self._model, "messages": [message], "temperature": 0, "max_tokens": 64}
+        reply = self._reply({"model": self._model, "messages": [message]})
         try:
-            found = json.loads(self._posted(json.dumps(body).encode()))["choices"][0]["message"]["content"]
+            found = json.loads(reply)["choices"][0]["message"]["content"]
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise JudgeError(f"The judge {self.name} did not reply as a chat service does.", "Check by=URL.") from error
         return score_in(str(found))
+
+    def _reply(self, body: dict[str, Any]) -> bytes:
+        """What it says; models that reason (GPT-5) refuse a temperature and ``max_tokens``."""
+        if not self._reasons:
+            try:
+                return self._posted(json.dumps({**body, "temperature": 0, "max_tokens": _TOKENS}).encode())
+            except _Declined:
+                pass
+        found = self._posted(json.dumps({**body, "max_completion_tokens": _TOKENS}).encode())
+        self._reasons = True
+        return found
 
     def _posted(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self._secret:
             headers["Authorization"] = f"Bearer {self._secret}"
-        why = ""
+        why, status = "", 0
         for number in range(_TRIES):
             request = urllib.request.Request(self._url, body, headers)
             try:
                 with self._opener.open(request, timeout=self._timeout) as reply:
                     return bytes(reply.read(_MOST))
             except urllib.error.HTTPError as error:
+                why, status = f"status {error.code}{self._words(error)}", error.code
                 error.close()
-                why = f"status {error.code}"
                 if error.code not in _BUSY:
                     break
                 wait = _seconds(error.headers.get("Retry-After"), number)
             except (urllib.error.URLError, OSError) as error:
-                why = type(getattr(error, "reason", error)).__name__
+                why, status = type(getattr(error, "reason", error)).__name__, 0
                 wait = _seconds(None, number)
             if number + 1 < _TRIES:
                 time.sleep(wait)
-        raise JudgeError(f"The judge {self.name} cannot be asked: {why}.", "Check by=URL, model and key.")
+        kind = _Declined if status == 400 else JudgeError
+        raise kind(f"The judge {self.name} cannot be asked: {why}.", "Check by=URL, model and key.")
+
+    def _words(self, error: urllib.error.HTTPError) -> str:
+        """The beginning of what a refusal says, without the key."""
+        try:
+            said = error.read(_MOST).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        plain = " ".join((said.replace(self._secret, "***") if self._secret else said).split())[:_SHOWN]
+        return f", {plain}" if plain.strip("{} ") else ""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

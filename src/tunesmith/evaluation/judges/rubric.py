@@ -65,13 +65,16 @@ def asked(question: str, answer: str, criterion: str = "") -> str:
 def score_in(reply: str) -> float | None:
     """The score that a reply tells, 1 to 10; None where it tells none.
 
-    The scale is no score, and where two numbers could be the score none is taken.
+    The scale is no score, nor is a number in a thought; and where two numbers could be the score none is taken.
 
     >>> score_in("Score: 7"), score_in("分数：8"), score_in("I give it 9/10."), score_in("Score: 70"), score_in("good")
     (7.0, 8.0, 9.0, None, None)
     >>> score_in("Score (1-10): 8"), score_in("满分10分，我给8分"), score_in("It names 2 cities. I'd say 9.")
     (8.0, 8.0, None)
     """
+    reply = reply.rpartition("</think>")[2].lstrip()
+    if reply.startswith("<think>"):
+        return None  # it was cut before it came to an end
     plain = _SCALE.sub(" ", _OF_TEN.sub(r"\1 ", reply))
     # The surest first: "Score: 8", "8/10", "a score of 8". A number without a name must be the only one.
     ways = (_TOLD.findall(plain), _OF_TEN.findall(reply), _SAID.findall(plain))

@@ -176,8 +176,8 @@ class Continuous:
 
 
 def written(decoder: Continuous, prompts: Iterable[Sequence[int]], decoding: Decoding) -> list[Writing]:
-    """Whole texts after prompts, in order."""
-    texts = [decoder.add(prompt, decoding) for prompt in prompts]
+    """Whole texts after prompts, in order; each is drawn by a seed of its own."""
+    texts = [decoder.add(prompt, decoding.at(place)) for place, prompt in enumerate(prompts)]
     while not all(text.finish for text in texts):
         decoder.step()
     return texts

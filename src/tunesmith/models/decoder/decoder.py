@@ -34,7 +34,8 @@ class Decoder(Continuous):
         own: nobody else uses the model: its weights may be repacked in place.
 
     Raises:
-        ModelError: it is no model that can be asked so, or gives other answers than when it is asked alone.
+        ModelError: it is no model that can be asked so, or gives other answers than when it is asked alone; or there
+            is no room for its weights twice.
     """
 
     def __init__(
@@ -49,9 +50,15 @@ class Decoder(Continuous):
         ends = ends_of(model.generation_config) or ()
         vocabulary = model.get_input_embeddings().num_embeddings
         proof = Proof(lambda text: _whole(model, text), vocabulary, rows, memory.length)
-        computes = _network(model, memory, precision, own)
-        network = OnArrays(computes, memory, device)
-        proof.hold(network, precision)
+        try:
+            computes = _network(model, memory, precision, own)
+            network = OnArrays(computes, memory, device)
+            proof.hold(network, precision)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"The device {device} has no room to pack the model's weights: while it opens they are there twice.",
+                "Take writing.precision=bf16, or fewer texts at once (writing.together, writing.context).",
+            ) from error
         if own:  # not before: whoever is refused here asks the model otherwise
             _give_away(model, computes)
         super().__init__(network, ends)

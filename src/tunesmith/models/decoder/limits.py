@@ -8,8 +8,18 @@ from typing import Any
 
 def longest(config: Any) -> int:
     """Tokens that a model may read and write, as far as its attention sees all of them."""
-    known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "sliding_window"))
-    return min((int(one) for one in known if one), default=2048)
+    return min((one for one in (_positions(config), slides_over(config)) if one), default=2048)
+
+
+def slides_over(config: Any) -> int | None:
+    """Tokens that a model's sliding attention sees, where the model itself takes more (Gemma 3's: 512); else None."""
+    window, positions = getattr(config, "sliding_window", None), _positions(config)
+    return int(window) if window and (positions is None or window < positions) else None
+
+
+def _positions(config: Any) -> int | None:
+    known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+    return min((int(one) for one in known if one), default=None)
 
 
 def only_attention(config: Any) -> bool:

@@ -24,6 +24,7 @@ class Pieces:
         self._tokenizer, self._stop, self._strip = tokenizer, tuple(stop), strip
         self._ids: list[int] = []
         self._from = self._shown = 0  # tokens: where decoding begins, and up to where text is known
+        self._certain = [0]  # tokens, up to which the text was whole: nowhere else may decoding begin
         self._held = ""
         self.text = ""
         """What was given out so far."""
@@ -45,13 +46,18 @@ class Pieces:
         if not end and (both.endswith(HALF) or len(both) <= len(before)):
             return ""
         self._shown = len(self._ids)
-        self._from = max(self._from, self._shown - LOOK_BACK)
+        self._certain.append(self._shown)
+        while len(self._certain) > 1 and self._certain[1] <= self._shown - LOOK_BACK:
+            del self._certain[0]
+        self._from = self._certain[0]
         return both[len(before) :].rstrip(HALF) if end else both[len(before) :]
 
     def _out(self, new: str, *, end: bool) -> str:
         if self.stopped:
             return ""  # what follows a stop string is nobody's
         self._held += new
+        if self._strip and not self.text:
+            self._held = self._held.lstrip()  # before it is looked through: blanks at the beginning stop nothing
         places = [place for stop in self._stop if (place := self._held.find(stop)) >= 0]
         if places:
             self.stopped = True
@@ -65,8 +71,7 @@ class Pieces:
         return certain
 
     def _stripped(self, certain: str, *, last: bool) -> str:
-        """Without blanks where it begins; those where it may end are held back."""
-        certain = certain if self.text else certain.lstrip()
+        """Without blanks where it may end: they are held back."""
         shown = certain.rstrip()
         if not last:
             self._held = certain[len(shown) :] + self._held

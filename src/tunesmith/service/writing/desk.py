@@ -78,19 +78,25 @@ class Desk:
                 if self._cut_off or not (self.turns or self._texts):
                     break
                 taken = self.turns.take()
+            self._begin(taken)
             try:
-                self._begin(taken)
                 self._step()
             except Exception as error:  # whatever a model can do; those who come after it are written
-                self._fail(refusal(error), taken)
+                self._fail(refusal(error))
         self._fail(unloading())
         with self._wake:
             deliver([(text.stream, unloading()) for text in self.turns.left()])
 
     def _begin(self, texts: Sequence[Text]) -> None:
         for text in texts:
-            text.writing = self._decoder.add(text.prompt, text.decoding)
-            self._texts[text.writing] = text
+            try:
+                text.writing = self._decoder.add(text.prompt, text.decoding)
+            except Exception as error:  # a prompt that the decoder does not take ends its own text, and no other
+                with self._wake:
+                    self.turns.end(text)
+                deliver([(text.stream, refusal(error))])
+            else:
+                self._texts[text.writing] = text
 
     def _step(self) -> None:
         for text in [text for text in self._texts.values() if text.stream.cancelled]:
@@ -117,12 +123,8 @@ class Desk:
         with self._wake:
             self.turns.end(text)
 
-    def _fail(self, why: Refused, taken: Sequence[Text] = ()) -> None:
-        """End all that is being written, and what has a place and was not begun."""
+    def _fail(self, why: Refused) -> None:
+        """End all that is being written."""
         for text in list(self._texts.values()):
             self._drop(text)
             deliver([(text.stream, why)])
-        for text in taken:
-            if text.writing is None:
-                self.turns.end(text)
-                deliver([(text.stream, why)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.errors import ModelError
+from tunesmith.models.decoder.limits import slides_over
 from tunesmith.service.writing.settings import LONGEST, WritingSettings
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
     precision; ``settings.precision`` is of models of transformers.
 
     Raises:
-        ModelError: the model cannot be asked token by token; it is as it was.
+        ModelError: the model cannot be asked token by token, or not as far as is wanted; it is as it was.
     """
     runtime: Any = predictor.runtime
     task: Any = predictor.task
@@ -28,6 +30,14 @@ def decoder_of(predictor: Predictor, settings: WritingSettings) -> Continuous:
         return graph
     from tunesmith.models.decoder.decoder import Decoder
 
+    seen = slides_over(runtime.model.config)
+    wanted = settings.context or predictor.max_length + task.decoding.max_new_tokens
+    if seen is not None and wanted > seen:
+        raise ModelError(
+            f"Token by token this {runtime.model.config.model_type} can be asked for {seen} tokens, prompt and answer: "
+            f"so many its sliding attention sees; here they may have {wanted}.",
+            f"Set context: {seen} of writing, where that is enough.",
+        )
     proven = "bf16" if runtime.precision == "bf16" else "fp32"
     precision = proven if settings.precision == "auto" else settings.precision
     return Decoder(runtime.model, rows=settings.together + 1, length=length, precision=precision, own=True)

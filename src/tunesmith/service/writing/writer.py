@@ -157,7 +157,13 @@ class Writer:
             self._encoding -= guess
         stream = Stream(features, len(features) * len(decodings), key, until, low)
         texts = [
-            Text(stream, i * len(decodings) + j, self._prompt(feature), decoding, self._pieces(decoding, strip))
+            Text(
+                stream,
+                i * len(decodings) + j,
+                self._prompt(feature),
+                decoding.at(i * len(decodings)),  # no two rows of a request have the same seed
+                self._pieces(decoding, strip),
+            )
             for i, feature in enumerate(features)
             for j, decoding in enumerate(decodings)
         ]

@@ -37,8 +37,8 @@ class NearStart(Strategy):
         self._last: dict[str, float] = {}
 
     def fits(self, task: Task, method: Method) -> str | None:
-        """A causal model that writes, with a backbone that learns."""
-        return needs.backbone(method) or needs.causal(task)
+        """A causal model that writes, with a backbone that learns, and an answer a row."""
+        return needs.backbone(method) or needs.causal(task) or needs.unpacked(task)
 
     def prepare(self, run: Any) -> None:
         """Keep the run."""

@@ -56,3 +56,8 @@ def causal(task: Task) -> str | None:
     if task.auto_model == "AutoModelForCausalLM":
         return None
     return f"it compares answers that a causal model writes (task=dialogue), and {task.name} has no such model."
+
+
+def unpacked(task: Task) -> str | None:
+    """A row of its own for each answer."""
+    return "set task.packing=false: answers are compared one by one." if getattr(task, "packing", False) else None
