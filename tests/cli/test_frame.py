@@ -135,7 +135,7 @@ def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None
         ("bug", 1, "error: Unexpected ZeroDivisionError: by zero\nhint: This is our mistake."),
         ("full", 2, "error: out/model.safetensors: No space left on device.\nhint: Check the path"),
         ("needs", 2, 'error: no_such_package is not installed.\nhint: Run: pip install "tunesmith[train]"'),
-        ("crowded", 2, "error: The memory is full.\nhint: Halve training.batch_size"),
+        ("crowded", 2, "error: The memory is full.\nhint: Ask for less at once"),
         ("absent", 2, 'error: The verb "absent" is not part of this installation.'),
     ],
 )

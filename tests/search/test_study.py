@@ -71,6 +71,15 @@ def test_what_another_machine_is_at_is_left_to_it(tmp_path: Path, monkeypatch: p
     assert [r.state for r in second.records()] == ["complete"] and second.elsewhere() == []
 
 
+def test_a_machine_that_was_named_anew_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.node", lambda: "container-1")
+    trial = opened(tmp_path).ask(3)
+    monkeypatch.setattr("platform.node", lambda: "container-2")
+    again = opened(tmp_path)
+    assert again.revive(alone=True) == 1 and again.elsewhere() == []
+    assert again.ask(3).params == trial.params
+
+
 def test_given_up_where_others_were_better(tmp_path: Path) -> None:
     study = opened(tmp_path)
     for _ in range(5):

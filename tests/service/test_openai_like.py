@@ -37,6 +37,8 @@ class Plan:
 
     async def take_back(self, caller: Caller, product: str) -> None: ...
 
+    async def retried(self, caller: Caller, product: str, tokens: int) -> None: ...
+
     async def first(self, caller: Caller, question: str) -> bool:
         return True
 

@@ -125,6 +125,22 @@ def test_what_was_not_answered_is_given_back(quotas: Callable[..., Quotas], cloc
     run(main)
 
 
+def test_a_retry_is_paid_once_and_computed_twice(quotas: Callable[..., Quotas], clock: Clock) -> None:
+    async def main() -> None:
+        made = quotas({"requests": {"minute": 2, "month": 2}, "tokens": {"minute": 100, "month": 10}})
+        await made.admit(ONE, "茶")
+        await made.spend(ONE, "茶", 5)
+        await made.admit(ONE, "茶")
+        await made.retried(ONE, "茶", 5)
+        assert (await made.headers(ONE))["x-ratelimit-remaining-tokens"] == "90"
+        assert (await refusal(made)).code == "rate_limit_exceeded", "a minute's two were computed"
+        clock.now += 30
+        await made.admit(ONE, "茶")  # the month's second, and its tokens are not used up
+        assert (await refusal(made)).code == "quota_exceeded"
+
+    run(main)
+
+
 def test_many_at_once_never_get_more(quotas: Callable[..., Quotas]) -> None:
     async def main() -> None:
         made = quotas({"requests": {"minute": 10, "day": 1000}})

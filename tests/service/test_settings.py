@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import RecipeError
+from tunesmith.service.run import strayed
 from tunesmith.service.settings import of_bundle, product_name, read_catalog
 
 CATALOG = """
@@ -42,6 +43,17 @@ def test_what_a_catalog_names_lies_beside_it(tmp_path: Path) -> None:
     assert found.store == f"sqlite:///{tmp_path}/own.db" and found.server.folder == Path("/abs")
     assert found.request_log and found.request_log.path == tmp_path / "asked.jsonl"
     assert found.server.tls and (found.server.tls.certificate, found.server.tls.key) == (tmp_path / "c", Path("/k"))
+
+
+def test_what_an_older_service_left_in_our_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/catalog.yaml").write_text("products: {a: out/a}\nserver: {host: 0.0.0.0}\n", "utf-8")
+    (tmp_path / "tunesmith.db").touch()
+    monkeypatch.chdir(tmp_path)
+    catalog = read_catalog("conf/catalog.yaml")
+    assert strayed(catalog, catalog.store_url()) == [(Path("conf/tunesmith.db"), Path("tunesmith.db"))]
+    (tmp_path / "conf/tunesmith.db").touch()
+    assert strayed(catalog, catalog.store_url()) == []
 
 
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:

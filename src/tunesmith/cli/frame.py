@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from tunesmith.core.errors import ExtraMissing, RecipeError, TunesmithError, did_you_mean
-from tunesmith.core.memory import full, is_full
+from tunesmith.core.memory import FULL, is_full
 
 USAGE = """\
 Usage: tunesmith [--version] [--debug] VERB [ARGUMENTS] [--json]
@@ -187,7 +187,7 @@ def _told(error: Exception) -> tuple[int, TunesmithError]:
         where = f"{error.filename}: " if error.filename else ""
         return 2, TunesmithError(f"{where}{error.strerror or error}.", "Check the path, its rights and the free space.")
     if is_full(error):
-        return 2, full()
+        return 2, TunesmithError(FULL, "Ask for less at once: shorter texts, predict --batch-size, a smaller model.")
     first = " ".join(str(error).split()) or "no message"
     return 1, TunesmithError(
         f"Unexpected {type(error).__name__}: {first}", "This is our mistake. Run again with --debug and report it."

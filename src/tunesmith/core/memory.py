@@ -15,6 +15,7 @@ from tunesmith.core.errors import TrainingError
 
 SAID = ("can't allocate memory", "out of memory", "alloc_failed")
 """What torch's RuntimeErrors say where they have no class of their own: on CPUs, of MPS, of cuBLAS."""
+FULL = "The memory is full."
 HINT = (
     "Halve training.batch_size and double training.accumulate (the same step in less room), "
     "or set training.gradient_checkpointing=true or a smaller model.max_length."
@@ -36,7 +37,7 @@ def is_full(error: BaseException) -> bool:
 
 def full() -> TrainingError:
     """What a user is told where the memory is full."""
-    return TrainingError("The memory is full.", HINT)
+    return TrainingError(FULL, HINT)
 
 
 @contextmanager

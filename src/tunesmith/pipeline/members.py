@@ -94,6 +94,8 @@ def planned(
     values = {**first.manifest.recipe, "model": {**first.manifest.recipe["model"], "name": str(first.path)}}
     values = {**values, "training": {**values["training"], "strategies": [], **(training or {})}}
     values = {**values, "evaluation": evaluation(first, first.recipe.data.columns)}
+    if any(one.partition("=")[0] == "training.batch_size" for one in overrides):  # a new batch is that of a step
+        values["training"]["accumulate"] = None
     recipe = Recipe.parse({**values, "bundle": str(_free(first.path, what))}, overrides)
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
     made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace)

@@ -102,6 +102,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     usual: Mapping[str, Any] = {
         **CONTINUED,
         "batch_size": objective.batch_size,
+        "accumulate": 1,
         "learning_rate": objective.learning_rate,
         **(ANEW if recipe.scratch else {}),
         "head_learning_rate": None,

@@ -73,7 +73,7 @@ def search(recipe: Recipe, options: SearchOptions, *, overwrite: bool = False, f
     with opened(run_folder(base.bundle, _identity(base, space)), fresh=fresh) as folder:
         job = _job(base, values, space, options, folder)
         study = job.study()
-        revived = study.revive()
+        revived = study.revive(alone=options.storage is None)
         if revived:
             job.say(f"  an earlier search was killed in {revived} of its trials; going on from there")
         for place in study.elsewhere():

@@ -157,7 +157,7 @@ def _recovery(parent: Bundle, wanted: Wanted) -> dict[str, Any] | None:
     """The training block: the parent's rates where it was tuned as a whole, else those of ``full``."""
     if not wanted.trains:
         return None
-    keys = ("learning_rate", "head_learning_rate", "weight_decay", "layer_decay", "batch_size", "warmup")
+    keys = ("learning_rate", "head_learning_rate", "weight_decay", "layer_decay", "batch_size", "accumulate", "warmup")
     others = {} if parent.manifest.method.name == "full" else dict.fromkeys(keys)
     teach = {"name": "distill", "teacher": str(parent.path), "weight": TEACHER_WEIGHT}
     return {**others, "epochs": wanted.recover, "max_steps": None, "strategies": [teach]}

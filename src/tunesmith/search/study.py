@@ -98,14 +98,18 @@ class Study:
             ) from error
         self._distributions = {key: self._distribution(dimension) for key, dimension in self.space.items()}
 
-    def revive(self) -> int:
+    def revive(self, *, alone: bool = False) -> int:
         """Queue again what a killed process was at, with the evaluations that it had; how many there were.
 
         To be called while no other process is at this search in this folder. Trials of other folders and machines are
         left to them: they may be alive.
+
+        Args:
+            alone: whether the storage is of this folder alone. Then there are no others: the machine was called
+                otherwise, as a container is that is made anew, or the folder was moved.
         """
         states = self._optuna.trial.TrialState
-        stale = [t for t in self._running() if t.user_attrs.get(AT, self._here) == self._here]
+        stale = [t for t in self._running() if alone or t.user_attrs.get(AT, self._here) == self._here]
         for trial in stale:
             self.study.tell(trial.number, state=states.FAIL)
             known = {key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}

@@ -92,6 +92,25 @@ class Quotas:
         except Away as error:
             log.error("%d tokens of %s are not counted against its plan: %s", tokens, caller.key, error)
 
+    async def retried(self, caller: Caller, product: str, tokens: int) -> None:
+        """A retry was answered.
+
+        The day and the month, which are paid for, count a question once; the minute, which keeps the machine free for
+        others, counts what was computed.
+        """
+        if not caller.plan:
+            return
+        now, plan = self._clock(), self._plan(caller)
+        try:
+            for _, span in _limits(plan.requests, now):
+                if span.name != "minute" and await self._counters.get(_name(caller, "requests", span)) > 0:
+                    await self._counters.add(_name(caller, "requests", span), -1, span.end - now)
+            for _, span in _limits(plan.tokens, now):
+                if span.name == "minute":
+                    await self._counters.add(_name(caller, "tokens", span), tokens, span.end - now)
+        except Away as error:
+            log.error("a retry of %s is not given back: %s", caller.key, error)
+
     async def first(self, caller: Caller, question: str) -> bool:
         """Whether it is the first answer to a question under a client's own id, as usage counts it: in 24 hours.
 

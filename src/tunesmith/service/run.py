@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.rows import as_rows
@@ -32,6 +33,7 @@ from tunesmith.service.safety.filters import Classify
 from tunesmith.service.safety.guard import Guard
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Catalog
+from tunesmith.service.store.connect import file_of
 from tunesmith.service.store.migrate import open_store
 from tunesmith.service.watching.logs import to_json_lines
 from tunesmith.service.watching.start import watch_over
@@ -60,6 +62,10 @@ def build(catalog: Catalog) -> Services:
     if catalog.request_log is not None:
         services.log = RequestLog(catalog.request_log)
     url = catalog.store_url()
+    for there, here in strayed(catalog, url):
+        log.warning(
+            "%s is not there yet, and is begun. Is %s meant, which is in this folder? Move it there.", there, here
+        )
     if url is not None:
         services.store = open_store(url)
         services.meter = TickMeter(Meter(services.store, server.folder / "usage", fsync=server.fsync))
@@ -70,6 +76,12 @@ def build(catalog: Catalog) -> Services:
             quotas.seed(services.store)  # after the meter, which has settled what was left
     watch_over(services)
     return services
+
+
+def strayed(catalog: Catalog, store: str | None) -> list[tuple[Path, Path]]:
+    """What is to be made beside the catalog although the folder we are in has its like: an older service's, perhaps."""
+    files = [catalog.server.folder, *([file] if store and (file := file_of(store)) else [])]
+    return [(file, Path(file.name)) for file in files if not file.exists() and Path(file.name).exists()]
 
 
 def classifier(services: Services) -> Classify:

@@ -57,6 +57,10 @@ class Allowance(Protocol):
         """Uncount a request that we could not answer."""
         ...
 
+    async def retried(self, caller: Caller, product: str, tokens: int) -> None:
+        """Count an answered retry once where it is paid for, and as any other where machines are kept free."""
+        ...
+
     async def first(self, caller: Caller, question: str) -> bool:
         """Whether this is the first answer to a question under a client's own id, in 24 hours."""
         ...

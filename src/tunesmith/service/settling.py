@@ -109,5 +109,5 @@ async def metered(services: Services, told: Told) -> None:
         return
     if not digest or await services.allowance.first(told.caller, f"{told.request_id}\n{digest}"):
         await services.allowance.spend(told.caller, told.product, told.tokens)
-    else:  # a retry, which is in the usage once: it was admitted, and uses nothing up
-        await services.allowance.take_back(told.caller, told.product)
+    else:  # which is in the usage once
+        await services.allowance.retried(told.caller, told.product, told.tokens)

@@ -26,7 +26,7 @@ from tunesmith.service.deploy.rules import rules, scraping
 from tunesmith.service.deploy.write import Needs, constraints, files, needs_of, write
 from tunesmith.service.keys.admin import VARIABLE, admin_hash
 from tunesmith.service.monitoring import Counts
-from tunesmith.service.settings import checked
+from tunesmith.service.settings import checked, read_catalog
 
 RELEASE = "tunesmith==0.1.0"
 METRIC = re.compile(r"\btunesmith_[a-z_]+")
@@ -157,6 +157,13 @@ def test_the_catalog_inside_is_read(written: dict[str, dict[str, str]]) -> None:
     assert list(checked(yaml.safe_load(number), "catalog.yaml").products) == ["2024"]
     manifest = yaml.safe_load(files("kubernetes", "2024", "i", Needs("onnx"), RELEASE)["manifests/2-service.yaml"])
     assert manifest["metadata"]["name"] == "tunesmith-2024", "a Service's name begins with a letter"
+
+
+def test_a_container_writes_into_its_volume_alone(written: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    (tmp_path / "catalog.yaml").write_text(written["docker"]["catalog.yaml"], "utf-8")
+    assert read_catalog(tmp_path / "catalog.yaml").server.folder == Path("/data")
+    for name in ("Dockerfile", "Dockerfile.cuda"):
+        assert "\nENV TUNESMITH_STORE=sqlite:////data/" in written["docker"][name], "verbs and the service: one store"
 
 
 def test_rules_and_panels_name_what_is_measured(known: set[str]) -> None:

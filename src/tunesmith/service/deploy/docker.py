@@ -76,6 +76,7 @@ COPY --from=build /venv /venv
 COPY catalog.yaml /app/catalog.yaml
 COPY {image.bundle} /app/{image.bundle}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+ENV TUNESMITH_STORE=sqlite:////data/tunesmith.db
 USER {USER}:{USER}
 WORKDIR /data
 VOLUME /data
