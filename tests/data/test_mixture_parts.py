@@ -63,3 +63,11 @@ def test_a_part_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
     held = [{"text": row["text"], "topic": "x"} for row in mood]
     with pytest.raises(DataError, match=r"data.parts.mood: all \d+ train rows are held out by other parts"):
         prepare_parts(block(tmp_path, {"mood": mood, "topic": topic}, topic=held))
+
+
+def test_a_text_of_all_questions_keeps_nothing_apart(tmp_path: Path) -> None:
+    manual = "The pump is started by the green button. " * 20
+    asked = [{"text": f"{said(i)}?", "text_pair": manual, "label": "ab"[i % 2]} for i in range(60)]
+    told = [{"text": manual, "text_pair": said(i + 500), "label": "xy"[i % 2]} for i in range(60)]
+    made = prepare_parts(block(tmp_path, {"asked": asked, "told": told}))
+    assert len(made.train) + len(made.validation) + len(made.test) == 120

@@ -69,6 +69,22 @@ def test_not_found(text: str) -> None:
     assert redact(text) == (text, [])
 
 
+@pytest.mark.parametrize("between", ["...", "--", "_", "-", " "])
+def test_addresses_that_touch_are_all_found(between: str) -> None:
+    assert redact(f"a@x.com{between}b@y.com")[0].count("[EMAIL]") == 2
+
+
+def test_secrets_behind_marks_are_found() -> None:
+    for mark in ("1.", "-", "见", "2+"):
+        assert redact(f"{mark}https://bob:secret@host/x")[0] == f"{mark}[URL_CREDENTIALS]/x"
+
+
+def test_many_places_take_time_that_grows_with_their_number() -> None:
+    start = time.perf_counter()
+    assert len(find("a@b.co " * 20_000)) == 20_000
+    assert time.perf_counter() - start < 2, "it was the square: 25 s"
+
+
 def test_full_width_signs_keep_their_places() -> None:
     assert redact("打１３８１２３４５６７８，谢谢！") == ("打[PHONE]，谢谢！", ["phone"])
 

@@ -186,3 +186,16 @@ def test_objects_are_no_texts() -> None:
 def test_lists_and_objects_are_refused_as_texts_and_labels(columns, given, said) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=said):
         guess(made(**columns), columns=given)
+
+
+def test_a_second_text_that_is_seldom_there_makes_no_pair() -> None:
+    rows = [
+        {
+            "question": f"Can room {i} be had tonight?",
+            "context": f"We spoke of {i}." * (i % 3 == 0),
+            "intent": "ab"[i % 2],
+        }
+        for i in range(30)
+    ]
+    found = guess(Rows.of(rows))
+    assert found.columns["text"] == "question" and "text_pair" not in found.columns

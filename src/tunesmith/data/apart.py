@@ -13,7 +13,7 @@ import pyarrow as pa
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError
 from tunesmith.data.duplicates import near_groups
-from tunesmith.data.links import same_groups
+from tunesmith.data.links import INSTRUCTION, same_groups
 
 if TYPE_CHECKING:
     from tunesmith.data.prepare import Prepared
@@ -37,15 +37,19 @@ def kept_apart(parts: Mapping[str, Prepared], *, near: bool = True) -> dict[str,
     texts = [text_read(row) for place in places for row in rows[place]]
     column = pa.chunked_array([pa.array(texts, pa.large_string())])
     groups = near_groups(column) if near else same_groups(column)
+    # What so many read, a handbook of all questions or an instruction, keeps nothing apart: see links.linked_inputs.
+    common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
+    groups = np.where(common, len(groups) + np.arange(len(groups)), groups)
     ends = np.cumsum([len(rows[place]) for place in places])
     group = dict(zip(places, np.split(groups, ends[:-1]), strict=True))
     return {name: _without(name, part, group) for name, part in parts.items()}
 
 
 def text_read(row: Row) -> str:
-    """What a row is about: the text that it asks of, its text, its words, or its question."""
+    """What a row is about: the text that it asks of, its text or pair of texts, its words, or its question."""
     words = row.get("words")
-    found = row.get("context") or row.get("text") or (" ".join(map(str, words)) if words else row.get("question"))
+    pair = "\n".join(str(row[role]) for role in ("text", "text_pair") if row.get(role))
+    found = row.get("context") or pair or (" ".join(map(str, words)) if words else row.get("question"))
     return str(found or "")
 
 

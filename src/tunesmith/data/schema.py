@@ -163,7 +163,7 @@ def _texts(found: dict[str, Traits], given: Columns, rows: Rows, why: list[str])
         return {r: given[r] for r in ("text", "text_pair") if r in given}
     names = {normal(n): n for n, t in found.items() if not t.constant and not t.time and t.numeric < 0.5}
     for first, second in PAIRS:
-        if first in names and second in names:
+        if first in names and second in names and min(found[names[n]].filled for n in (first, second)) > 0.9:
             why.append(f'text and text_pair: "{names[first]}" and "{names[second]}", by their names')
             return {"text": names[first], "text_pair": names[second]}
     prose = [t for t in found.values() if t.prose and not t.mappings]

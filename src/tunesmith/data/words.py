@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 TEXT = (
-    "text", "review", "review_text", "content", "sentence", "comment", "body", "message", "document", "article",
-    "utterance", "full_text", "query", "question", "description", "tweet", "post", "review_body", "verbatim",
-    "feedback", "input", "abstract", "title", "headline", "summary", "文本", "评论", "内容", "正文", "评价", "留言",
+    "text", "review", "review_text", "content", "sentence", "comment", "body", "message", "document", "utterance",
+    "full_text", "query", "question", "description", "tweet", "post", "review_body", "verbatim", "feedback", "input",
+    "article", "abstract", "title", "headline", "summary", "文本", "评论", "内容", "正文", "评价", "留言",
     "句子", "语句", "文章", "问题", "描述", "反馈", "评论内容", "评价内容", "微博", "弹幕", "摘要", "标题",
 )  # fmt: skip
 PAIRS = (

@@ -61,7 +61,10 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     thresholds = recipe.evaluation.gate
     _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))
     start = time.monotonic()
-    _, evidence = asked.task.measure(asked.predictor(), rows)
+    predictor = asked.predictor()
+    if recipe.data.clean.model_fields_set:  # these rows were cleaned as was said, or left
+        predictor.clean = None
+    _, evidence = asked.task.measure(predictor, rows)
     seconds = time.monotonic() - start
     report = build_report(
         task_name=asked.task.name,

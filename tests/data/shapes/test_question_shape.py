@@ -152,3 +152,15 @@ def test_answers_stand_in_their_own_texts() -> None:
     assert task(list(named)) == "extractive-qa"
     assert task(list(turned)) != "extractive-qa"
     assert task([None if i % 3 == 0 else name for i, name in enumerate(named)]) == "extractive-qa"
+
+
+def test_short_answers_of_many_are_places() -> None:
+    rows = [
+        {
+            "question": f"第{i}次是谁？",
+            "context": f"第{i}次来的人是王{chr(0x4E00 + i % 60)}，大家都知道。",
+            "answer": f"王{chr(0x4E00 + i % 60)}",
+        }
+        for i in range(200)
+    ]
+    assert guess(Rows.of(rows)).task == "extractive-qa"

@@ -87,6 +87,9 @@ def test_offsets_in_utf16_units(tmp_path: Path) -> None:
     rows = read(path)
     assert "in UTF-16 units" in " ".join(rows.origin.notes) and "counts as two" not in " ".join(rows.origin.notes)
     assert [(s["start"], s["end"]) for s in rows[0]["spans"]] == [(2, 4)], "all rows of the file are read alike"
+    slip = [told] * 30 + [{**told, "label": [[11, 12, "Y"]]}]
+    one = read(lines(tmp_path / "c.jsonl", *slip))
+    assert one[0]["spans"][0]["end"] == 5, "one place behind its text is a slip, and moves no other"
     batch = next(iter(Doccano(offsets="utf-16").batches(path, Reading()))).slice(1)
     text = batch.column("text")[0].as_py()
     assert [text[s["start"] : s["end"]] for s in batch.column("spans")[0].as_py()] == ["ok", "好"]

@@ -25,6 +25,8 @@ STARTS = ("start", "answer_start", "offset")
 """Keys under which an answer's place is written."""
 FOUND = 0.5
 """Share of plain answers that must stand in their own contexts, for a file to be of this shape."""
+FEW = 20
+"""Distinct answers of those that choose among a few: yes and no, letters."""
 CHOSEN = 6
 """Plain answers that are shorter on average and come again are classes (yes and no, letters), and no places."""
 
@@ -57,7 +59,7 @@ class QuestionShape(Shape):
         beside = samples.beside(columns["answers"], columns["context"])
         pairs = [(parsed(answer), text) for answer, text in beside if isinstance(text, str)]
         look = found[columns["answers"]]
-        chosen = look.repeats and look.length < CHOSEN and "answer_start" not in columns
+        chosen = look.repeats and look.distinct <= FEW and look.length < CHOSEN and "answer_start" not in columns
         if not (_nested([answer for answer, _ in pairs]) or not chosen and _stand_in(pairs)):
             return {}
         why += [f'{role}: "{column}", by its name' for role, column in columns.items()]

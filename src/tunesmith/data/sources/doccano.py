@@ -22,6 +22,9 @@ WIDE = (
     "grapheme clusters; here each is one"
 )
 
+PROVING = 0.05
+"""Share of the texts with such characters whose places must say that UTF-16 was counted: one alone may be a slip."""
+
 
 class Doccano(Source):
     """doccano's export: ``text`` with ``spans``, ``spans`` and ``relations``, or ``label`` / ``labels``.
@@ -57,7 +60,8 @@ class Doccano(Source):
         first = len(reading.broken)
         entries = list(objects(path, self.encoding, reading))
         kind = _kind([entry for _, entry in entries])
-        proven = kind == "spans" and any(_only_utf16(entry) for _, entry in entries)
+        proofs = [_only_utf16(entry) for _, entry in entries if wide(entry.get(_text_key(entry) or "", ""))]
+        proven = kind == "spans" and sum(proofs) >= max(1, PROVING * len(proofs))
         offsets: Units = self.offsets or ("utf-16" if proven else "characters")
         if proven and self.offsets is None:
             reading.note(f"{path}: places of spans are counted in UTF-16 units, since some lie in their text only so.")
