@@ -13,7 +13,7 @@ import pyarrow as pa
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError
 from tunesmith.data.duplicates import near_groups
-from tunesmith.data.links import INSTRUCTION, same_groups
+from tunesmith.data.links import same_groups, without_common
 
 if TYPE_CHECKING:
     from tunesmith.data.prepare import Prepared
@@ -36,10 +36,8 @@ def kept_apart(parts: Mapping[str, Prepared], *, near: bool = True) -> dict[str,
     rows = {place: getattr(parts[place[0]], place[1]) for place in places}
     texts = [text_read(row) for place in places for row in rows[place]]
     column = pa.chunked_array([pa.array(texts, pa.large_string())])
-    groups = near_groups(column) if near else same_groups(column)
-    # What so many read, a handbook of all questions or an instruction, keeps nothing apart: see links.linked_inputs.
-    common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
-    groups = np.where(common, len(groups) + np.arange(len(groups)), groups)
+    # What so many read, a handbook of all questions or an instruction, keeps nothing apart.
+    groups, _ = without_common(near_groups(column) if near else same_groups(column))
     ends = np.cumsum([len(rows[place]) for place in places])
     group = dict(zip(places, np.split(groups, ends[:-1]), strict=True))
     return {name: _without(name, part, group) for name, part in parts.items()}

@@ -65,12 +65,23 @@ def linked_inputs(
     """
     parts = (rows, *given.values())
     column = pa.chunked_array([c for p in parts for c in joined_texts(p, list(names)).chunks], pa.large_string())
-    groups = same_groups(column)
-    common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
-    groups[common] = np.flatnonzero(common)
+    groups, common = without_common(same_groups(column))
     ends = np.cumsum([len(part) for part in parts])[:-1]
     own, *others = np.split(groups, ends)
-    return own, dict(zip(given, others, strict=True)), int(common.sum())
+    return own, dict(zip(given, others, strict=True)), common
+
+
+def without_common(groups: np.ndarray) -> tuple[np.ndarray, int]:
+    """Groups of which none has more than ``INSTRUCTION`` of the rows: those rows stand alone; and how many these are.
+
+    Args:
+        groups: the first row of each row's group, int [rows].
+
+    >>> without_common(np.array([0, 0, 0, 3, 3, 5, 6, 7, 8, 9]))
+    (array([0, 1, 2, 3, 3, 5, 6, 7, 8, 9]), 3)
+    """
+    common = np.bincount(groups, minlength=len(groups))[groups] > max(INSTRUCTION * len(groups), 2)
+    return np.where(common, np.arange(len(groups)), groups), int(common.sum())
 
 
 def linked_files(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -75,9 +75,7 @@ class Quotas:
             return
         now = self._clock()
         try:
-            for _, span in _limits(self._plan(caller).requests, now):
-                if await self._counters.get(_name(caller, "requests", span)) > 0:  # else the window is a new one
-                    await self._counters.add(_name(caller, "requests", span), -1, span.end - now)
+            await self._uncount(caller, now, NAMES)
         except Away as error:
             log.error("a request of %s is not given back: %s", caller.key, error)
 
@@ -100,16 +98,20 @@ class Quotas:
         """
         if not caller.plan:
             return
-        now, plan = self._clock(), self._plan(caller)
+        now = self._clock()
         try:
-            for _, span in _limits(plan.requests, now):
-                if span.name != "minute" and await self._counters.get(_name(caller, "requests", span)) > 0:
-                    await self._counters.add(_name(caller, "requests", span), -1, span.end - now)
-            for _, span in _limits(plan.tokens, now):
+            await self._uncount(caller, now, ("month", "day"))
+            for _, span in _limits(self._plan(caller).tokens, now):
                 if span.name == "minute":
                     await self._counters.add(_name(caller, "tokens", span), tokens, span.end - now)
         except Away as error:
             log.error("a retry of %s is not given back: %s", caller.key, error)
+
+    async def _uncount(self, caller: Caller, now: float, names: Collection[str]) -> None:
+        for _, span in _limits(self._plan(caller).requests, now):
+            # A count of nothing is of a window that is new since the request was admitted.
+            if span.name in names and await self._counters.get(_name(caller, "requests", span)) > 0:
+                await self._counters.add(_name(caller, "requests", span), -1, span.end - now)
 
     async def first(self, caller: Caller, question: str) -> bool:
         """Whether it is the first answer to a question under a client's own id, as usage counts it: in 24 hours.

@@ -45,20 +45,18 @@ class Rules:
     def _shares(self) -> Iterator[Alert]:
         for (product, version), now in list(self._counts.tallies.items()):
             key = (product, version)
-            then = self._asked.get(key, NOTHING)
-            requests, failed = now.requests - then.requests, now.failed - then.failed
-            if requests >= LEAST:
-                self._asked[key] = replace(now)
-                if failed / requests > self._settings.errors:
-                    words = f"{product} {version} did not answer {failed} of its last {requests} requests."
-                    yield Alert("errors", product, version, words, {"failed": failed, "requests": requests})
-            then = self._answered.get(key, NOTHING)
-            answers, abstained = now.answers - then.answers, now.abstained - then.abstained
-            if answers >= LEAST:
-                self._answered[key] = replace(now)
-                if abstained / answers > self._settings.abstained:
-                    words = f"{product} {version} abstained from {abstained} of its last {answers} answers."
-                    yield Alert("abstained", product, version, words, {"abstained": abstained, "answers": answers})
+            for kind, looked, whole, part, words, allowed in (
+                ("errors", self._asked, "requests", "failed", "did not answer", self._settings.errors),
+                ("abstained", self._answered, "answers", "abstained", "abstained from", self._settings.abstained),
+            ):
+                then = looked.get(key, NOTHING)
+                of, some = (getattr(now, name) - getattr(then, name) for name in (whole, part))
+                if of < LEAST:
+                    continue
+                looked[key] = replace(now)
+                if some / of > allowed:
+                    said = f"{product} {version} {words} {some} of its last {of} {whole}."
+                    yield Alert(kind, product, version, said, {part: some, whole: of})
 
     def _queues(self) -> Iterator[Alert]:
         for product in self._products:
