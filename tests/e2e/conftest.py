@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunesmith.testing import tiny_bert, toy_rows
+from tunesmith.testing.verb import Ended, run_verb
 
 KILLER = """
 import os, signal, sys
@@ -57,20 +57,6 @@ sys.exit(main(arguments))
 """The command line, killed with -9 at a place."""
 
 
-@dataclass
-class Ended:
-    """A process that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed."""
-        return json.loads(self.out)
-
-
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, a model and a recipe."""
@@ -105,9 +91,10 @@ def tunesmith(home: Path) -> Callable[..., Ended]:
     environment = {**os.environ, "TUNESMITH_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 
     def run(*arguments: str, kill: str = "") -> Ended:
-        start = [sys.executable, "-c", KILLER, kill] if kill else [sys.executable, "-m", "tunesmith"]
+        if not kill:
+            return run_verb(*arguments, folder=home, environment=environment)
         found = subprocess.run(
-            [*start, *arguments],
+            [sys.executable, "-c", KILLER, kill, *arguments],
             cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,

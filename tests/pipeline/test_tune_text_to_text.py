@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import quiet
 from tunesmith.testing import tiny_t5
+from tunesmith.testing.verb import run_verb
 
 SETTINGS = (
     "training.learning_rate=1e-2", "training.batch_size=8", "training.threads=1", "training.trackers=[jsonl]",
@@ -106,11 +105,9 @@ def test_a_fresh_process_writes_the_same(case: tuple[str, Bundle]) -> None:
     name, bundle = case
     texts = [next(iter(row.values())) for row in CASES[name][80:84]]
     wanted = bundle.predict(texts)
-    run = subprocess.run(
-        [sys.executable, "-m", "tunesmith", "predict", str(bundle.path), *texts, "--json"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert json.loads(run.stdout)["predictions"] == wanted
+    run = run_verb("predict", str(bundle.path), *texts, "--json")
+    assert run.code == 0, run.err
+    assert run.json["predictions"] == wanted
     assert all(set(one) == {"text", "tokens", "finish"} for one in wanted)
 
 
@@ -138,12 +135,9 @@ def test_a_file_is_predicted_with_its_own_columns(case: tuple[str, Bundle], tmp_
     name, bundle = case
     role = next(iter(CASES[name][0]))
     asked = lines(tmp_path / "new.jsonl", [{role: row[role], "id": f"n{i}"} for i, row in enumerate(CASES[name][:3])])
-    run = subprocess.run(
-        [sys.executable, "-m", "tunesmith", "predict", str(bundle.path), "--file", str(asked), "--json"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr + run.stdout
-    assert len(json.loads(run.stdout)["predictions"]) == 3
+    run = run_verb("predict", str(bundle.path), "--file", str(asked), "--json")
+    assert run.code == 0, run.err + run.out
+    assert len(run.json["predictions"]) == 3
 
 
 def test_long_texts_are_cut_and_told(tmp_path: Path) -> None:
