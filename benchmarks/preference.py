@@ -218,7 +218,7 @@ def page(found: dict[str, Any]) -> list[str]:
             *(f"{one[side]['perplexity']['value']:.2f}" for side in ("before", "after")),
             "-" if "facts" not in one else f"{one['facts']['kl']:.3f}",
             one["training"]["steps"], f"{one['training']['seconds']:,.0f}",
-            f"{one['training']['samples_per_second']:.2f}", one["peak_mib"],
+            f"{one['training']['samples_per_second']:.2f}", one["peak_mib"] or "-",
         ]
         for one in learned.values()
     ]  # fmt: skip
