@@ -12,7 +12,7 @@ from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.compression import FORMS, WRITER_FORMS
 from tunesmith.compression.cuts import CutSpec, parsed
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import Candidate, allowed, words
+from tunesmith.compression.pick import Candidate, allowed, same_of, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.runtime import resolve
@@ -205,5 +205,5 @@ def _why(parity: Parity, answers: str) -> str:
     if not parity.largest_gap <= parity.tolerance:
         said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
     alone = "" if parity.alone is None else f", {parity.alone:.1%} asked one by one"
-    said.append(f"{parity.agreement:.1%} of the {answers} are the same{alone}")
+    said += [] if parity.agreement is None else [f"{same_of(parity.agreement, 0, answers)}{alone}"]
     return ", ".join(said)

@@ -115,7 +115,7 @@ class OnRows:
             own = answers[side.name]
             found = worth(task, task.evidence(rows, own.predictions))
             return Candidate(
-                side.name, as_figure(task, found), wanted - found, agreement(first.predictions, own.predictions),
+                side.name, as_figure(task, found), wanted - found, self._agreement(first, own),
                 largest_gap(first.arrays, own.arrays), side.bytes, one[side.name], many[side.name], side.cut,
             )  # fmt: skip
 
@@ -129,29 +129,39 @@ class OnRows:
         """On the test rows, which nothing was chosen on.
 
         The metric and the answers are held against the parent. The numbers are held against the model that the form
-        was made of: what was cut and trained has numbers of its own.
+        was made of: what was cut and trained has numbers of its own. Where answers are numbers, those of rows that are
+        asked one by one are held to it, too.
         """
         task, rows = self.plan.task, self.test
         before, after = self._answers(self._sources[0].side), self._answers(side)
         evidence = task.evidence(rows, after.predictions)
         kept = before_and_after(task.evidence(rows, before.predictions), evidence, task.metrics[:1])
         loss = forgotten(kept, task.metrics[0])
-        whole = self._answers(next(one.side for one in self._sources if one.side.bundle is side.bundle))
-        gap, same = largest_gap(whole.arrays, after.arrays), agreement(before.predictions, after.predictions)
+        source = next(one.side for one in self._sources if one.side.bundle is side.bundle)
+        whole = self._answers(source)
+        gap, same = largest_gap(whole.arrays, after.arrays), self._agreement(before, after)
         # A number may move by what all of them differ by; more is another model, whatever its answers.
         spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
         tolerance = EXACT if side.form is None or side.form.exact else spread
         few = places(len(rows), ALONE)
-        alone = agreement(
-            [before.predictions[i] for i in few], side.answers([rows[i] for i in few], size=SINGLE).predictions
-        )
+        some = [rows[i] for i in few]
+        apart, alone = side.answers(some, size=SINGLE), None
+        if same is None:
+            gap = max(gap, largest_gap(source.answers(some).arrays, apart.arrays))
+        else:
+            alone = agreement([before.predictions[i] for i in few], apart.predictions)
         held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
-        passed = held and gap <= tolerance and min(same, alone) >= self.asked.least_agreement
+        least = min(one for one in (1.0, same, alone) if one is not None)
+        passed = held and gap <= tolerance and least >= self.asked.least_agreement
         parity = Parity(
             f"shrink to {side.name}", len(rows), gap, same, tolerance, passed,
             task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss, alone,
         )  # fmt: skip
         return Proof(parity, evidence, kept["after"][task.metrics[0]])
+
+    def _agreement(self, one: Answers, other: Answers) -> float | None:
+        """Share of rows with the same answer; None where answers are numbers or vectors: there is nothing to count."""
+        return agreement(one.predictions, other.predictions) if self.plan.task.decides else None
 
     def parents_evidence(self) -> Evidence:
         """Of the test rows."""

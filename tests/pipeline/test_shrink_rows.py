@@ -1,0 +1,82 @@
+"""What rows are held to when a model is shrunk, with sides that are arrays: numbers, decisions, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.bundle.card import _proof as on_the_card
+from tunesmith.cli.shrink import _proof as on_the_screen
+from tunesmith.compression.pick import ROWS, Candidate, words
+from tunesmith.core.artefacts import Parity
+from tunesmith.core.contracts import Row, Task
+from tunesmith.pipeline.shrink_options import ShrinkOptions
+from tunesmith.pipeline.shrink_rows import OnRows
+from tunesmith.pipeline.shrink_sides import Answers
+from tunesmith.tasks.text_regression import TextRegression
+
+Arrays = Callable[[Sequence[Row], int], list[np.ndarray]]
+
+
+class Told:
+    """A side that says what it is told to.
+
+    Args:
+        arrays: of rows, and how many are asked at once.
+    """
+
+    def __init__(self, name: str, task: Task, arrays: Arrays, bundle: object) -> None:
+        self.name, self.bundle, self.form = name, bundle, SimpleNamespace(exact=False)
+        self._task, self._arrays = task, arrays
+
+    def answers(self, rows: Sequence[Row], progress: Any = None, size: int = 64) -> Answers:
+        arrays = self._arrays(rows, size)
+        return Answers(
+            arrays, self._task.decode(arrays, [{"row": i, "input_ids": [1]} for i in range(len(rows))]), np.zeros(0)
+        )
+
+
+def proven(task: Task, rows: list[Row], parent: Arrays, form: Arrays, **asked: Any) -> Parity:
+    bundle = object()
+    kind = object.__new__(OnRows)
+    kind.plan = SimpleNamespace(task=task, progress=None)  # type: ignore[assignment]
+    kind.asked, kind.test, kind._on_test = ShrinkOptions(**asked), rows, {}
+    first = Told("torch", task, parent, bundle)
+    kind._sources = [SimpleNamespace(side=first)]  # type: ignore[list-item]
+    return kind.proven(Told("int8", task, form, bundle)).parity  # type: ignore[arg-type]
+
+
+def numbers(rows: Sequence[Row], size: int) -> list[np.ndarray]:
+    return [np.array([row["label"]], np.float32) for row in rows]
+
+
+@pytest.fixture
+def regression() -> TextRegression:
+    task = TextRegression()
+    task.restore({"mean": 0.0, "deviation": 1.0})
+    return task
+
+
+def test_numbers_are_held_by_their_gap_also_one_by_one(regression: TextRegression) -> None:
+    """Two numbers are never "the same answer": all were, whatever they said."""
+    rows: list[Row] = [{"text": "a", "label": float(i % 5)} for i in range(40)]
+
+    def alone_otherwise(some: Sequence[Row], size: int) -> list[np.ndarray]:
+        return [array + np.float32(3.0 * (size == 1) + 0.1) for array in numbers(some, size)]
+
+    def near(some: Sequence[Row], size: int) -> list[np.ndarray]:
+        return [array + np.float32(0.1) for array in numbers(some, size)]
+
+    held = proven(regression, rows, numbers, near, max_loss=0.1)
+    assert held.passed and (held.agreement, held.alone) == (None, None)
+    refused = proven(regression, rows, numbers, alone_otherwise, max_loss=0.1)
+    assert not refused.passed and refused.largest_gap == pytest.approx(3.1)
+    told = {"parity": held.to_json(), "units": ROWS.to_json()}
+    candidate = Candidate("int8", 0.9, 0.0, None, 0.1, 10, 1.0, 1.0)
+    card = on_the_card({"parity": [held.to_json()]})
+    for said in (on_the_screen(told), *card, words(candidate, candidate, 1, "size")):
+        assert "gap" in said and "are the same" not in said and "predictions the same" not in said, said
