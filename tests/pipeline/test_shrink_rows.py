@@ -11,12 +11,14 @@ import pytest
 
 from tunesmith.bundle.card import _proof as on_the_card
 from tunesmith.cli.shrink import _proof as on_the_screen
-from tunesmith.compression.pick import ROWS, Candidate, words
+from tunesmith.compression.pick import ROWS, Candidate, allowed, within, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Row, Task
 from tunesmith.pipeline.shrink_options import ShrinkOptions
-from tunesmith.pipeline.shrink_rows import OnRows
+from tunesmith.pipeline.shrink_rows import OnRows, gap_of
 from tunesmith.pipeline.shrink_sides import Answers
+from tunesmith.tasks.entities_and_relations import EntitiesAndRelations
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.text_regression import TextRegression
 
 Arrays = Callable[[Sequence[Row], int], list[np.ndarray]]
@@ -35,9 +37,8 @@ class Told:
 
     def answers(self, rows: Sequence[Row], progress: Any = None, size: int = 64) -> Answers:
         arrays = self._arrays(rows, size)
-        return Answers(
-            arrays, self._task.decode(arrays, [{"row": i, "input_ids": [1]} for i in range(len(rows))]), np.zeros(0)
-        )
+        features = [{"row": i, "input_ids": [1]} for i in range(len(rows))]
+        return Answers(arrays, self._task.decode(arrays, features), np.zeros(0), features)
 
 
 def proven(task: Task, rows: list[Row], parent: Arrays, form: Arrays, **asked: Any) -> Parity:
@@ -77,6 +78,27 @@ def test_numbers_are_held_by_their_gap_also_one_by_one(regression: TextRegressio
     assert not refused.passed and refused.largest_gap == pytest.approx(3.1)
     told = {"parity": held.to_json(), "units": ROWS.to_json()}
     candidate = Candidate("int8", 0.9, 0.0, None, 0.1, 10, 1.0, 1.0)
-    card = on_the_card({"parity": [held.to_json()]})
-    for said in (on_the_screen(told), *card, words(candidate, candidate, 1, "size")):
+    card = " ".join(on_the_card({"parity": [held.to_json()]}))
+    for said in (on_the_screen(told), card, words(candidate, candidate, 1, "size")):
         assert "gap" in said and "are the same" not in said and "predictions the same" not in said, said
+
+
+def answered(*arrays: np.ndarray) -> Answers:
+    return Answers(list(arrays), [], np.zeros(0), [{"input_ids": [1, 2, 3]}] * len(arrays))
+
+
+def test_what_follows_from_a_decision_has_no_gap() -> None:
+    """Another pair of entities, or another item at the end of a pool, was a gap of infinity."""
+    tokens = np.arange(12, dtype=np.float32).reshape(3, 4)
+    one, other = np.concatenate([tokens, tokens[:1]]), tokens + np.float32(0.5)
+    assert gap_of(EntitiesAndRelations(), answered(one), answered(other)) == pytest.approx(0.5)
+    pools = [np.array([[3, 1.0, 0], [5, 2.0, 0], [90, 0.1, 1]]), np.array([[3, 1.25, 1], [5, 2.0, 0], [7, 0.1, 0]])]
+    assert gap_of(Recommendation(), answered(pools[0]), answered(pools[1])) == pytest.approx(0.25)
+    assert gap_of(TextRegression(), answered(tokens), answered(tokens[:2])) == float("inf")
+
+
+def test_a_loss_that_is_just_the_allowed_one_is_allowed(regression: TextRegression) -> None:
+    lost = 0.9 - 0.89  # which is more than 0.01 by a bit
+    assert lost > 0.01 and within(lost, 0.01)
+    assert not within(0.0101, 0.01) and not within(None, 1) and not within(float("nan"), 1)
+    assert allowed([Candidate("int8", 0.89, lost, 1.0, 0.1, 10, 1.0, 1.0)], 0.01, "size")

@@ -72,6 +72,15 @@ class Candidate:
         return dict(vars(self))
 
 
+ROUNDING = 1e-9
+"""A loss is a difference of two figures: 0.9 - 0.89 is above 0.01 by its last bits."""
+
+
+def within(loss: float | None, most: float) -> bool:
+    """Whether no more is lost than is allowed; what is not defined is too much."""
+    return loss is not None and loss <= most + ROUNDING
+
+
 def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) -> list[Candidate]:
     """Those that may ship, the best first.
 
@@ -80,7 +89,7 @@ def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) ->
         target: what is to be small.
     """
     field_name = TARGETS[target][0]
-    fit = sorted((c for c in candidates if c.loss <= max_loss), key=lambda c: getattr(c, field_name))
+    fit = sorted((c for c in candidates if within(c.loss, max_loss)), key=lambda c: getattr(c, field_name))
     if not fit:
         return []
     best = getattr(fit[0], field_name)

@@ -12,7 +12,7 @@ from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.compression import FORMS, WRITER_FORMS
 from tunesmith.compression.cuts import CutSpec, parsed
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import Candidate, allowed, same_of, words
+from tunesmith.compression.pick import Candidate, allowed, same_of, within, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.runtime import resolve
@@ -67,7 +67,12 @@ def shrink(
     if private(parent.recipe):
         forms, left_out = _unread(parent, forms, left_out)
     chosen = len(forms) > 1 or len(cuts) > 1
-    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
+    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=False, replace=overwrite)
+    if chosen and not plan.data.validation:
+        raise RecipeError(
+            "Forms and cuts are chosen among on validation rows, and there are none.",
+            "Name one form (--to int8), and one cut at most.",
+        )
     plan.task = parent.task
     with _work_folder(plan.bundle) as work:
         kind = OnTexts(parent, plan, asked, work) if writes else OnRows(parent, plan, asked, work)
@@ -200,7 +205,7 @@ class _Shrinking:
 def _why(parity: Parity, answers: str) -> str:
     """What failed, in words."""
     said = []
-    if parity.loss is None or parity.loss > (parity.allowed_loss or 0):
+    if not within(parity.loss, parity.allowed_loss or 0):
         said.append(f"{parity.metric} loses {number(parity.loss)} ({number(parity.allowed_loss)} allowed)")
     if not parity.largest_gap <= parity.tolerance:
         said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")

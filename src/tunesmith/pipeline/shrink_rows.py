@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,9 +14,9 @@ from tunesmith.bundle.parity import largest_gap
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.compression.cuts import CutSpec
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import ROWS, Candidate, Units
+from tunesmith.compression.pick import ROWS, Candidate, Units, within
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.contracts import Evidence, Row
+from tunesmith.core.contracts import Evidence, Row, Task
 from tunesmith.evaluation.forgetting import before_and_after, forgotten
 from tunesmith.pipeline.draw import drawn, places
 from tunesmith.pipeline.members import as_figure, worth
@@ -116,7 +117,7 @@ class OnRows:
             found = worth(task, task.evidence(rows, own.predictions))
             return Candidate(
                 side.name, as_figure(task, found), wanted - found, self._agreement(first, own),
-                largest_gap(first.arrays, own.arrays), side.bytes, one[side.name], many[side.name], side.cut,
+                gap_of(task, first, own), side.bytes, one[side.name], many[side.name], side.cut,
             )  # fmt: skip
 
         return {side.name: candidate(side) for side in sides}
@@ -139,18 +140,18 @@ class OnRows:
         loss = forgotten(kept, task.metrics[0])
         source = next(one.side for one in self._sources if one.side.bundle is side.bundle)
         whole = self._answers(source)
-        gap, same = largest_gap(whole.arrays, after.arrays), self._agreement(before, after)
+        gap, same = gap_of(task, whole, after), self._agreement(before, after)
         # A number may move by what all of them differ by; more is another model, whatever its answers.
-        spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
+        spread = float(np.std(np.concatenate([array.ravel() for array, _ in _beside(task, whole, whole)])))
         tolerance = EXACT if side.form is None or side.form.exact else spread
         few = places(len(rows), ALONE)
         some = [rows[i] for i in few]
         apart, alone = side.answers(some, size=SINGLE), None
         if same is None:
-            gap = max(gap, largest_gap(source.answers(some).arrays, apart.arrays))
+            gap = max(gap, gap_of(task, source.answers(some), apart))
         else:
             alone = agreement([before.predictions[i] for i in few], apart.predictions)
-        held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
+        held = within(loss["value"], self.asked.max_loss)
         least = min(one for one in (1.0, same, alone) if one is not None)
         passed = held and gap <= tolerance and least >= self.asked.least_agreement
         parity = Parity(
@@ -176,6 +177,19 @@ class OnRows:
         if side.name not in self._on_test:
             self._on_test[side.name] = side.answers(self.test, self.plan.progress)
         return self._on_test[side.name]
+
+
+def gap_of(task: Task, one: Answers, other: Answers) -> float:
+    """The largest difference of any number of what is comparable; infinite where features or shapes differ."""
+    if len(one.arrays) != len(other.arrays):
+        return math.inf
+    pairs = _beside(task, one, other)
+    return largest_gap([before for before, _ in pairs], [after for _, after in pairs])
+
+
+def _beside(task: Task, one: Answers, other: Answers) -> list[tuple[np.ndarray, np.ndarray]]:
+    given = zip(one.arrays, other.arrays, one.features, strict=True)
+    return [task.comparable(before, after, feature) for before, after, feature in given]
 
 
 def _cut(parent: Bundle, overrides: list[str], cut: CutSpec) -> Bundle:

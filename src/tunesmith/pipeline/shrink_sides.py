@@ -40,6 +40,7 @@ class Answers:
     arrays: list[np.ndarray]
     predictions: list[Prediction]
     tokens: np.ndarray
+    features: list[Feature]
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Side:
         """What it says of rows, whose targets it does not see; so many of them, or of their windows, at once."""
         predictor = self.predictor(size)
         features, arrays = predictor.outputs(inputs_only(self.bundle.task, rows), progress)
-        return Answers(arrays, predictor.decode(arrays, features), tokens_of(features))
+        return Answers(arrays, predictor.decode(arrays, features), tokens_of(features), features)
 
     def predictor(self, size: int = MANY) -> Predictor:
         """As a bundle's own, over this runtime."""
