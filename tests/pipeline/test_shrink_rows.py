@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,15 @@ from tunesmith.cli.shrink import _proof as on_the_screen
 from tunesmith.compression.pick import ROWS, Candidate, allowed, within, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Row, Task
+from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.recipe import Recipe
+from tunesmith.pipeline.shrink import _work_folder, shrink
+from tunesmith.pipeline.shrink_files import refuse_formless
 from tunesmith.pipeline.shrink_options import ShrinkOptions
 from tunesmith.pipeline.shrink_rows import OnRows, gap_of
 from tunesmith.pipeline.shrink_sides import Answers
 from tunesmith.tasks.entities_and_relations import EntitiesAndRelations
+from tunesmith.tasks.prompted.likelihood import PromptedLikelihood
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.text_regression import TextRegression
 
@@ -102,3 +108,50 @@ def test_a_loss_that_is_just_the_allowed_one_is_allowed(regression: TextRegressi
     assert lost > 0.01 and within(lost, 0.01)
     assert not within(0.0101, 0.01) and not within(None, 1) and not within(float("nan"), 1)
     assert allowed([Candidate("int8", 0.89, lost, 1.0, 0.1, 10, 1.0, 1.0)], 0.01, "size")
+
+
+def test_two_at_once_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    place = tmp_path / "shrunk"
+    with _work_folder(place) as work:
+        (work / "graph").mkdir()
+        with pytest.raises(BundleError, match="Another shrink is at work"), _work_folder(place):
+            pytest.fail("both")
+        assert (work / "graph").is_dir(), "the second leaves it alone"
+    assert not work.exists()
+    with pytest.raises(KeyError), _work_folder(place) as work:
+        (work / "cut-1").mkdir()
+        (work / "graph").mkdir()
+        raise KeyError
+    assert (work / "cut-1").is_dir() and not (work / "graph").exists()
+    with _work_folder(place):
+        pass
+    assert not work.exists()
+
+
+def test_what_has_no_form_is_refused_in_words() -> None:
+    """A pretrained bundle, and one that compares how likely words are, ended in an error of ours."""
+    task = object.__new__(PromptedLikelihood)
+    for name, why in (("masked-lm", "was pretrained"), ("prompted-likelihood", "how likely words are")):
+        parent: Any = SimpleNamespace(
+            path="out/x", task=task, manifest=SimpleNamespace(task=SimpleNamespace(name=name))
+        )
+        with pytest.raises(RecipeError, match=why):
+            refuse_formless(parent)
+
+
+def test_without_validation_rows_one_form_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    task: Any = object.__new__(TextRegression)
+    runtime = SimpleNamespace(form="")
+    parent: Any = SimpleNamespace(
+        path="out/x", task=task, recipe=Recipe.parse({"data": "x.csv"}),
+        manifest=SimpleNamespace(task=SimpleNamespace(name="text-regression"), runtime=runtime),
+    )  # fmt: skip
+    monkeypatch.setattr("tunesmith.pipeline.shrink.read_bundle", lambda path: parent)
+    monkeypatch.setattr("tunesmith.pipeline.shrink.refuse_apart", lambda parent: None)
+    monkeypatch.setattr(
+        "tunesmith.pipeline.shrink.planned",
+        lambda *given, **named: SimpleNamespace(data=SimpleNamespace(validation=[])),
+    )
+    with pytest.raises(RecipeError, match="there are none") as error:
+        shrink("out/x")
+    assert "--to int8" in str(error.value.hint)

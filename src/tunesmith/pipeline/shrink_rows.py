@@ -100,7 +100,7 @@ class OnRows:
         return found
 
     def _in_forms(self, source: Source, forms: Sequence[Form], left_out: dict[str, str]) -> list[Side]:
-        home = self.work / (hashlib.sha256(source.side.cut.encode()).hexdigest()[:8])
+        home = self.work / (hashlib.sha256(f"{source.side.cut} {self.plan.parent}".encode()).hexdigest()[:8])
         source.write_graph(self.plan.data.train, self.plan.recipe.training.seed, home)
         return in_forms(forms, home, source.in_form, source.name_of, left_out, self.plan.progress)
 
