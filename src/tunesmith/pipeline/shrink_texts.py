@@ -128,7 +128,7 @@ class OnTexts:
         lost = [one for one in candidates[1:] if not within(one.loss, self.asked.max_loss)]
         said = [
             f"{one.name} raises the perplexity by {one.loss:.1%} ({one.metric:.4g}) and would have written another "
-            f"token at {1 - one.agreement:.1%} of the places."
+            f"token at {1 - (one.agreement or 0):.1%} of the places."
             for one in lost
         ]
         return [*said, "Measured on answers that were given, not on answers written."]
