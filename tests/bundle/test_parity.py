@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.bundle.parity import compare, offline_environment, prove_reload, reload_in_fresh_process, same, tokens_of
+from tunesmith.bundle.parity import (
+    ROWS,
+    answer,
+    compare,
+    offline_environment,
+    prove_reload,
+    reload_in_fresh_process,
+    same,
+    tokens_of,
+)
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.errors import BundleError
+from tunesmith.pipeline.shrink_sides import Side
 
 
 @pytest.fixture
@@ -35,6 +46,26 @@ def test_fresh_process_gives_equal_answers(
     assert parity.passed
     assert (parity.handoff, parity.rows, parity.agreement) == ("save and reload", len(rows), 1.0)
     assert parity.largest_gap <= 1e-6
+
+
+def test_a_shrunk_model_is_asked_in_the_company_that_the_fresh_process_gives(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In int8 a batch has one scale: short rows, of which more than 32 fit, had other logits in another batch."""
+    asked: list[list[int]] = []
+    collate = Predictor.collate
+
+    def noted(self: Predictor, features: Any) -> Any:
+        asked.append([len(feature["input_ids"]) for feature in features])
+        return collate(self, features)
+
+    monkeypatch.setattr(Predictor, "collate", noted)
+    some = [{"text": text} for text in ["good", "bad film"] * 40]
+    Side("int8", bundle, bundle.predictor().runtime, 0).answers(some)
+    before, asked = asked, []
+    (tmp_path / ROWS).write_text(json.dumps(some), "utf-8")
+    answer(bundle.path, tmp_path)
+    assert before == asked and max(map(len, asked)) > 32
 
 
 def test_other_weights_are_found_out(bundle: Bundle, rows: list[dict[str, Any]]) -> None:

@@ -283,3 +283,25 @@ def _kill_at(stage: str, place: Path) -> None:
     child = _started(stage, place)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
+
+
+def test_an_empty_folder_gives_way_where_nothing_is_renamed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    from tunesmith.bundle import atomic
+
+    rename = atomic.os.rename
+
+    def strict(one: Path, other: Path) -> None:
+        if Path(other).exists():
+            raise FileExistsError(other)
+        rename(one, other)
+
+    monkeypatch.setattr(atomic.os, "rename", strict)
+    part, target = tmp_path / "part", tmp_path / "out"
+    part.mkdir()
+    (part / "file").write_text("whole", "utf-8")
+    target.mkdir()
+    atomic.put_in_place(part, target)
+    assert (target / "file").read_text("utf-8") == "whole"

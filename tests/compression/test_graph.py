@@ -123,6 +123,18 @@ def test_weights_of_a_large_model_go_along(
     np.testing.assert_allclose(answers(moved), answers(tmp_path / "usual"), atol=1e-4)
 
 
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_full_disk_is_not_told_as_the_models_fault(
+    model: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    def full(*given: Any, **named: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(torch.onnx, "export", full)
+    with pytest.raises(type(fault)):
+        to_onnx(model, [batch(3, 5), batch(4, 9)], ["logits"], tmp_path / "model.onnx")
+
+
 def test_rows_of_a_table_have_scales_of_their_own() -> None:
     table = np.array([[1e-3, -2e-3], [100.0, 50.0]], dtype=np.float32)
     values, scales = int8_rows(table)

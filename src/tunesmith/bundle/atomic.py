@@ -52,6 +52,8 @@ def put_in_place(part: Path, target: Path) -> None:
     """
     fsync_tree(part)
     if not target.exists() or not any(target.iterdir()):
+        if target.is_dir():  # Windows renames over nothing, not even an empty folder
+            target.rmdir()
         os.rename(part, target)
     elif not exchange(part, target):
         aside = target.with_name(f".{target.name}.{os.getpid()}.old")

@@ -195,11 +195,15 @@ def _proof(manifest: Values) -> list[str]:
     return items(
         [
             f"{escaped(p['handoff'])}: {p['rows']} rows, largest gap {_gap(p['largest_gap'])} "
-            f"(allowed {p['tolerance']:g}), {p['agreement']:.1%} of the predictions the same: "
+            f"(allowed {p['tolerance']:g}){_same(p['agreement'])}: "
             f"{'passed' if p['passed'] else 'FAILED'}"
             for p in manifest.get("parity") or ()
         ]
     )
+
+
+def _same(agreement: float | None) -> str:
+    return "" if agreement is None else f", {agreement:.1%} of the predictions the same"
 
 
 def _gap(value: float | None) -> str:

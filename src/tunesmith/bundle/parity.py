@@ -131,7 +131,7 @@ def prove_reload(
     if not parity.passed:
         raise BundleError(
             f"The saved model does not answer as it did before: over {parity.rows} rows the largest gap of a logit is "
-            f"{parity.largest_gap:.3g} (allowed: {tolerance:g}), {parity.agreement:.1%} of the predictions agree.",
+            f"{parity.largest_gap:.3g} (allowed: {tolerance:g}), {parity.agreement or 0:.1%} of the predictions agree.",
             "The bundle does not ship. If the model computes in bf16, compare in fp32; else please report this.",
         )
     return parity

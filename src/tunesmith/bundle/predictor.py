@@ -15,6 +15,9 @@ Progress = Callable[[int, int], None]
 """Called with features done and features in all."""
 
 
+MANY = 64
+"""Features that are computed together at most, where nobody says: a proof asks in the same company as a user does, as
+what shares a scale with its batch (int8) answers otherwise in another."""
 MANY_TOKENS = 16384
 """Computed together where a runtime does not say: bounds memory for long windows."""
 SCORED_TOKENS = 4096
@@ -42,7 +45,7 @@ class Predictor:
         runtime: Runtime,
         *,
         max_length: int,
-        batch_size: int = 64,
+        batch_size: int = MANY,
         batch_tokens: int | None = None,
         clean: Callable[[Row], Row] | None = None,
     ) -> None:

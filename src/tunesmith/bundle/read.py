@@ -11,7 +11,7 @@ from typing import Any
 from tunesmith.bundle import integrity
 from tunesmith.bundle.cleaned import Clean, cleaning_of
 from tunesmith.bundle.layout import CONFIG, MANIFEST, REPORT, Manifest
-from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.predictor import MANY, Predictor
 from tunesmith.bundle.rows import as_rows
 from tunesmith.core.contracts import Prediction, Task
 from tunesmith.core.errors import BundleError
@@ -94,7 +94,7 @@ class Bundle:
         return report
 
     def predictor(
-        self, runtime: str = "auto", device: str = "auto", *, precision: str = "auto", batch_size: int = 64
+        self, runtime: str = "auto", device: str = "auto", *, precision: str = "auto", batch_size: int = MANY
     ) -> Predictor:
         """What answers, computed by a named runtime.
 

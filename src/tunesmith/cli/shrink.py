@@ -105,7 +105,7 @@ def _table(told: dict[str, Any]) -> Any:
     for one in told["candidates"]:
         mark = " <- picked" if one["name"] == told["picked"] else ""
         table.add_row(
-            one["name"] + mark, f"{one['metric']:.4f}", f"{one['loss']:+.4f}", f"{one['agreement']:.1%}",
+            one["name"] + mark, f"{one['metric']:.4f}", f"{one['loss']:+.4f}", _share(one["agreement"]),
             f"{1e3 * one['one']:.2f}", f"{1e3 * one['many']:.1f}", f"{one['bytes'] / 2**20:.1f}",
         )  # fmt: skip
     return table
@@ -113,15 +113,20 @@ def _table(told: dict[str, Any]) -> Any:
 
 def _proof(told: dict[str, Any]) -> str:
     """What the pick lost on the test rows, beside what it might."""
+    from tunesmith.compression.pick import same_of
+
     units, parity = told["units"], told["parity"]
-    if units["relative"]:
-        rest = f"{parity['agreement']:.1%} of the next tokens are the same."
-    else:
-        rest = (
-            f"{parity['agreement']:.1%} of the answers are the same ({parity['alone']:.1%} of them asked one by one)."
-        )
+    rest = same_of(parity["agreement"], parity["largest_gap"], units["answers"])
+    if parity["alone"] is not None:
+        rest += f" ({parity['alone']:.1%} of them asked one by one)"
+    elif parity["agreement"] is None:
+        rest += f" (allowed {parity['tolerance']:.3g}; also asked one by one)"
     return (
         f"On {parity['rows']:,} test rows {parity['metric']} {'rises by' if units['relative'] else 'loses'} "
         f"{parity['loss']:+.4f}{' of itself' if units['relative'] else ''} "
-        f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), {rest}"
+        f"({parity['loss_low']:+.4f} to {parity['loss_high']:+.4f}; allowed {parity['allowed_loss']:g}), {rest}."
     )
+
+
+def _share(agreement: float | None) -> str:
+    return "-" if agreement is None else f"{agreement:.1%}"

@@ -77,6 +77,8 @@ def to_onnx(model: nn.Module, batches: Sequence[Batch], outputs: Sequence[str], 
                 verbose=False,
             )
             program.save(str(target), external_data=_bytes(model) > onnx_files.LARGE)
+    except (OSError, MemoryError):  # a full disk is not the model's fault
+        raise
     except Exception as error:  # the exporter raises whatever its many stages do
         why = " ".join(str(error).split()) or type(error).__name__
         raise TunesmithError(

@@ -52,8 +52,8 @@ class Candidate:
     """The task's first metric on the rows that choose."""
     loss: float
     """What it lost against the parent, above 0 where it is worse."""
-    agreement: float
-    """Share of rows with the parent's answer."""
+    agreement: float | None
+    """Share of rows with the parent's answer; None where answers are numbers or vectors, which are never the same."""
     gap: float
     """The largest difference of any number of the outputs."""
     bytes: int
@@ -72,6 +72,15 @@ class Candidate:
         return dict(vars(self))
 
 
+ROUNDING = 1e-9
+"""A loss is a difference of two figures: 0.9 - 0.89 is above 0.01 by its last bits."""
+
+
+def within(loss: float | None, most: float) -> bool:
+    """Whether no more is lost than is allowed; what is not defined is too much."""
+    return loss is not None and loss <= most + ROUNDING
+
+
 def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) -> list[Candidate]:
     """Those that may ship, the best first.
 
@@ -80,12 +89,28 @@ def allowed(candidates: Sequence[Candidate], max_loss: float, target: Target) ->
         target: what is to be small.
     """
     field_name = TARGETS[target][0]
-    fit = sorted((c for c in candidates if c.loss <= max_loss), key=lambda c: getattr(c, field_name))
+    fit = sorted((c for c in candidates if within(c.loss, max_loss)), key=lambda c: getattr(c, field_name))
     if not fit:
         return []
     best = getattr(fit[0], field_name)
-    near = sorted((c for c in fit if getattr(c, field_name) <= NEAR * best), key=lambda c: (-c.agreement, c.loss))
+    near = sorted((c for c in fit if getattr(c, field_name) <= NEAR * best), key=_off)
     return [*near, *(c for c in fit if c not in near)]
+
+
+def _off(one: Candidate) -> tuple[float, float]:
+    """How far from its parent: less is truer."""
+    return (one.gap if one.agreement is None else -one.agreement, one.loss)
+
+
+def same_of(agreement: float | None, gap: float, answers: str) -> str:
+    """How near answers are, in words.
+
+    >>> same_of(0.98, 0.1, "answers"), same_of(None, 0.1, "answers")
+    ('98.0% of the answers are the same', 'the largest gap of a number is 0.1')
+    """
+    if agreement is None:
+        return f"the largest gap of a number is {gap:.3g}"
+    return f"{agreement:.1%} of the {answers} are the same"
 
 
 def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target, units: Units = ROWS) -> str:
@@ -101,5 +126,5 @@ def words(picked: Candidate, parent: Candidate, max_loss: float, target: Target,
         f"{picked.name} is {best} among those {limit}: "
         f"{faster[0]:.1f} and {faster[1]:.1f} times as fast as the parent for 1 and for {units.many} {units.what}s, "
         f"{picked.bytes / max(1, parent.bytes):.0%} of its size, "
-        f"{picked.agreement:.1%} of the {units.answers} the same."
+        f"{same_of(picked.agreement, picked.gap, units.answers)}."
     )

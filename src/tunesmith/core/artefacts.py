@@ -28,8 +28,8 @@ class Parity:
     rows: int
     largest_gap: float
     """Largest absolute difference of any logit."""
-    agreement: float
-    """Share of rows with the same decoded prediction."""
+    agreement: float | None
+    """Share of rows with the same decoded prediction; None where predictions are numbers, which have the gap alone."""
     tolerance: float
     passed: bool
     metric: str = ""

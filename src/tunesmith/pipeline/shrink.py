@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +13,17 @@ from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.compression import FORMS, WRITER_FORMS
 from tunesmith.compression.cuts import CutSpec, parsed
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import Candidate, allowed, words
+from tunesmith.compression.pick import Candidate, allowed, same_of, within, words
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
+from tunesmith.core.lock import BINARY, WINDOWS, locked
 from tunesmith.core.runtime import resolve
 from tunesmith.evaluation.gate import GateResult
 from tunesmith.evaluation.words import number
 from tunesmith.pipeline.inherited import PRIVATE, private, refuse_reading_again, unheld
 from tunesmith.pipeline.members import planned, refuse_apart
 from tunesmith.pipeline.plan import Plan
-from tunesmith.pipeline.shrink_files import refuse_files
+from tunesmith.pipeline.shrink_files import refuse_files, refuse_formless
 from tunesmith.pipeline.shrink_gate import failed, held
 from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of
 from tunesmith.pipeline.shrink_rows import CUT, OnRows
@@ -31,6 +33,7 @@ from tunesmith.pipeline.shrink_write import report_of, written
 from tunesmith.tasks.likelihood import Likelihood
 
 __all__ = ["ShrinkOptions", "shrink"]
+LOCK = "lock"
 AGAIN = "Shrink a bundle whose data file is still there, or name where it is now: data.path=FILE"
 
 
@@ -52,6 +55,7 @@ def shrink(
     asked = options or ShrinkOptions()
     cuts = {text: parsed(text) for text in asked.cuts}
     parent = read_bundle(bundle)
+    refuse_formless(parent)
     writes = isinstance(parent.task, Likelihood)
     forms, left_out = forms_of(asked, cuts, WRITER_FORMS if writes else FORMS)
     if parent.manifest.runtime.form:
@@ -67,7 +71,12 @@ def shrink(
     if private(parent.recipe):
         forms, left_out = _unread(parent, forms, left_out)
     chosen = len(forms) > 1 or len(cuts) > 1
-    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=chosen, replace=overwrite)
+    plan = planned([parent], overrides, "shrunk", AGAIN, chosen=False, replace=overwrite)
+    if chosen and not plan.data.validation:
+        raise RecipeError(
+            "Forms and cuts are chosen among on validation rows, and there are none.",
+            "Name one form (--to int8), and one cut at most.",
+        )
     plan.task = parent.task
     with _work_folder(plan.bundle) as work:
         kind = OnTexts(parent, plan, asked, work) if writes else OnRows(parent, plan, asked, work)
@@ -89,19 +98,51 @@ def _unread(parent: Bundle, forms: Sequence[Form], left_out: Mapping[str, str]) 
 
 @contextmanager
 def _work_folder(bundle: Path) -> Iterator[Path]:
-    """A hidden folder beside the bundle to be; after a failure, what was cut and trained stays for the next try."""
+    """A hidden folder beside the bundle to be, for one process; after a failure, what was cut and trained stays for
+    the next try.
+
+    Raises:
+        BundleError: another is at work there.
+    """
     work = bundle.parent / f".{bundle.name}.shrink"
-    work.mkdir(exist_ok=True)
+    lock = _locked(work, bundle)
     try:
         yield work
     except BaseException:
         for path in work.iterdir():
-            if not path.name.lstrip(".").startswith(CUT):
+            if not path.name.lstrip(".").startswith(CUT) and path.name != LOCK:
                 shutil.rmtree(path, ignore_errors=True)
-        with suppress(OSError):  # there is something to go on from
-            work.rmdir()
+        if all(path.name == LOCK for path in work.iterdir()):
+            shutil.rmtree(work, ignore_errors=True)
         raise
-    shutil.rmtree(work, ignore_errors=True)
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    finally:
+        os.close(lock)
+        if WINDOWS:  # which removes no open file
+            with suppress(OSError):
+                if all(path.name == LOCK for path in work.iterdir()):
+                    shutil.rmtree(work)
+
+
+def _locked(work: Path, bundle: Path) -> int:
+    """A handle that holds the folder's lock; another may have removed it between two of these steps."""
+    path = work / LOCK
+    while True:
+        work.mkdir(exist_ok=True)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY)
+        except FileNotFoundError:
+            continue
+        if not locked(handle):
+            os.close(handle)
+            raise BundleError(
+                f"Another shrink is at work on {bundle}.", "Wait for it, or name another place: bundle=out/other"
+            )
+        with suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                return handle
+        os.close(handle)
 
 
 class _Shrinking:
@@ -200,10 +241,10 @@ class _Shrinking:
 def _why(parity: Parity, answers: str) -> str:
     """What failed, in words."""
     said = []
-    if parity.loss is None or parity.loss > (parity.allowed_loss or 0):
+    if not within(parity.loss, parity.allowed_loss or 0):
         said.append(f"{parity.metric} loses {number(parity.loss)} ({number(parity.allowed_loss)} allowed)")
     if not parity.largest_gap <= parity.tolerance:
         said.append(f"a number moves by {parity.largest_gap:.3g} ({parity.tolerance:.3g} allowed)")
     alone = "" if parity.alone is None else f", {parity.alone:.1%} asked one by one"
-    said.append(f"{parity.agreement:.1%} of the {answers} are the same{alone}")
+    said += [] if parity.agreement is None else [f"{same_of(parity.agreement, 0, answers)}{alone}"]
     return ", ".join(said)

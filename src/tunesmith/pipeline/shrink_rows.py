@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,9 +14,9 @@ from tunesmith.bundle.parity import largest_gap
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.compression.cuts import CutSpec
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import ROWS, Candidate, Units
+from tunesmith.compression.pick import ROWS, Candidate, Units, within
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.contracts import Evidence, Row
+from tunesmith.core.contracts import Evidence, Row, Task
 from tunesmith.evaluation.forgetting import before_and_after, forgotten
 from tunesmith.pipeline.draw import drawn, places
 from tunesmith.pipeline.members import as_figure, worth
@@ -99,7 +100,7 @@ class OnRows:
         return found
 
     def _in_forms(self, source: Source, forms: Sequence[Form], left_out: dict[str, str]) -> list[Side]:
-        home = self.work / (hashlib.sha256(source.side.cut.encode()).hexdigest()[:8])
+        home = self.work / (hashlib.sha256(f"{source.side.cut} {self.plan.parent}".encode()).hexdigest()[:8])
         source.write_graph(self.plan.data.train, self.plan.recipe.training.seed, home)
         return in_forms(forms, home, source.in_form, source.name_of, left_out, self.plan.progress)
 
@@ -115,8 +116,8 @@ class OnRows:
             own = answers[side.name]
             found = worth(task, task.evidence(rows, own.predictions))
             return Candidate(
-                side.name, as_figure(task, found), wanted - found, agreement(first.predictions, own.predictions),
-                largest_gap(first.arrays, own.arrays), side.bytes, one[side.name], many[side.name], side.cut,
+                side.name, as_figure(task, found), wanted - found, self._agreement(first, own),
+                gap_of(task, first, own), side.bytes, one[side.name], many[side.name], side.cut,
             )  # fmt: skip
 
         return {side.name: candidate(side) for side in sides}
@@ -129,29 +130,39 @@ class OnRows:
         """On the test rows, which nothing was chosen on.
 
         The metric and the answers are held against the parent. The numbers are held against the model that the form
-        was made of: what was cut and trained has numbers of its own.
+        was made of: what was cut and trained has numbers of its own. Where answers are numbers, those of rows that are
+        asked one by one are held to it, too.
         """
         task, rows = self.plan.task, self.test
         before, after = self._answers(self._sources[0].side), self._answers(side)
         evidence = task.evidence(rows, after.predictions)
         kept = before_and_after(task.evidence(rows, before.predictions), evidence, task.metrics[:1])
         loss = forgotten(kept, task.metrics[0])
-        whole = self._answers(next(one.side for one in self._sources if one.side.bundle is side.bundle))
-        gap, same = largest_gap(whole.arrays, after.arrays), agreement(before.predictions, after.predictions)
+        source = next(one.side for one in self._sources if one.side.bundle is side.bundle)
+        whole = self._answers(source)
+        gap, same = gap_of(task, whole, after), self._agreement(before, after)
         # A number may move by what all of them differ by; more is another model, whatever its answers.
-        spread = float(np.std(np.concatenate([array.ravel() for array in whole.arrays])))
+        spread = float(np.std(np.concatenate([array.ravel() for array, _ in _beside(task, whole, whole)])))
         tolerance = EXACT if side.form is None or side.form.exact else spread
         few = places(len(rows), ALONE)
-        alone = agreement(
-            [before.predictions[i] for i in few], side.answers([rows[i] for i in few], size=SINGLE).predictions
-        )
-        held = loss["value"] is not None and loss["value"] <= self.asked.max_loss
-        passed = held and gap <= tolerance and min(same, alone) >= self.asked.least_agreement
+        some = [rows[i] for i in few]
+        apart, alone = side.answers(some, size=SINGLE), None
+        if same is None:
+            gap = max(gap, gap_of(task, source.answers(some), apart))
+        else:
+            alone = agreement([before.predictions[i] for i in few], apart.predictions)
+        held = within(loss["value"], self.asked.max_loss)
+        least = min(one for one in (1.0, same, alone) if one is not None)
+        passed = held and gap <= tolerance and least >= self.asked.least_agreement
         parity = Parity(
             f"shrink to {side.name}", len(rows), gap, same, tolerance, passed,
             task.metrics[0], loss["value"], loss["low"], loss["high"], self.asked.max_loss, alone,
         )  # fmt: skip
         return Proof(parity, evidence, kept["after"][task.metrics[0]])
+
+    def _agreement(self, one: Answers, other: Answers) -> float | None:
+        """Share of rows with the same answer; None where answers are numbers or vectors: there is nothing to count."""
+        return agreement(one.predictions, other.predictions) if self.plan.task.decides else None
 
     def parents_evidence(self) -> Evidence:
         """Of the test rows."""
@@ -166,6 +177,19 @@ class OnRows:
         if side.name not in self._on_test:
             self._on_test[side.name] = side.answers(self.test, self.plan.progress)
         return self._on_test[side.name]
+
+
+def gap_of(task: Task, one: Answers, other: Answers) -> float:
+    """The largest difference of any number of what is comparable; infinite where features or shapes differ."""
+    if len(one.arrays) != len(other.arrays):
+        return math.inf
+    pairs = _beside(task, one, other)
+    return largest_gap([before for before, _ in pairs], [after for _, after in pairs])
+
+
+def _beside(task: Task, one: Answers, other: Answers) -> list[tuple[np.ndarray, np.ndarray]]:
+    given = zip(one.arrays, other.arrays, one.features, strict=True)
+    return [task.comparable(before, after, feature) for before, after, feature in given]
 
 
 def _cut(parent: Bundle, overrides: list[str], cut: CutSpec) -> Bundle:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from tunesmith.bundle.parity import same_answer, tokens_of
-from tunesmith.bundle.predictor import Predictor
+from tunesmith.bundle.predictor import MANY, Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
@@ -40,6 +40,7 @@ class Answers:
     arrays: list[np.ndarray]
     predictions: list[Prediction]
     tokens: np.ndarray
+    features: list[Feature]
 
 
 @dataclass
@@ -64,14 +65,14 @@ class Side:
     cut: str = ""
 
     def answers(
-        self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None, size: int = TOGETHER
+        self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None, size: int = MANY
     ) -> Answers:
         """What it says of rows, whose targets it does not see; so many of them, or of their windows, at once."""
         predictor = self.predictor(size)
         features, arrays = predictor.outputs(inputs_only(self.bundle.task, rows), progress)
-        return Answers(arrays, predictor.decode(arrays, features), tokens_of(features))
+        return Answers(arrays, predictor.decode(arrays, features), tokens_of(features), features)
 
-    def predictor(self, size: int = TOGETHER) -> Predictor:
+    def predictor(self, size: int = MANY) -> Predictor:
         """As a bundle's own, over this runtime."""
         bundle = self.bundle
         length = bundle.manifest.max_length

@@ -21,7 +21,7 @@ from tunesmith.bundle.runtimes.onnx_writer import IGNORED, OnnxWriter, log_proba
 from tunesmith.compression.builder import refuse_unknown
 from tunesmith.compression.cuts import CutSpec
 from tunesmith.compression.forms import Form
-from tunesmith.compression.pick import Candidate, Units
+from tunesmith.compression.pick import Candidate, Units, within
 from tunesmith.compression.writer_forms import WriterForm
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Evidence, Feature, Row
@@ -125,10 +125,10 @@ class OnTexts:
 
     def remarks(self, candidates: Sequence[Candidate], picked: Candidate) -> list[str]:
         """What would have been smaller or quicker, and why it is not the pick."""
-        lost = [one for one in candidates[1:] if not one.loss <= self.asked.max_loss]
+        lost = [one for one in candidates[1:] if not within(one.loss, self.asked.max_loss)]
         said = [
             f"{one.name} raises the perplexity by {one.loss:.1%} ({one.metric:.4g}) and would have written another "
-            f"token at {1 - one.agreement:.1%} of the places."
+            f"token at {1 - (one.agreement or 0):.1%} of the places."
             for one in lost
         ]
         return [*said, "Measured on answers that were given, not on answers written."]
@@ -142,7 +142,7 @@ class OnTexts:
         # As of what answers by row: a number may move by what all of them differ by.
         exact = side.form is None or side.form.exact
         tolerance = EXACT if exact else float(np.std(np.concatenate(before.scores)))
-        passed = rise["value"] <= self.asked.max_loss and gap <= tolerance and same >= self.asked.least_agreement
+        passed = within(rise["value"], self.asked.max_loss) and gap <= tolerance and same >= self.asked.least_agreement
         parity = Parity(
             f"shrink to {side.name}", len(self.test), gap, same, tolerance, passed,
             METRIC, rise["value"], rise["low"], rise["high"], self.asked.max_loss,

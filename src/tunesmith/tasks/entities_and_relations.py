@@ -198,6 +198,11 @@ class EntitiesAndRelations(TokenClassification):
                 lines[i].append(line)
         return [np.concatenate([logits[i, :n], *(line[None] for line in lines[i])]) for i, n in enumerate(lengths)]
 
+    def comparable(self, one: np.ndarray, other: np.ndarray, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens' outputs: which pairs are asked follows from the entities that are found."""
+        tokens = len(feature["input_ids"])
+        return one[:tokens], other[:tokens]
+
     def _read(self, runtime: Runtime, batch: Batch, pairs: Sequence[tuple[np.ndarray, Tokens]]) -> np.ndarray:
         """The relations' logits of marked pairs: [pairs, relations]."""
         longest = max(len(ids) for ids, _ in pairs)

@@ -226,6 +226,11 @@ class Recommendation(Task):
             pools.append(pool_of(towers, i, scores[i], ids[ids > 0] - 1, asked, self.memory.known, self.pool))
         return pools
 
+    def comparable(self, one: np.ndarray, other: np.ndarray, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
+        """The towers' scores of the items that are in both pools: [items]."""
+        _, first, second = np.intersect1d(one[:, 0], other[:, 0], return_indices=True)
+        return one[first, 1], other[second, 1]
+
     @property
     def choosing(self) -> tuple[str, ...]:
         """While training, of the towers alone: the ranker comes after."""

@@ -205,6 +205,14 @@ class Task(ABC):
         inputs = {key: value for key, value in batch.items() if key != "labels"}
         return list(runtime.forward(inputs)["logits"])
 
+    def comparable(self, one: np.ndarray, other: np.ndarray, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
+        """What of two models' outputs of a feature can be laid beside each other: numbers of the same things.
+
+        All, unless ``infer`` decides which numbers there are: the next ones are of something else where it decided
+        otherwise.
+        """
+        return one, other
+
     @abstractmethod
     def decode(self, outputs: Sequence[np.ndarray], features: Sequence[Feature]) -> list[Prediction]:
         """One prediction a row, in the rows' order; a row's windows are merged."""
