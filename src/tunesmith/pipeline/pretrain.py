@@ -176,15 +176,19 @@ class Pretraining:
     def _read(self) -> tuple[Shelf, Shelf]:
         plan, data = self.plan, self.plan.recipe.data
         reading, told = Reading(), self.folder / "reading.json"
-        shelf = write_shelf(
-            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words, limit=data.tokens
-        )
-        if not told.is_file():  # a run that goes on does not read again
+
+        def read() -> None:
+            """Before the shelf is finished: what is refused is refused again by the same command."""
             found = locate(data.path)
             refuse_broken(found, reading.rows, reading)
             broken = write_broken(reading, self.folder / BROKEN)
             lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
             told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
+
+        shelf = write_shelf(
+            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words,
+            limit=data.tokens, read=read,
+        )  # fmt: skip
         self.notes += json.loads(told.read_text("utf-8"))
         held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
