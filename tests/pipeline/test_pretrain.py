@@ -11,7 +11,7 @@ import pytest
 from tunesmith import testing
 from tunesmith.bundle.parity import compare
 from tunesmith.bundle.read import read_bundle
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.pipeline.pretrain import pretrain
 from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
@@ -100,6 +100,33 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     assert not any("downstream" in note for note in bundle.report["data_notes"])
     one = found["gains"][0]
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
+
+
+def test_a_gain_that_cannot_be_measured_is_refused_before_anything_is_learned(place: Path) -> None:
+    def refused(*settings: str) -> str:
+        with pytest.raises(TunesmithError) as caught:
+            base = [f"model={place / 'bert'}", f"downstream={place / 'en.csv'}", *settings]
+            plan_pretraining(as_pretrain_recipe(str(place / "en.jsonl.gz"), base))
+        return str(caught.value)
+
+    assert "asks for 1,000 training rows, and there are" in refused("downstream.labels=[8,1000]")
+    assert "downstream, with 1 labels: A classifier needs at least two classes" in refused("downstream.labels=1")
+    assert "nowhere.csv" in refused("downstream.data.path=nowhere.csv")
+    assert "stars" in refused("downstream.data.label=stars")
+    assert "downstream.model" in refused("downstream.model.revision=main")
+
+
+def test_the_gain_is_measured_from_the_model_that_was_pretrained(place: Path) -> None:
+    from types import SimpleNamespace
+
+    from tunesmith.pipeline.downstream import model_before
+
+    settings = [f"model.name={place / 'bert'}", "model.pooling=cls", f"downstream={place / 'en.csv'}"]
+    made = plan_pretraining(as_pretrain_recipe(str(place / "en.jsonl.gz"), settings))
+    assert made.downstream is not None and made.downstream.model.pooling == "cls"
+    made.recipe.model.revision = "abc"
+    block: Any = model_before(SimpleNamespace(plan=made, reference=made.reference))  # type: ignore[arg-type]
+    assert (block.name, block.revision) == (str(place / "bert"), "abc")
 
 
 @pytest.mark.parametrize("objective", ["next-clause", "sentence-order"])
