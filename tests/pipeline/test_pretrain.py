@@ -11,7 +11,7 @@ import pytest
 from tunesmith import testing
 from tunesmith.bundle.parity import compare
 from tunesmith.bundle.read import read_bundle
-from tunesmith.core.errors import DataError, RecipeError, TunesmithError
+from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.pipeline.pretrain import pretrain
 from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
@@ -223,6 +223,50 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     report = bundle.report
     assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
     assert read_bundle(bundle.path).predict(["房间很干净"])[0]["tokens"] > 0
+
+
+def test_all_dropout_is_taken_away_and_put_back(place: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    from tunesmith.pipeline.pretrain import without_dropout
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(testing.tiny_t5(tmp_path / "t5", texts=["a room"] * 20))
+    attention = model.encoder.block[0].layer[0].SelfAttention
+    attention.dropout = 0.1
+    with without_dropout(model):
+        assert attention.dropout == 0.0 and model.encoder.dropout.p == 0.0
+    assert attention.dropout == 0.1
+
+
+def test_a_full_memory_is_told_by_what_pretraining_reads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.pipeline.pretrain import Pretraining
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Pretraining, "go", full)
+    with pytest.raises(TrainingError, match="batch_size") as caught:
+        made(place, "lines.txt", "full", f"model={place / 'bert'}")
+    assert "gradient_checkpointing" not in str(caught.value)
+
+
+def test_a_new_head_learns_for_the_steps_that_it_was_given(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.pipeline import pretrain as module
+
+    found: list[int] = []
+    train = module.train
+
+    def watched(*args: Any, **named: Any) -> Any:
+        trained = train(*args, **named)
+        found.append(trained.steps)
+        return trained
+
+    monkeypatch.setattr(module, "train", watched)
+    monkeypatch.setattr(module.Pretraining, "_fresh_head", lambda self: True)
+    bundle = made(place, "lines.txt", "head", f"model={place / 'bert'}", "head_steps=9", "training.batch_size=8",
+                  "training.epochs=0.5", "objective={name: mixed, parts: {masked-lm: 1, sentence-order: 1}}")  # fmt: skip
+    assert found[0] == 9
+    assert any("sentence-order is new" in note for note in bundle.report["data_notes"])
 
 
 def test_an_objective_that_lives_of_dropout_keeps_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,8 @@ def write_shelf(
     ends, size = [], 0
     with (folder / "ids").open("wb") as of_ids, (folder / "marks").open("wb") as of_marks:
         for ids, marks in cut(texts, processor, known):
+            if limit is not None and size + len(ids) > limit:  # a document may be the whole corpus
+                ids, marks = ids[: limit - size], marks[: limit - size]
             of_ids.write(ids.astype(kind).tobytes())
             of_marks.write(marks.tobytes())
             seen[ids] = True
