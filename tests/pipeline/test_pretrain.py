@@ -263,8 +263,9 @@ def test_a_new_head_learns_for_the_steps_that_it_was_given(place: Path, monkeypa
 
     monkeypatch.setattr(module, "train", watched)
     monkeypatch.setattr(module.Pretraining, "_fresh_head", lambda self: True)
-    bundle = made(place, "lines.txt", "head", f"model={place / 'bert'}", "head_steps=9", "training.batch_size=8",
-                  "training.epochs=0.5", "objective={name: mixed, parts: {masked-lm: 1, sentence-order: 1}}")  # fmt: skip
+    settings = ["head_steps=9", "training.batch_size=8", "training.epochs=0.5"]
+    mixed = "objective={name: mixed, parts: {masked-lm: 1, sentence-order: 1}}"
+    bundle = made(place, "lines.txt", "head", f"model={place / 'bert'}", mixed, *settings)
     assert found[0] == 9
     assert any("sentence-order is new" in note for note in bundle.report["data_notes"])
 

@@ -47,9 +47,7 @@ def gain(run: Pretraining) -> dict[str, Any]:
 def model_before(run: Pretraining) -> str | ModelBlock:
     """The very model that was pretrained, in the revision that was."""
     base = run.plan.recipe.model
-    return ModelBlock(
-        name=run.reference.name, revision=base.revision, trust_remote_code=base.trust_remote_code
-    )
+    return ModelBlock(name=run.reference.name, revision=base.revision, trust_remote_code=base.trust_remote_code)
 
 
 def refuse_unmeasurable(recipe: Recipe, model: ModelBlock, labels: Sequence[int], seeds: int, bundle: Path) -> None:
@@ -93,7 +91,9 @@ def shared_rows(run: Pretraining) -> list[str]:
     ]
 
 
-def measured_from(recipe: Recipe, models: Mapping[str, str | ModelBlock], labels: int, seed: int, folder: Path) -> dict[str, Any]:
+def measured_from(
+    recipe: Recipe, models: Mapping[str, str | ModelBlock], labels: int, seed: int, folder: Path
+) -> dict[str, Any]:
     """One number of labels and one seed: the primary metric on the test rows, by model.
 
     Args:

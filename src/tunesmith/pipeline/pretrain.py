@@ -58,6 +58,8 @@ ENOUGH = 1_000_000
 """Tokens by which it is told how much of a corpus a tokenizer knows."""
 BROKEN = "broken_rows.csv"
 """What of the corpus could not be read: in the run's folder, then in the bundle."""
+SAMPLE = 200
+"""Documents by which it is told what new words save."""
 HELD = "one half of what is held out"
 UNSPACED = ("zh", "ja", "th")
 """Languages whose words are found in the corpus."""
@@ -108,6 +110,11 @@ def without_dropout(model: Any) -> Iterator[None]:
             setattr(module, name, rate)
         for module, rate in rates.items():
             module.p = rate
+
+
+def _size(texts: list[str], processor: Any) -> int:
+    """Tokens of texts."""
+    return sum(map(len, processor(texts, add_special_tokens=False)["input_ids"]))
 
 
 class Pretraining:
@@ -191,10 +198,15 @@ class Pretraining:
         wanted = self.plan.recipe.vocabulary
         self.added: dict[str, list[int]] = {}
         if wanted.add:
+            some = list(islice(self.plan.learned.learned(), SAMPLE))
+            before = _size(some, processor)
             self.added = added_words(
                 processor, islice(self.plan.learned.learned(), 50_000), self.words, most=wanted.add, least=wanted.least
             )
-            self.notes.append(f"{len(self.added)} words of the corpus were added to the tokenizer.")
+            self.notes.append(
+                f"{len(self.added)} words of the corpus were added to the tokenizer: its first {len(some):,} documents "
+                f"were {before:,} tokens, and are {_size(some, processor):,}."
+            )
         return processor
 
     def _read(self) -> tuple[Shelf, Shelf]:
@@ -255,7 +267,9 @@ class Pretraining:
 
         made = (getattr(load_config(self.reference), "architectures", None) or [""])[0]
         # ELECTRA's own layer tells replaced tokens, and writes none.
-        bare = made == "ElectraForPreTraining" or not made.endswith(("MaskedLM", "PreTraining", "CausalLM", "ConditionalGeneration", "LMHeadModel"))
+        bare = made == "ElectraForPreTraining" or not made.endswith(
+            ("MaskedLM", "PreTraining", "CausalLM", "ConditionalGeneration", "LMHeadModel")
+        )
         wants = self.objective.auto_model in ("AutoModelForMaskedLM",)
         return wants and bare and self.plan.recipe.scratch is None and self.plan.recipe.head_steps != 0
 
@@ -265,7 +279,12 @@ class Pretraining:
         steps = self.plan.recipe.head_steps or max(1, round(HEAD_SHARE * self._steps(settings)))
         epoch = self._steps(with_fields(settings, epochs=1.0, max_steps=None))
         alone = with_fields(
-            settings, max_steps=steps, epochs=max(settings.epochs, float(-(-steps // epoch))), optimizer=OptimizerSettings(HEAD_RATE), schedule="constant", patience=None
+            settings,
+            max_steps=steps,
+            epochs=max(settings.epochs, float(-(-steps // epoch))),
+            optimizer=OptimizerSettings(HEAD_RATE),
+            schedule="constant",
+            patience=None,
         )
         frozen = [p for p in self.model.base_model.parameters() if p.requires_grad]
         for parameter in frozen:
