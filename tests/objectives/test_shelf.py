@@ -75,7 +75,7 @@ def test_a_corpus_on_disk_is_the_one_in_memory(language: str, processor: Callabl
     again = write_shelf(tmp_path / "shelf", iter(()), processor("bert"))
     assert np.array_equal(again.ids, shelf.ids), "a finished shelf is not made again"
     some = write_shelf(tmp_path / "some", corpus.learned(), processor("bert"), limit=50)
-    assert 50 <= len(some.ids) < len(shelf.ids)
+    assert len(some.ids) == len(some.marks) == some.ends[-1] == 50 < len(shelf.ids)
     with pytest.raises(DataError, match="no text"):
         write_shelf(tmp_path / "none", iter([" "]), processor("bert"))
 
@@ -176,3 +176,27 @@ def test_a_row_follows_from_its_epoch_and_place(processor: Callable[[str], Any])
     first = rows[2]
     rows.epoch = 1
     assert rows[2]["draw"] != first["draw"] and np.array_equal(rows[2]["input_ids"], first["input_ids"])
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"title": "A day", "raw_content": "The whole text of the page. " * 4}, "raw_content"),
+        ({"标题": "新闻", "全文": "这是一篇文章的全部文字。" * 4}, "全文"),
+        ({"question": "Who?", "context": "A long passage in which it stands. " * 4}, "context"),
+        ({"text": "Short.", "url": "https://example.org/" + "a" * 90, "meta": "m" * 90}, "text"),
+        ({"title": "A day", "paragraphs": ["The first of them.", "The second of them."]}, "paragraphs"),
+    ],
+)
+def test_the_column_of_whole_documents_is_read_and_told(row: dict[str, Any], column: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row, ensure_ascii=False), "utf-8")
+    reading, value = Reading(), row[column]
+    texts = list(Corpus(str(tmp_path / "corpus.jsonl")).learned(reading))
+    assert texts == ["\n".join(value) if isinstance(value, list) else value.strip()]
+    assert f'"{column}" is read' in reading.told()[0]
+
+
+def test_a_column_of_no_texts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"text": {"a": "b"}, "n": 1}', "utf-8")
+    with pytest.raises(DataError, match="holds no text"):
+        list(Corpus(str(tmp_path / "corpus.jsonl"), "text").learned())

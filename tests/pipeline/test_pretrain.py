@@ -11,7 +11,7 @@ import pytest
 from tunesmith import testing
 from tunesmith.bundle.parity import compare
 from tunesmith.bundle.read import read_bundle
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
 from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.pipeline.pretrain import pretrain
 from tunesmith.pipeline.pretrain_plan import as_pretrain_recipe, plan_pretraining
@@ -102,6 +102,33 @@ def test_the_gain_is_measured_by_the_same_command(place: Path) -> None:
     assert one["gain"] == pytest.approx(one["after"] - one["before"])
 
 
+def test_a_gain_that_cannot_be_measured_is_refused_before_anything_is_learned(place: Path) -> None:
+    def refused(*settings: str) -> str:
+        with pytest.raises(TunesmithError) as caught:
+            base = [f"model={place / 'bert'}", f"downstream={place / 'en.csv'}", *settings]
+            plan_pretraining(as_pretrain_recipe(str(place / "en.jsonl.gz"), base))
+        return str(caught.value)
+
+    assert "asks for 1,000 training rows, and there are" in refused("downstream.labels=[8,1000]")
+    assert "downstream, with 1 labels: A classifier needs at least two classes" in refused("downstream.labels=1")
+    assert "nowhere.csv" in refused("downstream.data.path=nowhere.csv")
+    assert "stars" in refused("downstream.data.label=stars")
+    assert "downstream.model" in refused("downstream.model.revision=main")
+
+
+def test_the_gain_is_measured_from_the_model_that_was_pretrained(place: Path) -> None:
+    from types import SimpleNamespace
+
+    from tunesmith.pipeline.downstream import model_before
+
+    settings = [f"model.name={place / 'bert'}", "model.pooling=cls", f"downstream={place / 'en.csv'}"]
+    made = plan_pretraining(as_pretrain_recipe(str(place / "en.jsonl.gz"), settings))
+    assert made.downstream is not None and made.downstream.model.pooling == "cls"
+    made.recipe.model.revision = "abc"
+    block: Any = model_before(SimpleNamespace(plan=made, reference=made.reference))  # type: ignore[arg-type]
+    assert (block.name, block.revision) == (str(place / "bert"), "abc")
+
+
 @pytest.mark.parametrize("objective", ["next-clause", "sentence-order"])
 def test_an_objective_that_finds_nothing_to_ask_says_so(objective: str, place: Path) -> None:
     (place / "single.txt").write_text("\n".join(f"the room was clean {i}" for i in range(60)), "utf-8")
@@ -121,8 +148,9 @@ def test_what_of_a_corpus_was_not_read_is_told_and_kept(place: Path, tmp_path: P
     assert "tokens of the corpus are unknown" in notes, notes
     assert '{""text"": ""cut' in (bundle.path / "broken_rows.csv").read_text("utf-8")
     (tmp_path / "a.jsonl").write_text("\n".join([*rows[:30], *['{"text": "cut'] * 20]), "utf-8")
-    with pytest.raises(DataError, match="20 of 50 rows are broken"):
-        made(place, str(tmp_path), "most", *settings)
+    for _ in range(2):  # the same command does not learn what it refused
+        with pytest.raises(DataError, match="20 of 50 rows are broken"):
+            made(place, str(tmp_path), "most", *settings)
 
 
 def test_lines_of_a_few_words_are_learned_and_what_is_not_is_told(place: Path) -> None:
@@ -195,6 +223,51 @@ def test_a_model_is_made_anew(objective: str, place: Path, monkeypatch: pytest.M
     report = bundle.report
     assert report["metrics"]["perplexity"]["value"] < 0.7 * report["before"]["metrics"]["perplexity"]["value"]
     assert read_bundle(bundle.path).predict(["房间很干净"])[0]["tokens"] > 0
+
+
+def test_all_dropout_is_taken_away_and_put_back(place: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    from tunesmith.pipeline.pretrain import without_dropout
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(testing.tiny_t5(tmp_path / "t5", texts=["a room"] * 20))
+    attention = model.encoder.block[0].layer[0].SelfAttention
+    attention.dropout = 0.1
+    with without_dropout(model):
+        assert attention.dropout == 0.0 and model.encoder.dropout.p == 0.0
+    assert attention.dropout == 0.1
+
+
+def test_a_full_memory_is_told_by_what_pretraining_reads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.pipeline.pretrain import Pretraining
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Pretraining, "go", full)
+    with pytest.raises(TrainingError, match="batch_size") as caught:
+        made(place, "lines.txt", "full", f"model={place / 'bert'}")
+    assert "gradient_checkpointing" not in str(caught.value)
+
+
+def test_a_new_head_learns_for_the_steps_that_it_was_given(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.pipeline import pretrain as module
+
+    found: list[int] = []
+    train = module.train
+
+    def watched(*args: Any, **named: Any) -> Any:
+        trained = train(*args, **named)
+        found.append(trained.steps)
+        return trained
+
+    monkeypatch.setattr(module, "train", watched)
+    monkeypatch.setattr(module.Pretraining, "_fresh_head", lambda self: True)
+    settings = ["head_steps=9", "training.batch_size=8", "training.epochs=0.5"]
+    mixed = "objective={name: mixed, parts: {masked-lm: 1, sentence-order: 1}}"
+    bundle = made(place, "lines.txt", "head", f"model={place / 'bert'}", mixed, *settings)
+    assert found[0] == 9
+    assert any("sentence-order is new" in note for note in bundle.report["data_notes"])
 
 
 def test_an_objective_that_lives_of_dropout_keeps_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,6 +254,12 @@ def test_no_setting_is_ignored(place: Path, tmp_path: Path) -> None:
         assert "own.yaml" in refused(PromptOptions("similarity", templates=written(wrong))), wrong
     whole = written('similarity: {en: [{name: mine, text: "a review"}]}')
     assert "does not name word" in refused(PromptOptions("similarity", templates=whole))
+    twice = written('similarity: {en: [{name: a, text: "{{ word }}"}, {name: a, text: "so {{ word }}"}]}')
+    assert 'called "a"' in refused(PromptOptions("similarity", templates=twice))
+    unread = refused(PromptOptions("similarity"), "method=lora", "training.epochs=3", "training.seed=4")
+    assert "does not read training.epochs, method:" in unread
+    assert "evaluation.calibrate" in refused(PromptOptions("entailment"), "evaluation.calibrate=true")
+    whole = written('similarity: {en: [{name: mine, text: "a review"}]}')
     assert "--templates" in refused(PromptOptions("similarity", templates=whole), "task.template='{{ word }}'")
 
 

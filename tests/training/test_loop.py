@@ -413,3 +413,21 @@ except TrainingError as error:
         assert [p.name for p in tmp_path.iterdir()] == ["c"]
         found = checkpoint.read(tmp_path / "c")
         assert found is not None and found[1] == {"step": 1}
+
+
+def test_the_scale_of_half_precision_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
+    import torch
+
+    from tunesmith.training.resume import Resumable
+    from tunesmith.training.run_state import Progress
+
+    def resumable(scale: float) -> Resumable:
+        model = torch.nn.Linear(2, 2)
+        optimizer = torch.optim.AdamW(model.parameters())
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        return Resumable(tmp_path, model, optimizer, [], 4, 8, scaler)
+
+    resumable(128.0).write(Progress(), [], [])
+    again = resumable(2.0)
+    assert again.read() is not None
+    assert again.scaler.state_dict()["scale"] == 128.0

@@ -35,19 +35,19 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(said in str(error).lower() for said in SAID)
 
 
-def full() -> TrainingError:
+def full(hint: str = HINT) -> TrainingError:
     """What a user is told where the memory is full."""
-    return TrainingError(FULL, HINT)
+    return TrainingError(FULL, hint)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(hint: str = HINT) -> Iterator[None]:
     """Within, an error of a full memory is a ``TrainingError``: the settings are too large, not the code wrong."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if is_full(error):
-            raise full() from error
+            raise full(hint) from error
         raise
 
 

@@ -14,12 +14,14 @@ from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.data.codes import folded_hashes
 from tunesmith.data.read import batches
 from tunesmith.data.sources.source import Reading
-from tunesmith.data.words import TEXT, rank
+from tunesmith.data.words import TEXT, names_id, names_time, rank
 
 COUNTED = 20_000
 """Documents up to which exactly the asked-for share is held out; of more, each by its own hash."""
 TOGETHER = 1024
 """Documents whose keys are made together."""
+ALWAYS = ("text", "文本")
+"""Names that say the whole document. Others, a title's or a question's, may stand beside it."""
 SHARED = "documents of the corpus stand in the text that is measured on, too, and are not learned"
 
 
@@ -88,16 +90,43 @@ class Corpus:
         column = self.column
         for batch in batches(self.path, encoding=self.encoding, reading=reading):
             reading.rows += batch.num_rows
-            column = column or text_column(batch)
+            if not column:
+                column = text_column(batch)
+                if batch.num_columns > 1:
+                    names = ", ".join(map(str, batch.schema.names))
+                    reading.note(f'Of the columns {names} of {self.path}, "{column}" is read (data.text).')
             if column not in batch.schema.names:
                 raise DataError(
                     f'{self.path} has no column "{column}".', did_you_mean(column, [str(n) for n in batch.schema.names])
                 )
             values = batch.column(column)
             for start in range(0, len(values), TOGETHER):
-                some = (str(value or "").strip() for value in values[start : start + TOGETHER].to_pylist())
+                some = (self._text(value, column).strip() for value in values[start : start + TOGETHER].to_pylist())
                 if texts := [text for text in some if text]:
                     yield texts, keys(texts)
+
+    def _text(self, value: object, column: str) -> str:
+        """A cell's document; paragraphs in a list are lines of it."""
+        found = document(value)
+        if found is None:
+            raise DataError(
+                f'The column "{column}" of {self.path} holds no text: {str(value)[:60]!r}.',
+                "Name a column of texts, or of lists of texts: data.text=COLUMN",
+            )
+        return found
+
+
+def document(value: object) -> str | None:
+    """A cell as text; None where it is neither a text nor a list of texts.
+
+    >>> document(["One.", "Two."]), document(None), document({"a": 1})
+    ('One.\\nTwo.', '', None)
+    """
+    if value is None or isinstance(value, (str, int, float)):
+        return "" if value is None else str(value)
+    if isinstance(value, (list, tuple)) and all(one is None or isinstance(one, str) for one in value):
+        return "\n".join(one for one in value if one)
+    return None
 
 
 def keys(texts: Sequence[str]) -> np.ndarray:
@@ -115,22 +144,25 @@ def standing_in(texts: Sequence[str], documents: Iterable[str]) -> int:
 
 
 def text_column(batch: pa.RecordBatch) -> str:
-    """The column of the documents: the one that is named so, or else the one with the longest texts.
+    """The column of the documents: the one that is named so, or else the one with the longest texts. A name that may be
+    of a part of them (title, question) counts only where its texts are at least half as long as the longest.
 
     Raises:
         DataError: no column holds text.
     """
     names = [str(name) for name in batch.schema.names]
-    ranked = [(place, name) for name in names if (place := rank(name, TEXT)) is not None]
-    if ranked:
-        return min(ranked)[1]
     lengths = {name: _length(batch.column(name)[:100].to_pylist()) for name in names}
-    best = max(lengths, key=lambda name: lengths[name], default="")
+    rivals = {name: size for name, size in lengths.items() if not names_id(name) and not names_time(name)} or lengths
+    best = max(rivals, key=lambda name: rivals[name], default="")
+    ranked = sorted((place, name) for name in names if (place := rank(name, TEXT)) is not None)
+    for _, name in ranked:
+        if rank(name, ALWAYS) is not None or lengths[name] and 2 * lengths[name] >= rivals[best]:
+            return name
     if not best or not lengths[best]:
         raise DataError(f"No column of {', '.join(names)} holds text.", "Name it: data.text=COLUMN")
     return best
 
 
 def _length(values: list[object]) -> float:
-    texts = [value for value in values if isinstance(value, str)]
+    texts = [document(value) or "" for value in values if isinstance(value, (str, list))]
     return sum(map(len, texts)) / len(texts) if texts else 0.0

@@ -41,7 +41,8 @@ class Located:
 
 
 def locate(path: str) -> Located:
-    """Files and format of ``path``. ``folder#split`` or ``hub/id#split`` names a split, ``book.xlsx#sheet`` a sheet.
+    """Files and format of ``path``. ``folder#split`` or ``hub/id#split`` names a split, ``hub/id#config:split`` (or
+    ``#config:``) a configuration, too; ``book.xlsx#sheet`` a sheet.
 
     Raises:
         DataError: nothing is there; the nearest name is said.

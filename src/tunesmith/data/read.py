@@ -76,7 +76,10 @@ def _source(found: Located, encoding: str | None, delimiter: str | None) -> Sour
             f'{found.files[0]} is read as {found.format}, which has no part "{found.split}".',
             "#NAME names a split of a dataset or a sheet of a workbook. Leave it out, or give the file of that part.",
         )
-    given: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter, named or "": found.split}
+    config, colon, split = (found.split or "").rpartition(":") if "config" in reads else ("", "", found.split)
+    given: dict[str, Any] = {
+        "encoding": encoding, "delimiter": delimiter, named or "": split or None, "config": config if colon else None,
+    }  # fmt: skip
     source: Source = SOURCES.make(found.format, {k: v for k, v in given.items() if v is not None and k in reads})
     return source
 

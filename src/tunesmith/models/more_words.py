@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from tunesmith.data.words_in_text import UNSPACED
 
 _WORD = re.compile(rf"[^\W\d_{UNSPACED}]{{3,}}")
 _RUN = re.compile(f"[{UNSPACED}]")
+_LEAD = "x"
+"""Stands before a word when it is cut: a tokenizer that counts the space to the word does so only there."""
 
 
 def added_words(
@@ -28,8 +31,9 @@ def added_words(
     from tunesmith.data.han_words import word_starts
 
     counts: Counter[str] = Counter()
+    folded = _folding(processor)
     for text in texts:
-        counts.update(match[0] for match in _WORD.finditer(text))
+        counts.update(folded(match[0]) for match in _WORD.finditer(text))
         if known:
             starts = word_starts(text, known)
             for start in starts:
@@ -37,13 +41,61 @@ def added_words(
                 if word:
                     counts[word] += 1
     often = [word for word, count in counts.items() if count >= least]
-    pieces = dict(zip(often, processor(often, add_special_tokens=False)["input_ids"], strict=True)) if often else {}
+    pieces = dict(zip(often, _cut(processor, often), strict=True))
     vocabulary = processor.get_vocab()
     saved = {word: (len(ids) - 1) * counts[word] for word, ids in pieces.items() if len(ids) > 1}
-    chosen = sorted((word for word in saved if word not in vocabulary), key=lambda word: (-saved[word], word))[:most]
-    spaced = {word: not _RUN.search(word) for word in chosen}
-    processor.add_tokens([AddedToken(word, single_word=spaced[word], normalized=spaced[word]) for word in chosen])
-    return {word: list(pieces[word]) for word in chosen}
+    chosen = sorted((word for word in saved if word not in vocabulary), key=lambda word: (-saved[word], word))
+
+    def tokens(words: Sequence[str]) -> list[AddedToken]:
+        """A word with spaces around it takes the one before it along, as the pieces that it was cut into did."""
+        spaced = [not _RUN.search(word) for word in words]
+        return [
+            AddedToken(word, single_word=one, lstrip=one, normalized=one)
+            for word, one in zip(words, spaced, strict=True)
+        ]
+
+    # Whether a word saves tokens where it stands, its neighbours' too, is tried: tokenizers differ in what they put
+    # before a stretch that follows an added token.
+    chosen = chosen[: 2 * most]
+    before, tried = _sizes(processor, chosen), deepcopy(processor)
+    tried.add_tokens(tokens(chosen))
+    after = _sizes(tried, chosen)
+    kept = [word for word, was, now in zip(chosen, before, after, strict=True) if now < was][:most]
+    processor.add_tokens(tokens(kept))
+    return {word: list(pieces[word]) for word in kept}
+
+
+def _folding(processor: Any) -> Callable[[str], str]:
+    """A word as the tokenizer's normaliser leaves it, so that spellings which it takes for one are counted as one."""
+    normaliser = getattr(getattr(processor, "backend_tokenizer", None), "normalizer", None)
+    if normaliser is None:
+        return lambda word: word
+
+    def folded(word: str) -> str:
+        found = str(normaliser.normalize_str(word))
+        return found if found.isalpha() else word  # some put a mark of the space before it
+
+    return folded
+
+
+def _cut(processor: Any, words: Sequence[str]) -> list[list[int]]:
+    """Pieces of each word as it stands in a text: behind a space, where its language has some."""
+    if not words:
+        return []
+    lead = len(processor(_LEAD, add_special_tokens=False)["input_ids"])
+    inside = [bool(_RUN.search(word)) for word in words]
+    texts = [_LEAD + ("" if bare else " ") + word for word, bare in zip(words, inside, strict=True)]
+    found = processor(texts, add_special_tokens=False)["input_ids"]
+    return [list(ids[lead:]) for ids in found]
+
+
+def _sizes(processor: Any, words: Sequence[str]) -> list[int]:
+    """Tokens of each word between neighbours: a word, a space, and a comma."""
+    if not words:
+        return []
+    gaps = ["" if _RUN.search(word) else " " for word in words]
+    texts = [f"{_LEAD}{gap}{word}{gap}{_LEAD}, {word}, {_LEAD}" for word, gap in zip(words, gaps, strict=True)]
+    return [len(ids) for ids in processor(texts, add_special_tokens=False)["input_ids"]]
 
 
 def with_rows(model: Any, processor: Any, added: Mapping[str, list[int]]) -> None:

@@ -7,7 +7,7 @@ Three files: ``ids`` (uint16 or uint32), ``marks`` (uint8, see ``marks``) and ``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -104,12 +104,19 @@ def _of(shelf: Shelf, bounds: list[tuple[int, int]]) -> Shelf:
 
 
 def write_shelf(
-    folder: Path, texts: Iterable[str], processor: Any, known: frozenset[str] = frozenset(), *, limit: int | None = None
+    folder: Path,
+    texts: Iterable[str],
+    processor: Any,
+    known: frozenset[str] = frozenset(),
+    *,
+    limit: int | None = None,
+    read: Callable[[], None] | None = None,
 ) -> Shelf:
     """Cut a corpus into a folder, in one pass; a finished shelf that is there is taken as it is.
 
     Args:
         limit: tokens at most; the rest is not read.
+        read: called when all is read and before the shelf counts as finished; where it raises, it never does.
 
     Raises:
         DataError: there is no text.
@@ -122,6 +129,8 @@ def write_shelf(
     ends, size = [], 0
     with (folder / "ids").open("wb") as of_ids, (folder / "marks").open("wb") as of_marks:
         for ids, marks in cut(texts, processor, known):
+            if limit is not None and size + len(ids) > limit:  # a document may be the whole corpus
+                ids, marks = ids[: limit - size], marks[: limit - size]
             of_ids.write(ids.astype(kind).tobytes())
             of_marks.write(marks.tobytes())
             seen[ids] = True
@@ -131,6 +140,8 @@ def write_shelf(
                 break
     if not size:
         raise DataError("The corpus has no text to learn from.", "Give documents: text, JSON lines, CSV, also gzipped.")
+    if read is not None:
+        read()
     np.save(folder / "ends.npy", np.asarray(ends, dtype=np.int64), allow_pickle=False)
     np.save(folder / "used.npy", np.flatnonzero(seen), allow_pickle=False)
     (folder / FACTS).write_text(json.dumps({"kind": np.dtype(kind).name, "tokens": size}), "utf-8")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.recipe import Recipe
+from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.recipe import ModelBlock, Recipe
 from tunesmith.data.corpus import standing_in
 from tunesmith.data.prepare import texts_in
 from tunesmith.evaluation.metrics import METRICS
@@ -34,7 +35,7 @@ def gain(run: Pretraining) -> dict[str, Any]:
     run.model.to("cpu")
     write_pretrained(run, candidate)
     run.model.to(device)
-    models = {BEFORE: run.reference.name, AFTER: str(candidate)}
+    models = {BEFORE: model_before(run), AFTER: str(candidate)}
     found = [
         measured_from(run.plan.downstream, models, labels, seed, run.folder / "downstream")
         for labels in block.labels or [0]
@@ -43,10 +44,42 @@ def gain(run: Pretraining) -> dict[str, Any]:
     return {"runs": found, "gains": gains(found)}
 
 
+def model_before(run: Pretraining) -> str | ModelBlock:
+    """The very model that was pretrained, in the revision that was."""
+    base = run.plan.recipe.model
+    return ModelBlock(name=run.reference.name, revision=base.revision, trust_remote_code=base.trust_remote_code)
+
+
+def refuse_unmeasurable(recipe: Recipe, model: ModelBlock, labels: Sequence[int], seeds: int, bundle: Path) -> None:
+    """Plan the task before anything is learned, with each number of labels and each seed.
+
+    Raises:
+        TunesmithError: the task's rows, columns or settings do not fit, or there are fewer labels than asked for.
+    """
+    made = _planned(recipe, model, 0, 1, bundle)
+    rows, validation = made.data.train, made.data.validation
+    for check in made.checks:
+        check.ready(made.data.test)
+    for count in labels or [0]:
+        if count > len(rows):
+            raise RecipeError(
+                f"downstream.labels asks for {count:,} training rows, and there are {len(rows):,}.",
+                "Ask for fewer; downstream.labels=[] takes all.",
+            )
+        for seed in range(1, seeds + 1):
+            try:
+                _take(made, rows, validation, count, seed)
+                made.task.check(made.data.validation)
+                made.task.check(made.data.test)
+            except TunesmithError as error:
+                size = f"with {count:,} labels" if count else "with all labels"
+                raise RecipeError(f"downstream, {size}: {error.problem}", error.hint) from error
+
+
 def shared_rows(run: Pretraining) -> list[str]:
     """A sentence where texts of the task's test rows were learned from, as documents of the corpus."""
     assert run.plan.downstream is not None
-    made = _planned(run.plan.downstream, run.reference.name, 0, 1, run.folder / "downstream-bundle")
+    made = _planned(run.plan.downstream, model_before(run), 0, 1, run.folder / "downstream-bundle")
     texts = texts_in(made.data.test)
     learned = islice(run.plan.learned.learned(), len(run.shelf) if run.plan.recipe.data.tokens else None)
     count = standing_in(texts, learned)
@@ -58,7 +91,9 @@ def shared_rows(run: Pretraining) -> list[str]:
     ]
 
 
-def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: int, folder: Path) -> dict[str, Any]:
+def measured_from(
+    recipe: Recipe, models: Mapping[str, str | ModelBlock], labels: int, seed: int, folder: Path
+) -> dict[str, Any]:
     """One number of labels and one seed: the primary metric on the test rows, by model.
 
     Args:
@@ -81,15 +116,23 @@ def measured_from(recipe: Recipe, models: Mapping[str, str], labels: int, seed: 
     return told
 
 
-def _planned(recipe: Recipe, path: str, labels: int, seed: int, bundle: Path) -> Plan:
+def _planned(recipe: Recipe, start: str | ModelBlock, labels: int, seed: int, bundle: Path) -> Plan:
+    """The task's plan from a folder, or from a block that says which model; what else is said of models is kept."""
     training = recipe.training.model_copy(update={"seed": seed, "trackers": []})
-    model = recipe.model.model_copy(update={"name": path})
+    named = {"name": start} if isinstance(start, str) else start.model_dump(exclude={"max_length", "pooling"})
+    model = recipe.model.model_copy(update=named)
     made = plan(recipe.model_copy(update={"training": training, "model": model, "bundle": str(bundle)}))
     if labels:
-        made.data.train = drawn_rows(made.data.train, labels, seed)
-        made.data.validation = drawn_rows(made.data.validation, max(8, labels // 5), seed)  # labels are labels
-        made.task.learn(made.data.train)
+        _take(made, made.data.train, made.data.validation, labels, seed)
     return made
+
+
+def _take(made: Plan, train: list[Any], validation: list[Any], labels: int, seed: int) -> None:
+    """Learn from so many rows; 0: all."""
+    made.data.train = drawn_rows(train, labels, seed) if labels else train
+    # Labels of validation rows are labels, too.
+    made.data.validation = drawn_rows(validation, max(8, labels // 5), seed) if labels else validation
+    made.task.learn(made.data.train)
 
 
 def drawn_rows(rows: list[Any], count: int, seed: int) -> list[Any]:

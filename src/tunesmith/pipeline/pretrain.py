@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.bundle.read import Bundle
+from tunesmith.core import memory
 from tunesmith.core.contracts import Evidence
 from tunesmith.core.recipe import to_yaml
 from tunesmith.core.runtime import random_state, restore_random_state, seed_everything
@@ -29,6 +30,7 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.measured import measured
 from tunesmith.objectives.objective import PROBED, nothing_to_ask
+from tunesmith.objectives.sentence_order import SentenceOrder
 from tunesmith.objectives.shelf import Shelf, halved, write_shelf
 from tunesmith.pipeline.downstream import gain, shared_rows
 from tunesmith.pipeline.pretrain_plan import PretrainPlan
@@ -45,10 +47,19 @@ HEAD_RATE = 1e-3
 HEAD_SHARE = 0.1
 """Steps of a fresh head alone, where the recipe does not say: a share of all."""
 BEST = "perplexity"
+ROOM = (
+    "Halve training.batch_size and double training.accumulate (the same step in less room), "
+    "or set a smaller model.max_length."
+)
+"""What gives room here: gradient checkpointing is not read."""
+RATES = ("dropout", "attention_dropout", "activation_dropout")
+"""Rates that layers of T5 and BART keep as a number of their own."""
 ENOUGH = 1_000_000
 """Tokens by which it is told how much of a corpus a tokenizer knows."""
 BROKEN = "broken_rows.csv"
 """What of the corpus could not be read: in the run's folder, then in the bundle."""
+SAMPLE = 200
+"""Documents by which it is told what new words save."""
 HELD = "one half of what is held out"
 UNSPACED = ("zh", "ja", "th")
 """Languages whose words are found in the corpus."""
@@ -69,7 +80,8 @@ def pretrain(plan: PretrainPlan, *, replace: bool = False, fresh: bool = False) 
         for tracker in plan.trackers:
             tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": 0})
         try:
-            return Pretraining(plan, folder).go(replace)
+            with memory.told(ROOM):
+                return Pretraining(plan, folder).go(replace)
         finally:
             for tracker in plan.trackers:
                 tracker.finish()
@@ -81,13 +93,28 @@ def without_dropout(model: Any) -> Iterator[None]:
     import torch
 
     rates = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    numbers = [
+        (module, name, rate)
+        for module in model.modules()
+        for name in RATES
+        if isinstance(rate := getattr(module, name, None), float)
+    ]
     for module in rates:
         module.p = 0.0
+    for module, name, _ in numbers:
+        setattr(module, name, 0.0)
     try:
         yield
     finally:
+        for module, name, rate in numbers:
+            setattr(module, name, rate)
         for module, rate in rates.items():
             module.p = rate
+
+
+def _size(texts: list[str], processor: Any) -> int:
+    """Tokens of texts."""
+    return sum(map(len, processor(texts, add_special_tokens=False)["input_ids"]))
 
 
 class Pretraining:
@@ -107,6 +134,10 @@ class Pretraining:
         self.reference, self.processor = self.stage("model", self._start)
         self.max_length = min(plan.recipe.model.max_length or 256, self.reference.max_length)
         self.shelf, self.held_shelf = self.stage("read", self._read)
+        parts = getattr(self.objective, "parts", {}).values() or [self.objective]
+        asked = [part.name for part in parts if isinstance(part, SentenceOrder)]
+        if asked:
+            self.notes.append(f"The layer of {' and '.join(asked)} is new: before pretraining it answers by chance.")
         note = unknown_note([self.shelf.ids[:ENOUGH].tolist()], self.processor, "corpus")
         self.notes += [note] if note else []
         self.objective.prepare(self.shelf, self.processor)
@@ -167,24 +198,33 @@ class Pretraining:
         wanted = self.plan.recipe.vocabulary
         self.added: dict[str, list[int]] = {}
         if wanted.add:
+            some = list(islice(self.plan.learned.learned(), SAMPLE))
+            before = _size(some, processor)
             self.added = added_words(
                 processor, islice(self.plan.learned.learned(), 50_000), self.words, most=wanted.add, least=wanted.least
             )
-            self.notes.append(f"{len(self.added)} words of the corpus were added to the tokenizer.")
+            self.notes.append(
+                f"{len(self.added)} words of the corpus were added to the tokenizer: its first {len(some):,} documents "
+                f"were {before:,} tokens, and are {_size(some, processor):,}."
+            )
         return processor
 
     def _read(self) -> tuple[Shelf, Shelf]:
         plan, data = self.plan, self.plan.recipe.data
         reading, told = Reading(), self.folder / "reading.json"
-        shelf = write_shelf(
-            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words, limit=data.tokens
-        )
-        if not told.is_file():  # a run that goes on does not read again
+
+        def read() -> None:
+            """Before the shelf is finished: what is refused is refused again by the same command."""
             found = locate(data.path)
             refuse_broken(found, reading.rows, reading)
             broken = write_broken(reading, self.folder / BROKEN)
             lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
             told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
+
+        shelf = write_shelf(
+            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words,
+            limit=data.tokens, read=read,
+        )  # fmt: skip
         self.notes += json.loads(told.read_text("utf-8"))
         held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
@@ -226,7 +266,10 @@ class Pretraining:
         from tunesmith.models.load import load_config
 
         made = (getattr(load_config(self.reference), "architectures", None) or [""])[0]
-        bare = not made.endswith(("MaskedLM", "PreTraining", "CausalLM", "ConditionalGeneration", "LMHeadModel"))
+        # ELECTRA's own layer tells replaced tokens, and writes none.
+        bare = made == "ElectraForPreTraining" or not made.endswith(
+            ("MaskedLM", "PreTraining", "CausalLM", "ConditionalGeneration", "LMHeadModel")
+        )
         wants = self.objective.auto_model in ("AutoModelForMaskedLM",)
         return wants and bare and self.plan.recipe.scratch is None and self.plan.recipe.head_steps != 0
 
@@ -234,8 +277,14 @@ class Pretraining:
         """A fresh head alone, so that its first gradients do not run through the whole model."""
         settings = self._settings()
         steps = self.plan.recipe.head_steps or max(1, round(HEAD_SHARE * self._steps(settings)))
+        epoch = self._steps(with_fields(settings, epochs=1.0, max_steps=None))
         alone = with_fields(
-            settings, max_steps=steps, optimizer=OptimizerSettings(HEAD_RATE), schedule="constant", patience=None
+            settings,
+            max_steps=steps,
+            epochs=max(settings.epochs, float(-(-steps // epoch))),
+            optimizer=OptimizerSettings(HEAD_RATE),
+            schedule="constant",
+            patience=None,
         )
         frozen = [p for p in self.model.base_model.parameters() if p.requires_grad]
         for parameter in frozen:

@@ -21,6 +21,7 @@ from tunesmith.data.locate import locate
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.objective import Objective
+from tunesmith.pipeline.downstream import refuse_unmeasurable
 from tunesmith.pipeline.plan import free_name
 
 PEEKED = 500
@@ -119,11 +120,17 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
             "model": recipe.model.model_copy(update={"max_length": recipe.model.max_length or objective.window}),
         }
     )
+    reference = _reference(recipe, language, objective)
+    downstream = _downstream(recipe)
+    if downstream is not None and recipe.downstream is not None and reference is not None:
+        start = recipe.model.model_copy(update={"name": reference.name})
+        beside = target.with_name(f"{target.name}-downstream")
+        refuse_unmeasurable(downstream, start, recipe.downstream.labels, recipe.downstream.seeds, beside)
     return PretrainPlan(
         full, learned, held, language, objective, machine,
         [family("trackers").make(block.name, block.options) for block in training.trackers],
         target, [stamp for path in (recipe.data.path, recipe.data.test) if path for stamp in _stamps(path)],
-        reference=_reference(recipe, language, objective), downstream=_downstream(recipe),
+        reference=reference, downstream=downstream,
     )  # fmt: skip
 
 
@@ -175,8 +182,12 @@ def _downstream(recipe: PretrainRecipe) -> Recipe | None:
     if recipe.downstream is None:
         return None
     made = Recipe.parse(recipe.downstream.recipe)
-    if made.model.name != "auto":
+    if made.model.name != "auto" or made.model.revision:
         raise RecipeError("downstream.model names a model; it is measured from both.", "Leave it out.")
+    if "pooling" not in made.model.model_fields_set:  # both are read as the recipe reads its model
+        made.model.pooling = recipe.model.pooling
+    if "trust_remote_code" not in made.model.model_fields_set:
+        made.model.trust_remote_code = recipe.model.trust_remote_code
     if not made.data.path:
         raise RecipeError("downstream names no rows.", "Write downstream=FILE, with labels.")
     return made

@@ -17,7 +17,7 @@ from tunesmith.bundle.read import Bundle
 from tunesmith.core.comparable import comparable
 from tunesmith.core.contracts import Evidence, Feature, Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
-from tunesmith.core.recipe import Recipe
+from tunesmith.core.recipe import Recipe, TrainingBlock
 from tunesmith.evaluation.baselines.measured import measured as baseline_measured
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.plan import Plan, as_recipe, plan
@@ -31,6 +31,8 @@ from tunesmith.training.loop import Trained
 
 KEPT = 2
 """Zero-shot candidates that are tried with examples, too."""
+READ = ("device", "precision", "threads", "seed", "trackers")
+"""Keys of ``training`` that mean something where nothing is trained."""
 ORDERS = ("near-last", "near-first", "drawn", "fixed")
 
 
@@ -105,7 +107,19 @@ def prompt(
 
 
 def _refuse_unread(recipe: Recipe, options: PromptOptions, takes_shots: bool) -> None:
-    """What is set and would not be done is a mistake."""
+    """What is set and would not be done is a mistake; a default that is written out is none."""
+    usual = TrainingBlock()
+    unread = [f"training.{key}" for key in TrainingBlock.model_fields
+              if key not in READ and getattr(recipe.training, key) != getattr(usual, key)]  # fmt: skip
+    unread += ["method"] if recipe.method.name != "auto" or recipe.method.options else []
+    unread += ["data.augment"] if recipe.data.augment else []
+    if unread:
+        raise RecipeError(f"prompt does not read {', '.join(unread)}: nothing is trained.", "Leave it out.", unread)
+    if recipe.evaluation.calibrate is not None:
+        raise RecipeError(
+            "evaluation.calibrate: answers of prompts cannot be calibrated so; a prompt's own leaning is always tried.",
+            "Leave it out, or tune a classifier: tunesmith tune.",
+        )
     if not takes_shots and (any(options.shots) or options.orders != PromptOptions.orders):
         raise RecipeError(f"--way {options.way} reads no examples.", "Leave out --shots and --orders.")
     if "order" in recipe.task.options and not (any(options.shots) or recipe.task.options.get("shots")):
@@ -120,7 +134,10 @@ def _planned(recipe: Recipe, name: str, options: PromptOptions, overwrite: bool)
         found.test = random.Random(13).sample(found.test, options.test_rows)
         found.notes.append(f"{options.test_rows} of the test rows were drawn.")
     task = recipe.task.model_copy(update={"name": name})
-    return plan(recipe.model_copy(update={"task": task}), replace=overwrite, data=replace(found, task=name))
+    made = plan(recipe.model_copy(update={"task": task}), replace=overwrite, data=replace(found, task=name))
+    # The bundle's recipe says nothing of a training that there was not, and can be given to this verb again.
+    made.recipe = made.recipe.model_copy(update={"training": recipe.training, "method": recipe.method})
+    return made
 
 
 class _Search(Addition):
@@ -156,7 +173,7 @@ class _PromptRun(Run):
         self.rows = rows if len(rows) <= options.rows else draw.sample(rows, options.rows)
         self.told: dict[str, Any] = {}
         self.left_out: dict[str, str] = {}
-        self._asked_last: tuple[str, list[np.ndarray], list[Feature]] | None = None
+        self._asked_last: tuple[dict[str, Any], list[np.ndarray], list[Feature]] | None = None
         self.able = self._zero_shot()
         self.prompted.ask(**self.able[0].state, bias=None)  # the plainest that this model can be asked by
 
@@ -277,9 +294,9 @@ class _PromptRun(Run):
         self._ask(found, calibrated=False)
         rows = self.plan.data.test
         plainly = replace(found["candidate"], average=False)
-        if self._asked_last is None or self._asked_last[0] != plainly.title:  # sums and means are of one pass
+        if self._asked_last is None or self._asked_last[0] != plainly.state:  # sums and means are of one pass
             self.prompted.ask(**plainly.state)
-            self._asked_last = plainly.title, *self._scores(rows)
+            self._asked_last = plainly.state, *self._scores(rows)
         _, scores, features = self._asked_last
         if found["candidate"].average:
             scores = [one / self.prompted.sizes(self.processor) for one in scores]

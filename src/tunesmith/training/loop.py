@@ -160,7 +160,9 @@ class _Loop:
         run_state.backward = self._add_gradient
         self.run_state = run_state
         unwrapped = self.accelerator.unwrap_model(self.model)
-        self.resumable = Resumable(folder, unwrapped, optimizer, strategies, self.total, len(features))
+        self.resumable = Resumable(
+            folder, unwrapped, optimizer, strategies, self.total, len(features), self.accelerator.scaler
+        )
         self.compute = self._wrapped(task)
         self.losses: list[float] = []
 

@@ -33,6 +33,8 @@ class Resumable:
     strategies: Sequence[Strategy]
     total: int
     features: int
+    scaler: Any = None
+    """Of fp16's gradients; its scale is the run's, too."""
 
     def write(self, progress: Progress, losses: Sequence[float], seen: Sequence[float]) -> None:
         """Keep the run as it is now.
@@ -53,6 +55,8 @@ class Resumable:
             "total": self.total,
             "features": self.features,
         }
+        if self.scaler is not None:
+            facts["scaler"] = self.scaler.state_dict()
         for i, strategy in enumerate(self.strategies):
             tensors, values = parted(strategy.state())
             if tensors:
@@ -81,6 +85,8 @@ class Resumable:
         checkpoint.load_optimizer(self.optimizer, groups["optimizer"])
         for i, strategy in enumerate(self.strategies):
             strategy.load_state({**groups.get(f"strategy{i}", {}), **facts.get(f"strategy{i}", {})})
+        if self.scaler is not None and facts.get("scaler"):
+            self.scaler.load_state_dict(facts["scaler"])
         restore_random_state(facts["random"])
         return Progress(**facts["progress"]), facts["losses"], facts["seen"]
 

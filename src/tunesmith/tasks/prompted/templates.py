@@ -58,6 +58,9 @@ def templates(way: str, language: str, labels: Sequence[str], path: str | None =
         if not isinstance(one, Mapping) or not {"name", "text"} <= set(one):
             raise RecipeError(f"{path}: template {number} of {way}.{spoken} lacks a name or a text.", _FORM)
     made = [Template(str(one["name"]), str(one["text"]), str(one.get("about", ""))) for one in found]
+    twice = next((one.name for i, one in enumerate(made) if one.name in {past.name for past in made[:i]}), None)
+    if path and twice is not None:
+        raise RecipeError(f'{path}: two templates of {way}.{spoken} are called "{twice}".', "Give each its own name.")
     for one in made if path else ():
         check_template(way, one.text)
     fitting = [one for one in made if not one.about or one.about == "sentiment" and is_sentiment(labels)]
