@@ -33,6 +33,16 @@ def test_a_program_passes_or_fails_its_tests() -> None:
     assert run("def 加(甲, 乙):\n    return 甲 + 乙", "assert 加(1, 2) == 3").passed
 
 
+def test_a_program_is_imported_and_its_tests_are_main() -> None:
+    program = (
+        "import dataclasses, pickle\n@dataclasses.dataclass\nclass A:\n    x: 'int'\n"
+        "if __name__ == '__main__':\n    print(int(input()))"
+    )
+    tests = "assert pickle.loads(pickle.dumps(A(1))) == A(1)\nif __name__ == '__main__':\n    print('tested')"
+    outcome = run(program, tests)
+    assert outcome.passed and outcome.printed == "tested\n", outcome
+
+
 @pytest.mark.parametrize(
     ("program", "status", "detail"),
     [

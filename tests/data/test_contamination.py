@@ -35,5 +35,11 @@ def test_conversations() -> None:
     assert contamination([row], [row])["targets"] == 1
 
 
+def test_what_is_written_under_control_is_the_target() -> None:
+    row = {"control": ["good", "hotel"], "beginning": "The room", "length": "", "text": "The room was great."}
+    assert (text_of(row), target_of(row)) == ("good\nhotel\nThe room", "The room was great.")
+    assert contamination([row], [row, {**row, "text": "The room was big."}])["targets"] == 1
+
+
 def test_a_run_is_found_in_every_text_that_has_it() -> None:
     assert sharing(["a b c", "x a b c y", "a b"], ["0 a b c"], 3) == {0, 1}

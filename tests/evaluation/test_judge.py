@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
+from tunesmith.core.errors import BundleError, DataError, RecipeError, TunesmithError
 from tunesmith.core.registry import family
 from tunesmith.evaluation.judges.over_http import HttpJudge, JudgeError
 from tunesmith.evaluation.judges.rubric import asked, question_of, score_in
@@ -76,7 +76,13 @@ class Writer:
     def response_model(self) -> type[BaseModel]:
         return Written
 
+    def encode(self, rows: Any, *, targets: bool = False) -> list[dict[str, Any]]:
+        if any("endless" in row["text"] for row in rows):
+            raise DataError("Row 1: too long.")
+        return [{} for _ in rows]
+
     def predict(self, rows: Any, progress: Any = None) -> list[dict[str, str]]:
+        self.encode(rows)
         return [{"text": "好" * self.goodness[i % len(self.goodness)]} for i in range(len(rows))]
 
 
@@ -101,6 +107,15 @@ def test_answers_are_scored_before_and_after(url: str, caplog: pytest.LogCapture
     same = check.check(Writer(2, 3), ROWS)
     assert same.verdict.startswith("Not clearly better or worse")
     assert check.check(Writer(1), ROWS).verdict.startswith("Worse")
+
+
+def test_questions_that_are_too_long_are_not_drawn(url: str) -> None:
+    check, rows = judge(by=url), [*ROWS, {"text": "endless"}, {"text": "endless, too"}]
+    check.before(Writer(2), rows)
+    result = check.check(Writer(3), rows)
+    assert result.details["answers"] == 20 and result.details["too_long"] == 2 and result.figure == 3
+    assert "2 test rows are too long" in result.verdict
+    assert "Not judged: Row 1" in check.check(Writer(3), rows[-2:]).verdict
 
 
 def test_without_a_before_there_is_no_difference(url: str) -> None:

@@ -128,6 +128,8 @@ def test_what_cannot_be_measured_is_said_before_anything_is_trained(monkeypatch:
         task(samples=5, k=7, temperature=1.0)
     with pytest.raises(DataError, match="Row 2 has no tests"):
         task(execute=True).check([ADD, {**ADD, "tests": []}])
+    with pytest.raises(DataError, match="Row 1: its tests only define names"):
+        task(execute=True).check([{**ADD, "tests": ["import math\nclass Adds:\n    def test_it(self): ..."]}])
     with pytest.raises(DataError, match="Row 1: the program is empty"):
         task().learn([{**ADD, "target": " "}])
     monkeypatch.setattr("tunesmith.core.sandbox.run.sys.platform", "darwin")

@@ -258,6 +258,16 @@ def test_what_is_too_long_by_itself(references: dict[str, ModelReference]) -> No
     assert "model.max_length" in caught.value.hint
 
 
+def test_a_question_without_room_for_an_answer_gets_none(references: dict[str, ModelReference]) -> None:
+    """Together with its own short answer it is read; asked alone it is refused."""
+    talker = Talker(references["llama"], max_new_tokens=4)
+    rows = [asked("Is it good? " * 3, "a"), asked("Is it good?", "Yes.")]
+    (whole, _) = talker.task.encode(rows, talker.processor, max_length=512, targets=True)
+    window = len(whole["input_ids"]) + 1
+    predictions, evidence = talker.task.measure(talker.predictor(window), rows)
+    assert predictions[0]["tokens"] == 0 < predictions[1]["tokens"] and evidence["target_tokens"][0] > 0
+
+
 def test_another_template_than_that_of_the_training_is_refused(references: dict[str, ModelReference]) -> None:
     talker = Talker(references["llama"])
     state = json.loads(json.dumps(talker.task.state))

@@ -93,6 +93,13 @@ def test_languages_are_told_by_code_tag_or_name() -> None:
     assert "ISO 639-1" in caught.value.hint and "Chinese" in caught.value.hint
 
 
+def test_a_language_in_another_script_than_the_texts_is_refused() -> None:
+    rows = [{"text": "The dog is in the house.", "target": "狗在房子里。"}]
+    with pytest.raises(DataError, match='task.source_language is "zh", and the texts of the training rows are "en"'):
+        family("tasks").make("translation", {"source_language": "zh", "target_language": "en"}).learn(rows)
+    family("tasks").make("translation", {"source_language": "de", "target_language": "ja"}).learn(rows)
+
+
 def test_what_is_cut_is_counted_and_told(tmp_path: Path) -> None:
     task, processor, _ = made("summarization", PAIRS, tmp_path, max_target_length=4)
     assert task.notes == []

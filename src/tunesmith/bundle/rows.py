@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.contracts import Column, Feature, Row, Task
+from tunesmith.core.contracts import Column, Row, Task
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.settle import shape_of
 from tunesmith.data.shapes.shape import RowProblem
@@ -79,30 +79,6 @@ def inputs_only(task: Task, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows without targets and without what the task does not read."""
     roles = {column.role for column in input_columns(task)}
     return [{role: value for role, value in row.items() if role in roles} for row in rows]
-
-
-def askable(encode: Callable[[Sequence[Row]], list[Feature]], rows: Sequence[Row]) -> tuple[list[int], list[Feature]]:
-    """Places of the rows that can be asked, and their features. A test row may be another: a question that alone fills
-    the window.
-
-    Args:
-        encode: raises DataError for a row that cannot be asked.
-    """
-    try:
-        return list(range(len(rows))), encode(rows)
-    except DataError:
-        places = _askable(encode, rows)
-        return places, encode([rows[i] for i in places]) if places else []
-
-
-def _askable(encode: Callable[[Sequence[Row]], Any], rows: Sequence[Row]) -> list[int]:
-    """By halves: few rows are at fault."""
-    try:
-        encode(rows)
-    except DataError:
-        half = len(rows) // 2
-        return _askable(encode, rows[:half]) + [half + i for i in _askable(encode, rows[half:])] if half else []
-    return list(range(len(rows)))
 
 
 def _by_role(columns: Sequence[Column], thing: Any, number: int) -> Row:

@@ -32,7 +32,9 @@ def contamination(train: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str
 
 
 def text_of(row: Mapping[str, Any]) -> str:
-    """What is read of a row: its text, or what stands in a conversation before the last answer."""
+    """What is read of a row: its text, its controls, or what stands in a conversation before the last answer."""
+    if "control" in row:  # the text is what is written of it
+        return "\n".join([*map(str, _listed(row["control"])), str(row.get("beginning") or "")]).strip()
     if "messages" in row:
         return "\n".join(str(message.get("content", "")) for message in _before_answer(row["messages"]))
     return str(row.get("text") or "")
@@ -40,9 +42,15 @@ def text_of(row: Mapping[str, Any]) -> str:
 
 def target_of(row: Mapping[str, Any]) -> str:
     """What is to be written."""
+    if "control" in row:
+        return str(row.get("text") or "")
     if "messages" in row and len(_before_answer(row["messages"])) < len(row["messages"]):
         return str(row["messages"][-1].get("content", ""))
     return str(row.get("target") or row.get("completion") or "")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _before_answer(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

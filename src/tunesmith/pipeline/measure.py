@@ -17,6 +17,7 @@ from tunesmith.data.prepare import cleaning
 from tunesmith.data.read import read
 from tunesmith.data.schema import guess
 from tunesmith.data.shapes.media_columns import TASKS as MEDIA_TASKS
+from tunesmith.data.undesired import without_undesired
 from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
@@ -146,7 +147,12 @@ def labelled_rows(asked: Answering, block: DataBlock, notes: list[str]) -> list[
     )
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")
-    return table
+    good = without_undesired(table)
+    if len(good) < len(table):
+        notes.append(f"{len(table) - len(good)} rows were left out: their answers are marked bad.")
+    if not good:
+        raise DataError(f"{block.path}: all answers are marked bad.", "Give rows with answers to measure by.")
+    return good
 
 
 def _heard(asked: Answering, block: DataBlock) -> TranscribeBlock | None:

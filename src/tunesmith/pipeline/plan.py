@@ -15,6 +15,8 @@ from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, one_process, resolve
 from tunesmith.data.prepare import Prepared
+from tunesmith.data.undesired import ROLE as DESIRABLE
+from tunesmith.data.undesired import imitable
 from tunesmith.evaluation.baselines import FOR
 from tunesmith.evaluation.gate import WORDS, Condition, parse_gate
 from tunesmith.evaluation.groups import GAPS
@@ -119,6 +121,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         if data is None
         else replaced(data, notes=list(data.notes))
     )
+    data = imitable(data, parts=_imitated(strategies))
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
     Recipe.parse({"task": task_block.model_dump()})
@@ -236,6 +239,13 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
                     "column is named.",
                     f"Name it: data.{either[0]}=COLUMN",
                 )
+
+
+def _imitated(strategies: Sequence[Strategy]) -> tuple[str, ...]:
+    """Parts of the data whose answers are learned, or measured by, as they stand."""
+    compares = any(DESIRABLE in role.split("|") for strategy in strategies for role in strategy.reads)
+    learned = all(strategy.imitates for strategy in strategies) and not compares
+    return ("train", "validation", "test") if learned else ("test",)
 
 
 def _checks_fit(checks: Sequence[Check], task: Task) -> None:

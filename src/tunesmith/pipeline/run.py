@@ -16,7 +16,7 @@ from tunesmith.bundle.drift.facts import facts_of
 from tunesmith.bundle.layout import REPORT
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
-from tunesmith.bundle.rows import askable, inputs_only
+from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core import memory
 from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
@@ -36,6 +36,7 @@ from tunesmith.pipeline.parts import PartBaselines, part_baselines, part_reports
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.proof import proven
 from tunesmith.pipeline.save import save
+from tunesmith.tasks.askable import askable
 from tunesmith.tasks.preferred import REJECTED
 from tunesmith.training.loop import LoopSettings, Trained, train
 from tunesmith.training.run_folder import opened, run_folder

@@ -30,7 +30,7 @@ from tunesmith.bundle.layout import (
 from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
-from tunesmith.bundle.rows import askable, inputs_only
+from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.bundle.write import write_bundle, write_members, write_model, write_routes
 from tunesmith.core.artefacts import Figure, Parity
@@ -40,6 +40,7 @@ from tunesmith.methods.apart import of_base
 from tunesmith.models.heads import mean
 from tunesmith.models.routed import Routed
 from tunesmith.models.together import Together
+from tunesmith.tasks.askable import askable
 
 if TYPE_CHECKING:
     from tunesmith.pipeline.plan import Plan

@@ -14,7 +14,8 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.shapes.code_generation import CodeShape
 from tunesmith.tasks import code_prompts
 from tunesmith.tasks.asking import Asking, with_template
-from tunesmith.tasks.code_text import parses, program, source_of_tests
+from tunesmith.tasks.code_tests import nothing_runs, source_of_tests
+from tunesmith.tasks.code_text import parses, program
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
@@ -126,12 +127,17 @@ class CodeGeneration(Dialogue):
         return super().learn(rows)
 
     def check(self, rows: Sequence[Row]) -> None:
-        """Every problem has a program, and where programs will be run, a test."""
+        """Every problem has a program, and where programs will be run, a test that tests something."""
         for number, row in enumerate(canonical(self.shape, rows, target=True), 1):
             if self.execute and not row["tests"]:
                 raise DataError(
                     f"Row {number} has no tests, so there is no telling whether a program is right.",
                     "Name their column: data.tests=COLUMN. Or leave out task.execute.",
+                )
+            why = nothing_runs(row["tests"], row["test_setup"], program(row["text"], row["target"]))
+            if self.execute and why:
+                raise DataError(
+                    f"Row {number}: {why}.", "Give tests that raise where the program is wrong: assert f(1) == 2"
                 )
 
     def adapt(self, processor: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
@@ -180,9 +186,9 @@ class CodeGeneration(Dialogue):
 
         read = canonical(self.shape, rows, target=True)
         jobs = [
-            (program(row["text"], answer), source_of_tests(row["tests"], row["test_setup"]))
+            (code, source_of_tests(row["tests"], row["test_setup"], code))
             for row, some in zip(read, answers, strict=True)
-            for answer in some
+            for code in (program(row["text"], answer) for answer in some)
         ]
         outcomes = run_all(jobs, Limits(seconds=self.seconds, memory=self.memory * MB))
         passed = np.array([outcome.passed for outcome in outcomes]).reshape(len(rows), self.samples)

@@ -67,11 +67,6 @@ def parses(code: str) -> bool:
         return False
 
 
-def source_of_tests(tests: Sequence[str], setup: str) -> str:
-    """What is run after a program: what the tests need, then each of them."""
-    return "\n".join([setup, *tests]) if setup else "\n".join(tests)
-
-
 def _longest(lines: Sequence[str]) -> str:
     """The most lines from the first on that are Python; all of them where none are."""
     for last in range(len(lines), 0, -1):

@@ -13,6 +13,7 @@ from tunesmith.core.contracts import Batch, Column, Evidence, Feature, Predictio
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.shapes.dialogue import DialogueShape
 from tunesmith.data.shapes.shape import Shape
+from tunesmith.tasks.askable import askable
 from tunesmith.tasks.causal_batches import filled_left, filled_right, prompts_of
 from tunesmith.tasks.chat_template import Template
 from tunesmith.tasks.conversation import said, thinks
@@ -238,10 +239,13 @@ class Dialogue(Writing):
     ) -> tuple[list[Prediction], Evidence]:
         """What is written, and how likely the rows' own answers are; a question that is too long gets no answer."""
         features = predictor.encode(rows, targets=True)
-        able = [row for row, feature in zip(rows, features, strict=True) if not feature["unfit"]]
-        written = iter(predictor.predict(able) if progress is None else predictor.predict(able, progress))
+        # One that is read with its short answer may leave no room to be answered by itself.
+        places, _ = askable(predictor.encode, rows)
+        able = [rows[i] for i in places]
+        written = predictor.predict(able) if progress is None else predictor.predict(able, progress)
         none: Prediction = {"text": "", "tokens": 0, "finish": "length"}
-        predictions = [none if feature["unfit"] else next(written) for feature in features]
+        answers = dict(zip(places, written, strict=True))
+        predictions = [answers.get(i, none) for i in range(len(rows))]
         return predictions, {**self.evidence(rows, predictions), **self.likely(predictor, rows, features)}
 
     def evidence(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:

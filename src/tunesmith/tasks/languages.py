@@ -20,6 +20,10 @@ CHINESE = {
     "vi": "越南语", "zh": "汉语",
 }  # fmt: skip
 """The same in Chinese."""
+_OTHER_SCRIPTS = {
+    "ar": "arabic", "hi": "devanagari", "ja": "han", "zh": "han", "ko": "hangul", "ru": "cyrillic", "uk": "cyrillic",
+    "th": "thai",
+}  # fmt: skip
 _ISO = """
     aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el
     en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu
@@ -59,3 +63,13 @@ def told(key: str, language: str | None) -> str | None:
             f"Give its ISO 639-1 code (en, zh, fi, ...), or one of the names {', '.join(sorted(NAMES.values()))}.",
         )
     return found
+
+
+def contradicts(language: str, seen: str) -> bool:
+    """Whether texts that look like one language cannot be of the other: it is written in another script.
+
+    >>> contradicts("zh", "en"), contradicts("de", "en"), contradicts("zh", "und")
+    (True, False, False)
+    """
+    one, other = (_OTHER_SCRIPTS.get(code, "latin") if code in NAMES else None for code in (language, seen))
+    return one is not None and other is not None and one != other

@@ -18,7 +18,7 @@ from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature,
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.characters import counted, lost, make_room, with_characters
-from tunesmith.tasks.languages import told
+from tunesmith.tasks.languages import contradicts, told
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.text_scores import text_evidence
@@ -133,7 +133,16 @@ class TextToText(Writing):
         every = max(1, len(targets) // SAMPLE)
         self._samples = {"text": texts[::every], "target": targets[::every]}
         seen = {"source_language": texts, "target_language": targets}
-        languages = {key: self.languages[key] or language_of(some) for key, some in seen.items()}
+        looks = {key: language_of(some) for key, some in seen.items()}
+        languages = {key: self.languages[key] or look for key, look in looks.items()}
+        for key, look in looks.items():
+            if contradicts(languages[key], look):
+                what = "texts" if key == "source_language" else "targets"
+                raise DataError(
+                    f'task.{key} is "{languages[key]}", and the {what} of the training rows are "{look}".',
+                    "Say which column is which: data.text=COLUMN data.target=COLUMN. Of a column translation, what "
+                    "comes first in the first row is translated from.",
+                )
         self.restore({**languages, "longest_target": max(map(len, targets)), "prefix": self.prefix or ""})
         return self.state
 

@@ -59,6 +59,16 @@ def test_round_trip_of_anything(name: str, said: list[list[str]], tmp_path: Path
     assert through(name, rows, tmp_path / "there.jsonl") == rows
 
 
+def test_answers_that_are_not_learned_stay_so_or_are_counted(tmp_path: Path) -> None:
+    row = talk("a", "b", "c", "d")
+    row["messages"][1]["weight"] = 0
+    for name in ("messages", "sharegpt", "prompt-completion", "jsonl"):
+        assert through(name, [row], tmp_path / f"{name}.jsonl") == [row], name
+    writing = Writing()
+    FORMATS.make("alpaca").write([row], tmp_path / "alpaca.jsonl", writing)
+    assert list(writing.left.values()) == [1] and "weights of 0" in next(iter(writing.left))
+
+
 def test_preferences_that_a_format_does_not_hold_are_counted(tmp_path: Path) -> None:
     writing = Writing()
     FORMATS.make("messages").write(PREFERRED, tmp_path / "a.jsonl", writing)

@@ -15,6 +15,7 @@ from tunesmith.data.read import read
 from tunesmith.data.schema import guess
 from tunesmith.data.shapes import SHAPES
 from tunesmith.data.shapes.shape import RowProblem
+from tunesmith.data.shapes.text_to_text import TranslationShape
 
 LONG = {
     "en": "Ann said that number {} is the best of all the houses in this street, since it has a garden and a view.",
@@ -109,6 +110,15 @@ def test_both_sides_in_one_column(tmp_path: Path) -> None:
     assert prepared.task == "translation"
     assert {row["text"][-5:] for row in prepared.train} == {"狗在海滩上。"[-5:]}
     assert all(row["target"].startswith("The dog") for row in prepared.train)
+
+
+def test_all_rows_are_translated_in_the_first_ones_direction() -> None:
+    shape = TranslationShape()
+    cells = [{"en": "one", "zh": "一"}, {"zh": "二", "en": "two"}, {"de": "drei", "zh": "三"}]
+    read = [next(shape.read({"translation": both}, target=True)) for both in cells[:2]]
+    assert read == [{"text": "one", "target": "一"}, {"text": "two", "target": "二"}]
+    with pytest.raises(RowProblem, match='no "en"'):
+        next(shape.read({"translation": cells[2]}, target=True))
 
 
 @pytest.mark.parametrize("task", ["summarization", "translation"])

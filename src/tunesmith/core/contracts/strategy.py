@@ -37,6 +37,8 @@ class Strategy:
     """Metrics of what ``validate`` gives; the first chooses the best checkpoint, in the place of the task's."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Metrics of what ``judge`` gives, reported beside the task's."""
+    imitates: ClassVar[bool] = True
+    """Whether the rows' own targets are learned beside it."""
     protects: ClassVar[bool] = False
     """Whether its rows (``path``, ``rows``) are those that must not be forgotten: ``learn`` hands them over."""
     new_tokens: ClassVar[bool] = False

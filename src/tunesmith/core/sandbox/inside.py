@@ -70,13 +70,18 @@ def guarded(job: dict[str, Any]) -> list[str]:
 
 
 def outcome(job: dict[str, Any]) -> dict[str, str]:
-    """Run the program, then its tests among its names: ``{"status", "detail"}``; the job's word where all passed."""
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
+    """Run the program, then its tests among its names: ``{"status", "detail"}``; the job's word where all passed.
+
+    The program is run as if its tests imported it: what it does as ``__main__`` only, like asking for input, it does
+    not do. Its tests are ``__main__``.
+    """
+    module = types.ModuleType("program")
+    sys.modules["__main__"] = sys.modules["program"] = module
     sys.argv = ["program.py"]
     os.environ.clear()
     try:
         _execute(job["program"], "program.py", module)
+        module.__name__ = "__main__"
         _execute(job["tests"], "tests.py", module)
     except SystemExit:
         return {"status": "ended", "detail": "the program ended before its tests did"}

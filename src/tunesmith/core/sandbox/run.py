@@ -56,7 +56,7 @@ class Outcome:
 
 
 def run(program: str, tests: str = "", limits: Limits | None = None) -> Outcome:
-    """Run ``program`` as ``__main__``, then ``tests`` among its names, by this process's own Python.
+    """Run ``program`` as an imported module is, then ``tests`` among its names, by this process's own Python.
 
     It has Python's own library, no other packages, no network, no environment, an empty folder without folders in it,
     threads but no processes. The guards keep the machine whole. They do not keep a program that sets out to cheat from

@@ -35,3 +35,7 @@ class AlpacaFormat(ChatFormat):
         if before:
             made["history"] = [list(pair) for pair in zip(before[::2], before[1::2], strict=True)]
         return made
+
+    def weighs(self, row: Row) -> int:
+        """It has no place for them."""
+        return 0

@@ -24,6 +24,10 @@ class ChatFormat(Format):
     def entry(self, row: Row) -> dict[str, Any]:
         """One row's object."""
 
+    def weighs(self, row: Row) -> int:
+        """Of how many of a row's messages it can say that they are not learned: of all here."""
+        return sum(1 for message in row["messages"] if weight(message))
+
     def write(self, rows: Iterable[Row], path: Path, writing: Writing) -> None:
         """All rows, one after the other."""
         listed = path.suffix == ".json"
@@ -31,6 +35,9 @@ class ChatFormat(Format):
             file.write("[\n" if listed else "")
             for row in rows:
                 count_left(self, row, writing)
+                kept = self.weighs(row)
+                if lost := sum(1 for m in row["messages"] if weight(m)) - kept:
+                    writing.left[f"weights of 0 are not held by {self.name}: these answers would be learned"] += lost
                 made = {**others(row), **self.entry(row)}
                 file.write(",\n" if listed and writing.entries else "")
                 file.write(json.dumps(made, ensure_ascii=False) + ("" if listed else "\n"))
@@ -53,3 +60,8 @@ def answer(row: Row) -> str | None:
     """The last answer; None where the conversation has none yet."""
     last: Mapping[str, str] = row["messages"][-1]
     return last["content"] if last["role"] == "assistant" else None
+
+
+def weight(message: Mapping[str, Any]) -> dict[str, int]:
+    """Of an answer that is not learned, what says so."""
+    return {"weight": 0} if message.get("weight") == 0 else {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tunesmith.data.formats.chat import ChatFormat, answer, asked
+from tunesmith.data.formats.chat import ChatFormat, answer, asked, weight
 from tunesmith.data.formats.format import Row, Writing
 
 
@@ -27,6 +27,10 @@ class PromptCompletionFormat(ChatFormat):
         kept = list(rows)
         self._texts = all(len(asked(row)) == 1 for row in kept)
         super().write(kept, path, writing)
+
+    def weighs(self, row: Row) -> int:
+        """Lists of messages are kept as they are, but for the last answer, which stands apart and is learned."""
+        return 0 if self._texts else sum(1 for message in asked(row) if weight(message))
 
     def entry(self, row: Row) -> dict[str, Any]:
         """One prompt and what follows it."""

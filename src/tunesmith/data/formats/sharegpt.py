@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tunesmith.data.formats.chat import ChatFormat, answer, asked
+from tunesmith.data.formats.chat import ChatFormat, answer, asked, weight
 from tunesmith.data.formats.format import Row
 
 _FROM = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -14,7 +15,7 @@ class ShareGptFormat(ChatFormat):
     """``{"conversations": [{"from", "value"}, ...]}``.
 
     Of a preference the two answers stand apart, as ``chosen`` and ``rejected``; whether an answer is desirable stands
-    under ``kto_tag``.
+    under ``kto_tag``. An answer that is not learned keeps its ``weight`` of 0.
     """
 
     name: ClassVar[str] = "sharegpt"
@@ -23,14 +24,14 @@ class ShareGptFormat(ChatFormat):
     def entry(self, row: Row) -> dict[str, Any]:
         """One conversation."""
         if row.get("rejected") is None:
-            made: dict[str, Any] = {"conversations": [_said(m["role"], m["content"]) for m in row["messages"]]}
+            made: dict[str, Any] = {"conversations": [_said(m) for m in row["messages"]]}
             return made if row.get("desirable") is None else {**made, "kto_tag": bool(row["desirable"])}
         return {
-            "conversations": [_said(m["role"], m["content"]) for m in asked(row)],
-            "chosen": _said("assistant", answer(row) or ""),
-            "rejected": _said("assistant", row["rejected"]),
+            "conversations": [_said(m) for m in asked(row)],
+            "chosen": {"from": "gpt", "value": answer(row) or ""},
+            "rejected": {"from": "gpt", "value": row["rejected"]},
         }
 
 
-def _said(role: str, content: str) -> dict[str, str]:
-    return {"from": _FROM[role], "value": content}
+def _said(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {"from": _FROM[message["role"]], "value": message["content"], **weight(message)}

@@ -25,6 +25,7 @@ ENTRY_POINT = ("entry_point", "function_name", "函数名")
 TEST_SETUP = ("test_setup", "test_setup_code", "setup", "测试准备")
 _CODE = re.compile(r"^\s*(def |class |import |from \w[\w.]* import |return\b|for .+:\s*$|if .+:\s*$|\w+ = )", re.M)
 _TEST = re.compile(r"^\s*(assert\b|def (check|test)\w*\()", re.M)
+_CHECK = re.compile(r"\bdef check\(\s*\w")
 _DEFINED = re.compile(r"^def\s+(\w+)\s*\(", re.M)
 _NAME = re.compile(r"^[^\W\d]\w*$")
 
@@ -71,7 +72,7 @@ class CodeShape(Shape):
         entry = str(cells.get("entry_point") or "").strip()
         if entry and not _NAME.match(entry):
             raise RowProblem(f"the entry point is no name of a function: {quoted(entry)}")
-        if entry and any("def check(" in test for test in row["tests"]) and f"check({entry})" not in row["tests"]:
+        if entry and any(map(_CHECK.search, row["tests"])) and f"check({entry})" not in row["tests"]:
             row["tests"] = [*row["tests"], f"check({entry})"]
         row["entry_point"] = entry
         row["test_setup"] = _lines(cells.get("test_setup")).strip()

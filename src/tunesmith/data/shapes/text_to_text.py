@@ -33,6 +33,8 @@ class TextToTextShape(Shape):
     roles: ClassVar[tuple[str, ...]] = ("text", "target", "references", "translation")
     optional: ClassVar[tuple[str, ...]] = ("references",)
     target: ClassVar[str] = "target"
+    _sides: tuple[str, ...] = ()
+    """Of a column ``translation``, the keys of text and target."""
 
     def spelled(self, columns: Mapping[str, Any], there: Collection[str]) -> Mapping[str, Any]:
         """``summary1``, ``summary2`` ... of a test file are references, where training rows have one ``summary``; so is
@@ -48,7 +50,7 @@ class TextToTextShape(Shape):
 
     def read(self, cells: Cells, *, target: bool) -> Iterator[dict[str, Any]]:
         """One row."""
-        cells = _spread(cells)
+        cells = self._spread(cells)
         row: dict[str, Any] = {"text": _text(cells.get("text"))}
         if not row["text"]:
             raise RowProblem("the text is empty")
@@ -60,6 +62,20 @@ class TextToTextShape(Shape):
             if several:
                 row["references"] = several
         yield row
+
+    def _spread(self, cells: Cells) -> dict[str, Any]:
+        """Cells with the two sides of a column ``translation`` apart: in all rows those that come first in the first.
+
+        Raises:
+            RowProblem: a row has other sides.
+        """
+        both = parsed(cells.get("translation"))
+        if not isinstance(both, Mapping):
+            return dict(cells)
+        self._sides = self._sides or tuple(both)[:2]
+        if missing := [side for side in self._sides if side not in both]:
+            raise RowProblem(f'the translation has no "{missing[0]}", as the first row has')
+        return {**cells, **dict(zip(("text", "target"), map(both.get, self._sides), strict=False))}
 
 
 class SummaryShape(TextToTextShape):
@@ -154,16 +170,6 @@ def _is_label(look: Traits) -> bool:
 
 def _differ(one: str, other: str) -> bool:
     return one != other and "und" not in (one, other)
-
-
-def _spread(cells: Cells) -> dict[str, Any]:
-    """Cells with the two sides of a column ``translation`` apart."""
-    both = parsed(cells.get("translation"))
-    made = dict(cells)
-    if isinstance(both, Mapping):
-        sides = list(both.values())
-        made |= {"text": sides[0] if sides else "", "target": sides[1] if len(sides) > 1 else ""}
-    return made
 
 
 def _listed(value: Any) -> list[Any]:

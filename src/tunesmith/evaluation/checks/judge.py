@@ -15,6 +15,7 @@ from tunesmith.evaluation.bootstrap import known_mean
 from tunesmith.evaluation.evidence import Array
 from tunesmith.evaluation.judges.rubric import question_of
 from tunesmith.evaluation.words import number, signed
+from tunesmith.tasks.askable import askable
 
 SHOWN = 600
 """Characters of a question or an answer that are kept."""
@@ -33,7 +34,7 @@ class Judge(Check):
         key: name of the environment variable with the service's key; the key itself is written nowhere.
         label: of a bundle that classifies, the label of good answers.
         criterion: what is judged, in words; "": right, to the point, well written.
-        rows: at most so many test rows, drawn by the seed.
+        rows: at most so many test rows, drawn by the seed from those that can be asked.
         timeout: seconds for one reply.
         resamples: of the bootstrap.
         confidence: of the intervals.
@@ -67,6 +68,7 @@ class Judge(Check):
             self._judge = BundleJudge(by, label, criterion)
         self.rows, self.resamples, self.confidence, self.seed = rows, resamples, confidence, seed
         self._was: tuple[list[str], Array] | None = None
+        self._too_long = 0
 
     def fits(self, task: Task) -> str | None:
         """It reads answers."""
@@ -91,12 +93,12 @@ class Judge(Check):
         Raises:
             TunesmithError: the judge cannot be asked.
         """
-        self._was = self._scored(predictor, self._drawn(rows))
+        self._was = self._scored(predictor, self._asked(predictor, rows))
 
     def check(self, predictor: PredictorLike, rows: Sequence[Row]) -> CheckResult:
         """Score the answers to ``rows``, and compare."""
-        drawn = self._drawn(rows)
         try:
+            drawn = self._asked(predictor, rows)
             answers, scores = self._scored(predictor, drawn)
         except TunesmithError as error:
             nan = float("nan")
@@ -108,6 +110,18 @@ class Judge(Check):
     def _drawn(self, rows: Sequence[Row]) -> list[Row]:
         count = min(self.rows, len(rows))
         return [rows[i] for i in sorted(random.Random(self.seed).sample(range(len(rows)), count))]
+
+    def _asked(self, predictor: PredictorLike, rows: Sequence[Row]) -> list[Row]:
+        """Drawn among the rows that can be asked.
+
+        Raises:
+            DataError: there are none.
+        """
+        able, _ = askable(predictor.encode, rows)
+        if not able:
+            predictor.encode(rows[:1])  # which says why
+        self._too_long = len(rows) - len(able)
+        return self._drawn([rows[i] for i in able])
 
     def _scored(self, predictor: PredictorLike, rows: Sequence[Row]) -> tuple[list[str], Array]:
         """Answers, and their scores; NaN where the judge told none."""
@@ -139,6 +153,9 @@ class Judge(Check):
         ]  # fmt: skip
         if details["unread"]:
             verdict += f"; {details['unread']} of {len(scores)} replies told no score"
+        if self._too_long:
+            details["too_long"] = self._too_long
+            verdict += f"; {self._too_long} test rows are too long to be asked, and were not drawn"
         verdict = f"{verdict[0].upper()}{verdict[1:]}."
         return CheckResult(self.name, mean["value"], mean["low"], mean["high"], verdict, worst, details)
 

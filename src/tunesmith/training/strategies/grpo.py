@@ -60,6 +60,7 @@ class Grpo(NearStart):
     name: ClassVar[str] = "grpo"
     summary: ClassVar[str] = "learn from what the model writes itself, by rewards (Shao et al. 2024)"
     choosing: ClassVar[tuple[str, ...]] = ("mean_reward",)
+    imitates: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("mean_reward",)
     training: ClassVar[Mapping[str, Any]] = {
         "epochs": 1,
