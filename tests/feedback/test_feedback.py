@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy
 import uvicorn
@@ -240,6 +241,22 @@ def test_a_canary_is_judged() -> None:
     assert decide(good, Agreement(600, 560)).what == "promote"
     assert decide(good, Agreement(20, 18)).what == decide(good, Agreement()).what == "wait"
     assert "+0.0" in decide(good, Agreement(600, 560)).words
+
+
+def test_a_good_canary_is_not_rolled_back_however_often_it_is_judged() -> None:
+    assert decide(Agreement(200, 180), Agreement(1, 0)).what == "wait"
+    assert decide(Agreement(200, 180), Agreement(19, 0)).what == "wait"
+    assert decide(Agreement(200, 180), Agreement(20, 8)).what == "roll back"
+    draw = np.random.default_rng(0).random((200, 100, 10)) < 0.9  # a tenth of all rows is the canary's
+    stable, canary = draw[:, :, 1:].sum(2).cumsum(1), draw[:, :, 0].cumsum(1)
+    wrongly = sum(
+        any(
+            decide(Agreement(9 * n, int(a)), Agreement(n, int(b))).what == "roll back"
+            for n, (a, b) in enumerate(zip(*both, strict=True), 1)
+        )
+        for both in zip(stable, canary, strict=True)
+    )
+    assert wrongly <= 6
 
 
 class Stub:
