@@ -64,6 +64,10 @@ class KeyRing:
         self.refresh()
         self._ticker = Ticker("keys", self.refresh, every)
 
+    def start(self) -> None:
+        """Look for changes once now, and again and again from now on. Who does not call it, does so by first asking."""
+        self._ticker.start(at_once=True)
+
     def find(self, authorization: str | None) -> Caller:
         """Who sends this header: ``Bearer ts_...``.
 
@@ -71,7 +75,7 @@ class KeyRing:
             Refused: 401; no key, not a key, or one that is expired or revoked. 503; it is not known, and the store,
                 where it may be new, does not answer.
         """
-        self._ticker.start(at_once=True)
+        self.start()
         scheme, _, text = (authorization or "").strip().partition(" ")
         text = text.strip()
         if scheme.lower() != "bearer" or not text:
@@ -100,7 +104,7 @@ class KeyRing:
             Refused: 401; there is no such key, or it is expired or revoked. 503; it is not known, and the store does
                 not answer.
         """
-        self._ticker.start(at_once=True)
+        self.start()
         known = self._known.get(id)
         if known is None:
             raise self._unknown("There is no such key.")

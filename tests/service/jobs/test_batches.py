@@ -41,6 +41,9 @@ class Ring:
         self.away = 0
         """How often it cannot tell yet."""
 
+    def start(self) -> None:
+        pass
+
     def find(self, header: str | None) -> Caller:
         return Caller(str(header), products=frozenset({"plain"}))
 
