@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import logging
@@ -208,6 +209,29 @@ def test_a_webhook_is_told_once_in_the_cooldown_and_again_after_a_failure(hook: 
     teller.close()
     assert [(one["alert"], one["at"]) for one in Hook.got] == [("drift", 1000), ("drift", 1061), ("errors", 1061)]
     assert Hook.got[0]["words"] == "行变了" and Hook.got[0]["rows"] == 500
+
+
+def test_a_receiver_that_was_down_is_told_when_it_is_wrong_again() -> None:
+    now, down, got = [1000.0], [True], {"chat": [], "mail": []}  # type: ignore[var-annotated]
+
+    def chat(told: dict[str, Any]) -> None:
+        if down[0]:
+            raise http.client.RemoteDisconnected if told["alert"] == "drift" else http.client.BadStatusLine("x")
+        got["chat"].append(told["alert"])
+
+    teller = Teller(Alerts(), clock=lambda: now[0], sends=[chat, lambda told: got["mail"].append(told["alert"])])
+    teller.pause = 0.001
+    for name in ("errors", "drift"):
+        teller(Alert(name, "p", "1", "words"))
+    teller.flush()
+    down[0] = False
+    for _ in range(2):
+        now[0] += 60
+        for name in ("errors", "drift"):
+            teller(Alert(name, "p", "1", "words"))
+        teller.flush()
+    teller.close()
+    assert got == {"chat": ["errors", "drift"], "mail": ["errors", "drift"]}
 
 
 class Mail(socketserver.StreamRequestHandler):
