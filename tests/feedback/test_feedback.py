@@ -15,6 +15,7 @@ import sqlalchemy
 import uvicorn
 
 from tunesmith.cli import main
+from tunesmith.core.errors import TunesmithError
 from tunesmith.data.read import read
 from tunesmith.feedback.admin import Admin
 from tunesmith.feedback.canary import decide
@@ -359,3 +360,14 @@ def test_a_proposal_is_carried_out(
     told = json.loads(capsys.readouterr().out)
     assert not told["propose"] and "is a canary: judge it first" in told["words"]
     assert main(words) == 2 and "--held" in capsys.readouterr().out
+    Admin(address).route("shop", "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Admin, "load", lambda *a: (_ for _ in ()).throw(TunesmithError("There is no room.")))
+        assert main([*words, "--held", "h.csv"]) == 2, "what took hours is told though it is not served"
+    told = json.loads(capsys.readouterr().out)
+    assert told["accepted"] and told["not_loaded"] == "There is no room." and "canary" not in told
+    services.alone, services.behind_proxy = False, True
+    assert main([*words, "--held", "h.csv"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["accepted"] and "canary" not in told and "Drift is not known" in told["words"]
+    assert "from the catalog alone" in told["words"] and Admin(address).drifting("shop") is None
