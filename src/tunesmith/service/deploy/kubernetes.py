@@ -59,7 +59,7 @@ def _deployment(one: Deployed) -> dict[str, Any]:
     pod = {
         "serviceAccountName": one.name,
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 45,
+        "terminationGracePeriodSeconds": 60,
         "securityContext": {
             "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
