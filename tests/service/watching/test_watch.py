@@ -6,7 +6,9 @@ import http.client
 import io
 import json
 import logging
+import smtplib
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -263,6 +265,35 @@ def test_a_mail_server_is_told() -> None:
         teller.close()
         server.shutdown()
     assert "Subject: [tunesmith] errors: plain 1" in Mail.got[0] and "It failed." in Mail.got[0]
+
+
+@pytest.mark.parametrize("how", [{"port": 465}, {"port": 10465, "tls": "implicit"}])
+def test_a_mail_server_that_speaks_tls_from_the_start(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Tls(smtplib.SMTP_SSL):
+        def __init__(self, host: str, port: int, **more: Any) -> None:
+            assert more["context"].verify_mode == ssl.CERT_REQUIRED
+            done.append(f"tls {port}")
+
+        def __exit__(self, *error: Any) -> None:
+            pass
+
+        def starttls(self, **more: Any) -> Any:
+            raise smtplib.SMTPNotSupportedError("twice")
+
+        def login(self, user: str, password: str, **more: Any) -> Any:
+            done.append(user)
+
+        def send_message(self, letter: Any, *args: Any, **more: Any) -> Any:
+            done.append(letter["To"])
+
+    monkeypatch.setattr(smtplib, "SMTP_SSL", Tls)
+    monkeypatch.setenv("MAIL", "secret")
+    by_mail(Email(user="me", password="MAIL", to=["a@example.com"], **how))(
+        {"alert": "drift", "product": "p", "version": "1", "words": "w"}
+    )
+    assert done == [f"tls {how['port']}", "me", "a@example.com"]
 
 
 def test_a_password_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

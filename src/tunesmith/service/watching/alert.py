@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 SECONDS = 10.0
 """That a receiver has to take an alert."""
 TRIES = 3
+IMPLICIT = 465
+"""The port on which mail is TLS from the first byte on (RFC 8314)."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def _connected(settings: Email) -> smtplib.SMTP:
+    where = (settings.server, settings.port)
+    if settings.tls == "implicit" or settings.port == IMPLICIT:
+        return smtplib.SMTP_SSL(*where, timeout=SECONDS, context=ssl.create_default_context())
+    return smtplib.SMTP(*where, timeout=SECONDS)
+
+
 def by_mail(settings: Email) -> Send:
     """Sends an alert as a plain text."""
     password = os.environ.get(settings.password, "")
@@ -162,8 +171,8 @@ def by_mail(settings: Email) -> Send:
         letter["Subject"] = f"[tunesmith] {told['alert']}: {told['product']} {told['version']}"
         letter["From"], letter["To"] = settings.sender, ", ".join(settings.to)
         letter.set_content(told["words"] + "\n\n" + json.dumps(told, ensure_ascii=False, indent=1) + "\n")
-        with smtplib.SMTP(settings.server, settings.port, timeout=SECONDS) as server:
-            if settings.tls or settings.user:
+        with _connected(settings) as server:
+            if not isinstance(server, smtplib.SMTP_SSL) and (settings.tls or settings.user):
                 server.starttls(context=ssl.create_default_context())
             if settings.user:
                 server.login(settings.user, password)
