@@ -72,7 +72,7 @@ def carried_out(
     version = free_version(versions)
     if not alone:
         words = (
-            f"{told['words']} Several replicas serve, which take versions from the catalog alone: name {made.path} there "
+            f"{told['words']} Several replicas take versions from the catalog alone: name {made.path} there "
             f"as version {version} of {product}, with a share of {share:g} as canary, and start the service again."
         )
         return {**told, "words": words}
