@@ -318,6 +318,17 @@ def test_what_is_asked_is_answered_and_counted_before_the_end(written: dict[str,
     assert pod["terminationGracePeriodSeconds"] >= takes + 5  # its preStop
 
 
+def test_redis_is_the_installations_own(written: dict[str, dict[str, str]]) -> None:
+    made = written["kubernetes"]
+    pod = yaml.safe_load(made["manifests/1-deployment.yaml"])["spec"]["template"]["spec"]
+    (given,) = (one for one in pod["containers"][0]["env"] if one["name"] == "TUNESMITH_LIMITS")
+    assert given["valueFrom"]["secretKeyRef"] == {"name": "tunesmith", "key": "limits", "optional": True}
+    assert checked(yaml.safe_load(made["catalog.yaml"]), "catalog.yaml").limits == "redis://shop-v2-redis:6379"
+    values = {**yaml.safe_load(made["chart/values.yaml"]), "egress": [{"port": 6380, "protocol": "TCP"}]}
+    policy = yaml.safe_load(filled(made["chart/templates/networkpolicy.yaml"], "shop", values))
+    assert policy["spec"]["egress"] == [{"ports": values["egress"]}]
+
+
 def test_the_admin_key_reaches_the_service_where_there_is_one(written: dict[str, dict[str, str]]) -> None:
     box = yaml.safe_load(written["compose"]["compose.yaml"])["services"]["tunesmith"]
     assert box["environment"][VARIABLE] == f"${{{VARIABLE}:-}}" and admin_hash({VARIABLE: ""}) is None
