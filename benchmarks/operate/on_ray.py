@@ -17,6 +17,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -57,6 +58,22 @@ def replicas(server: Serving) -> list[int]:
         return pid == server.process.pid
 
     return [pid for pid in found if ours(pid)]
+
+
+def ran(server: Serving) -> dict[str, str]:
+    """Which tunesmith the replicas import: its folder, and its commit. Asked with a replica's own environment."""
+    pid = next(iter(replicas(server)))
+    pairs = (one.partition("=") for one in Path(f"/proc/{pid}/environ").read_text("utf-8", "replace").split("\0"))
+    words = [sys.executable, "-c", "import tunesmith; print(tunesmith.__path__[0])"]
+    env = {name: value for name, _, value in pairs if name}
+    folder = subprocess.run(words, env=env, cwd=f"/proc/{pid}/cwd", capture_output=True, text=True, check=True).stdout
+
+    def git(*asked: str) -> str:
+        told = subprocess.run(["git", "-C", folder.strip(), *asked], capture_output=True, text=True, check=False)
+        return told.stdout.strip()
+
+    commit = git("rev-parse", "--short", "HEAD") or "not a checkout"
+    return {"folder": folder.strip(), "commit": commit + (" and changes" if git("status", "--porcelain", ".") else "")}
 
 
 class Counted:
@@ -184,6 +201,7 @@ def page(one: Mapping[str, Any]) -> list[str]:
     statuses = ", ".join(f"{count:,} {status}" for status, count in found["load"]["statuses"].items())
     return [
         f"`replicas`: {', '.join(f'{key} {value}' for key, value in settings.items())}.", "", one["about"], "",
+        f"The replicas ran the tunesmith of `{one['ran']['folder']}`, commit {one['ran']['commit']}.", "",
         f"- **The same answers**: {apart['labels']} of {apart['rows']:,} labels differ from those of a single process; "
         f"the largest gap of a score is {apart['gap']:.2g}.",
         f"- **Killed**: {len(found['kills'])} replicas under load and one after it; {sums['acknowledged']:,} requests "
@@ -205,6 +223,7 @@ def main() -> None:
     one["ray"] = metadata.version("ray")
     values, folder = {"products": {"bank": str(bundle)}}, given.work / "run"
     with on_ray(folder / "ray", values) as server:
+        one["ran"] = ran(server)
         with serving.ours(serving.catalog(folder / "one", values), folder / "one") as single:
             one["same"] = same(*(f"{each.url}/v1/predict/bank" for each in (single, server)), texts)
         one["phases"] = load_changes(server, file, given)

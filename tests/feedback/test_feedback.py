@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy
 import uvicorn
 
 from tunesmith.cli import main
+from tunesmith.core.errors import TunesmithError
 from tunesmith.data.read import read
 from tunesmith.feedback.admin import Admin
 from tunesmith.feedback.canary import decide
@@ -242,6 +244,22 @@ def test_a_canary_is_judged() -> None:
     assert "+0.0" in decide(good, Agreement(600, 560)).words
 
 
+def test_a_good_canary_is_not_rolled_back_however_often_it_is_judged() -> None:
+    assert decide(Agreement(200, 180), Agreement(1, 0)).what == "wait"
+    assert decide(Agreement(200, 180), Agreement(19, 0)).what == "wait"
+    assert decide(Agreement(200, 180), Agreement(20, 8)).what == "roll back"
+    draw = np.random.default_rng(0).random((200, 100, 10)) < 0.9  # a tenth of all rows is the canary's
+    stable, canary = draw[:, :, 1:].sum(2).cumsum(1), draw[:, :, 0].cumsum(1)
+    wrongly = sum(
+        any(
+            decide(Agreement(9 * n, int(a)), Agreement(n, int(b))).what == "roll back"
+            for n, (a, b) in enumerate(zip(*both, strict=True), 1)
+        )
+        for both in zip(stable, canary, strict=True)
+    )
+    assert wrongly <= 6
+
+
 class Stub:
     """Loads versions that answer nothing."""
 
@@ -342,3 +360,14 @@ def test_a_proposal_is_carried_out(
     told = json.loads(capsys.readouterr().out)
     assert not told["propose"] and "is a canary: judge it first" in told["words"]
     assert main(words) == 2 and "--held" in capsys.readouterr().out
+    Admin(address).route("shop", "1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Admin, "load", lambda *a: (_ for _ in ()).throw(TunesmithError("There is no room.")))
+        assert main([*words, "--held", "h.csv"]) == 2, "what took hours is told though it is not served"
+    told = json.loads(capsys.readouterr().out)
+    assert told["accepted"] and told["not_loaded"] == "There is no room." and "canary" not in told
+    services.alone, services.behind_proxy = False, True
+    assert main([*words, "--held", "h.csv"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["accepted"] and "canary" not in told and "Drift is not known" in told["words"]
+    assert "from the catalog alone" in told["words"] and Admin(address).drifting("shop") is None

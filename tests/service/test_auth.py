@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -247,6 +248,64 @@ def test_an_older_copy_of_the_store_is_read_whole(ring: KeyRing, store: Engine) 
     ring.refresh()
     assert ring.find(bearer(kept)).key == kept.id
     assert code_of(lambda: ring.find(bearer(lost))) == (401, "invalid_api_key")
+
+
+def test_a_key_that_is_not_known_while_the_store_is_away_is_to_ask_again(store: Engine, clock: Any) -> None:
+    """Not that it is none: it may have been made, or rotated, elsewhere."""
+    other, ring = KeyRing(store, clock=clock), KeyRing(store, clock=clock, every=0.01)
+    known, gone = other.make("known"), other.make("gone")
+    other.revoke(gone.id)
+    assert until(lambda: ring.find(bearer(known)).key == known.id, 2.0)
+    with store.begin() as connection:
+        connection.execute(text("ALTER TABLE changes RENAME TO away"))
+    assert until(lambda: bool(ring._ticker.problem), 5.0)
+    wrong, unknown = f"Bearer ts_{known.id}_{'0' * 64}", f"Bearer ts_{'0' * 12}_{'0' * 64}"
+    for call in (lambda: ring.find(wrong), lambda: ring.find(unknown), lambda: ring.of("0" * 12)):
+        assert code_of(call) == (503, "keys_unavailable")
+    assert ring.find(bearer(known)) == ring.of(known.id)
+    assert code_of(lambda: ring.find(bearer(gone))) == (401, "revoked_api_key")
+    assert code_of(lambda: ring.find("Bearer x")) == (401, "invalid_api_key")
+    with store.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO changes"))
+    assert until(lambda: code_of(lambda: ring.find(unknown)) == (401, "invalid_api_key"), 5.0)
+    for one in (ring, other):
+        one.close()
+
+
+def test_a_look_that_hangs_is_noticed(sqlite_store: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring, goes_on = KeyRing(sqlite_store, every=0.01), Event()
+    key = ring.make("one")
+    ring.find(bearer(key))
+    monkeypatch.setattr("tunesmith.service.auth.record.changed_number", lambda connection: goes_on.wait(10))
+    ring._stale = 0.1
+    unknown = f"Bearer ts_{'0' * 12}_{'0' * 64}"
+    assert until(lambda: code_of(lambda: ring.find(unknown)) == (503, "keys_unavailable"), 5.0)
+    assert not ring._ticker.problem and ring.find(bearer(key)).key == key.id
+    goes_on.set()
+    ring.close()
+
+
+def test_valid_keys_work_while_an_older_copy_is_read_and_where_that_fails(
+    ring: KeyRing, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ring.make("kept")
+    ring.make("lost")
+    ring.find(bearer(kept))
+    ring.close()  # no look but those of this test
+    with store.begin() as connection:
+        connection.execute(text("UPDATE changes SET number = 1"))
+
+    def fails(connection: Any, newer_than: int) -> Any:
+        assert newer_than == 0 and ring.find(bearer(kept)).key == kept.id
+        raise OSError("the store went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tunesmith.service.auth.record.read_keys", fails)
+        with pytest.raises(OSError, match="went away"):
+            ring.refresh()
+        assert ring.find(bearer(kept)).key == kept.id
+    ring.refresh()
+    assert ring.find(bearer(kept)).key == kept.id
 
 
 def test_find_costs_microseconds(sqlite_store: Engine) -> None:

@@ -102,6 +102,9 @@ def test_a_store_that_is_away_loses_answers_and_counts_them(answers: Answers, st
 class Ring:
     """Keys without a store: the header is the key's id."""
 
+    def start(self) -> None:
+        pass
+
     def find(self, header: str | None) -> Caller:
         return Caller(str(header))
 

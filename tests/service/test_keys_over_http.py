@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
+from tunesmith.service.answers import Answers
 from tunesmith.service.app import make_app
 from tunesmith.service.auth import KeyRing
 from tunesmith.service.keys.secret import NewKey
@@ -239,3 +241,25 @@ def test_no_secret_is_in_an_answer_or_a_log(shop: Shop, caplog: pytest.LogCaptur
     secret = key.text.rpartition("_")[2]
     assert secret not in told and secret not in caplog.text
     assert ADMIN["authorization"].removeprefix("Bearer ") not in caplog.text
+
+
+def test_the_first_look_at_keys_is_not_made_by_the_event_loop(shop: Shop) -> None:
+    """A store that hangs would hold up everybody: it is made before the service is ready, in a thread."""
+    assert shop.ring._ticker._thread is not None
+
+
+def test_a_store_that_is_away_is_told_as_one_that_comes_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = shop.ring.make("one")
+    shop.services.answers = Answers(shop.services.store)  # type: ignore[arg-type]
+
+    def away(*args: Any, **more: Any) -> Any:
+        raise OperationalError("SELECT a secret", None, OSError("no route"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.services.store, "connect", away)
+        headers = {"authorization": f"Bearer {key.text}"}
+        said = shop.client.post("/v1/feedback", json={"request_id": "r", "right": "x"}, headers=headers)
+        for answer in (said, shop.admin("GET", "usage"), shop.admin("POST", "keys", json={"name": "two"})):
+            assert code(answer) == (503, "store_unavailable") and answer.headers["retry-after"] == "2"
+            assert "secret" not in answer.text
+    assert shop.admin("GET", "usage").status_code == 200

@@ -93,6 +93,8 @@ def feedback(
         if run:
             told |= carried_out(told, bundle, output, protect, held, admin, share)
     emit(told, json, _said)
+    if "not_loaded" in told:
+        raise typer.Exit(2)
 
 
 def _exported(
@@ -143,15 +145,20 @@ def _proposed(
     by_version = agreement(engine, product, since=since)
     agreed = sum(by_version.values(), Agreement())
     drifting: list[str] = []
+    known = True
     running = None
     if admin is not None:
         route = admin.product(product)["route"]
         agreed = by_version.get(route["stable"], Agreement())
-        drifting = [version for version in admin.drifting(product) if version == route["stable"]]
+        found = admin.drifting(product)
+        known = found is not None
+        drifting = [version for version in found or () if version == route["stable"]]
         running = route["canary"] and route["canary"]["version"]
     new = min(labelled, said_since(engine, product, max(since, made_at(bundle))))
     why = reasons(labelled, new, agreed, [f"version {version}" for version in drifting], limits)
     words = f"It is time to learn: {'; '.join(why)}." if why else "It is not time to learn yet."
+    if not known:
+        words += " Drift is not known here: each of several replicas looks for itself, and its alerts tell of it."
     if running:
         words = f"Version {running} is a canary: judge it first (tunesmith feedback canary {product})."
     return {"propose": bool(why) and not running, "why": why, "agreement": vars(agreed), "new": new,

@@ -50,11 +50,17 @@ def proposal(bundle: str, rows: Path, protect: str) -> dict[str, Any]:
 def carried_out(
     proposed: dict[str, Any], bundle: str, rows: Path, protect: str, held: str, admin: Admin | None, share: float
 ) -> dict[str, Any]:
-    """Learn as proposed, gate it, and give it a share of the requests where it passes and a service was named."""
+    """Learn as proposed, gate it, and give it a share of the requests where it passes and a service was named.
+
+    Several replicas take versions from their catalog alone: what to write there is said. Where the service refuses it,
+    "not_loaded" says why, beside what was learned.
+    """
+    from tunesmith.core.errors import TunesmithError
     from tunesmith.core.runtime import calm_threads
     from tunesmith.pipeline.candidate import candidate
     from tunesmith.pipeline.learn import LearnOptions, learn
 
+    alone = admin is None or admin.alone()  # asked first: learning may take hours
     calm_threads()
     made = learn(bundle, str(rows), [f"bundle={proposed['candidate']}"], LearnOptions(protect))
     gated = candidate(bundle, made.path, held, protect)
@@ -64,8 +70,18 @@ def carried_out(
     product = proposed["product"]
     route, versions = (admin.product(product)[key] for key in ("route", "versions"))
     version = free_version(versions)
-    admin.load(product, version, str(made.path.absolute()))
-    admin.route(product, route["stable"], (version, share))
+    if not alone:
+        words = (
+            f"{told['words']} Several replicas take versions from the catalog alone: name {made.path} there "
+            f"as version {version} of {product}, with a share of {share:g} as canary, and start the service again."
+        )
+        return {**told, "words": words}
+    try:
+        admin.load(product, version, str(made.path.absolute()))
+        admin.route(product, route["stable"], (version, share))
+    except TunesmithError as error:
+        why = error.problem
+        return {**told, "not_loaded": why, "words": f"{told['words']} It is not served: {why}"}
     words = f"{told['words']} Version {version} gets {share:.0%} of the requests."
     return {**told, "canary": {"version": version, "share": share}, "words": words}
 

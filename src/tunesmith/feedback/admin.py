@@ -15,6 +15,10 @@ SECONDS = 120.0
 _DRIFTING = re.compile(r'^tunesmith_drifting\{product="([^"]+)",version="([^"]+)"\} 1(?:\.0)?$', re.M)
 
 
+class Several(TunesmithError):
+    """One of several replicas was asked for what it cannot tell, or change, for all of them."""
+
+
 class Admin:
     """The admin API of a service.
 
@@ -26,9 +30,20 @@ class Admin:
     def __init__(self, url: str, key: str = "") -> None:
         self._url, self._key = url.rstrip("/"), key
 
-    def drifting(self, product: str) -> list[str]:
-        """Versions of a product whose last rows differ from those that they were proven on."""
-        return [version for name, version in _DRIFTING.findall(self._text("GET", "/metrics")) if name == product]
+    def alone(self) -> bool:
+        """Whether versions can be loaded and routed over HTTP: several replicas take them from the catalog alone."""
+        return bool(self._json("GET", "/admin/products").get("alone", True))
+
+    def drifting(self, product: str) -> list[str] | None:
+        """Versions of a product whose last rows differ from those that they were proven on.
+
+        None: not known, as each of several replicas counts for itself.
+        """
+        try:
+            page = self._text("GET", "/metrics")
+        except Several:
+            return None
+        return [version for name, version in _DRIFTING.findall(page) if name == product]
 
     def product(self, name: str) -> dict[str, Any]:
         """Its route and its versions."""
@@ -65,7 +80,8 @@ class Admin:
                 return str(answer.read().decode("utf-8"))
         except urllib.error.HTTPError as error:
             said = error.read().decode("utf-8", "replace")[:500]
-            raise TunesmithError(
+            kind = Several if error.code == 409 and "several_replicas" in said else TunesmithError
+            raise kind(
                 f"{method} {self._url}{path} was refused ({error.code}): {said}",
                 "Give the admin key in TUNESMITH_ADMIN_KEY, and look at GET /admin/products.",
             ) from error

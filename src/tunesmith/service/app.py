@@ -10,6 +10,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -48,6 +50,8 @@ def make_app(services: Services) -> FastAPI:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         services.loop = asyncio.get_running_loop()
         await asyncio.to_thread(services.products.load)
+        if services.keys is not None:  # their first look waits for the store, which the event loop must not do
+            await asyncio.to_thread(services.keys.start)
         services.ready = True
         yield
         services.ready = False
@@ -64,6 +68,8 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(ClientDisconnect, gone)
+    for kind in (OperationalError, NoneFree):
+        app.add_exception_handler(kind, away)
     app.add_exception_handler(Exception, unexpected)
     app.openapi = lambda: openapi.schema(app, services)  # type: ignore[method-assign]
     return app
@@ -98,6 +104,14 @@ async def of_validation(request: Request, error: Any) -> Response:
 async def gone(request: Request, error: Any) -> Response:
     """Nobody is there to read it; it only keeps a client that leaves from looking like a fault of ours."""
     return Response(status_code=499)
+
+
+async def away(request: Request, error: Any) -> Response:
+    """The store does not answer, or all connections to it wait; the log is not told what was asked of it."""
+    why = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
+    log.error("%s %s: the store does not answer: %s", request.method, request.url.path, why)
+    message = "The service cannot reach its store at the moment. Ask again."
+    return await refused(request, Refused(503, "store_unavailable", message, retry_after=2))
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

@@ -2,7 +2,8 @@
 
 All keys are in memory. A change made through this object holds for the very next request. One made by another process
 (``tunesmith keys revoke``, a second replica) is seen by a thread that looks at one number in the store four times a
-second, and then reads only the keys that are newer.
+second, and then reads only the keys that are newer. While it cannot look, a key that is not known may be one that was
+just made: it is not told that it is none, but to ask again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tunesmith.service.ticker import Ticker
 LONGEST = 512
 """Characters of a key: a longer text is not even hashed."""
 HOW = "Send it as: Authorization: Bearer ts_..."
+STALE = 2.0
+"""Seconds beyond the usual pause between looks, after which what is in memory may lack a key."""
 NOBODY = (Secret(hashed(""), 0.0),)
 """Compared where an id is unknown, so that time does not tell which ids there are."""
 
@@ -51,6 +54,9 @@ class KeyRing:
     def __init__(self, engine: Engine, *, every: float = 0.25, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
+        self._stale = every + STALE
+        self._looked = 0.0
+        """When the last look that did not fail began, on the monotonic clock. One that hangs leaves it as it is."""
         self._admin = admin_hash()
         self._known: dict[str, _Known] = {}
         self._number = 0
@@ -58,13 +64,18 @@ class KeyRing:
         self.refresh()
         self._ticker = Ticker("keys", self.refresh, every)
 
+    def start(self) -> None:
+        """Look for changes once now, and again and again from now on. Who does not call it, does so by first asking."""
+        self._ticker.start(at_once=True)
+
     def find(self, authorization: str | None) -> Caller:
         """Who sends this header: ``Bearer ts_...``.
 
         Raises:
-            Refused: 401; no key, not a key, or one that is expired or revoked.
+            Refused: 401; no key, not a key, or one that is expired or revoked. 503; it is not known, and the store,
+                where it may be new, does not answer.
         """
-        self._ticker.start(at_once=True)
+        self.start()
         scheme, _, text = (authorization or "").strip().partition(" ")
         text = text.strip()
         if scheme.lower() != "bearer" or not text:
@@ -83,20 +94,28 @@ class KeyRing:
             right |= same(given, one.hash) and (one.until is None or now < one.until)
         if known is None or not right:
             # One answer for an unknown id, a wrong secret and one that was rotated away.
-            raise Refused(401, "invalid_api_key", "There is no such key, or it was replaced by a newer one.")
+            raise self._unknown("There is no such key, or it was replaced by a newer one.")
         return _active(known, now)
 
     def of(self, id: str) -> Caller:
         """Who a key's public id is, for work that goes on without its header.
 
         Raises:
-            Refused: 401; there is no such key, or it is expired or revoked.
+            Refused: 401; there is no such key, or it is expired or revoked. 503; it is not known, and the store does
+                not answer.
         """
-        self._ticker.start(at_once=True)
+        self.start()
         known = self._known.get(id)
         if known is None:
-            raise Refused(401, "invalid_api_key", "There is no such key.")
+            raise self._unknown("There is no such key.")
         return _active(known, self._clock())
+
+    def _unknown(self, words: str) -> Refused:
+        """What nobody in memory is: nobody at all, where memory is as new as it should be."""
+        if self._ticker.problem or time.monotonic() - self._looked > self._stale:
+            message = "The service cannot look up this key at the moment. Ask again."
+            return Refused(503, "keys_unavailable", message, retry_after=1)
+        return Refused(401, "invalid_api_key", words)
 
     def make(
         self, name: str, *, products: Iterable[str] | None = None, plan: str = "", expires_in: float | None = None
@@ -147,14 +166,18 @@ class KeyRing:
 
     def refresh(self) -> None:
         """Read what was changed since the last time."""
-        with self._lock, self._engine.connect() as connection:
-            number = record.changed_number(connection)
-            if number != self._number:
-                if number < self._number:  # an older copy of the store was put in its place
-                    self._known, self._number = {}, 0
-                for key, secrets in record.read_keys(connection, self._number):
-                    self._known[key.id] = _Known(key, key.caller(), secrets)
-                self._number = number
+        with self._lock:
+            began = time.monotonic()
+            with self._engine.connect() as connection:
+                number = record.changed_number(connection)
+                if number != self._number:
+                    again = number < self._number  # an older copy of the store was put in its place
+                    known = {} if again else dict(self._known)
+                    for key, secrets in record.read_keys(connection, 0 if again else self._number):
+                        known[key.id] = _Known(key, key.caller(), secrets)
+                    # At once, and not before all is read: who asks meanwhile, or where it fails, finds what was there.
+                    self._known, self._number = known, number
+            self._looked = began
 
     def close(self) -> None:
         """Stop looking for changes."""

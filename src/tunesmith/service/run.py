@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 UNANSWERED = "filter_unavailable"
 BACKLOG = 2048
+PATIENCE = 8.0
+"""Seconds that the end waits for a store that is away, to count what is left; deployed services have them."""
 SWITCH = 0.0005
 """Seconds after which a thread hands over Python's lock. With Python's own 5 ms a batch that is done waits that long
 for the event loop to let it go on."""
@@ -68,7 +70,9 @@ def build(catalog: Catalog) -> Services:
         )
     if url is not None:
         services.store = open_store(url)
-        services.meter = TickMeter(Meter(services.store, server.folder / "usage", fsync=server.fsync))
+        services.meter = TickMeter(
+            Meter(services.store, server.folder / "usage", fsync=server.fsync, patience=PATIENCE)
+        )
         services.answers = Answers(services.store)
         if not server.is_open():
             services.keys = KeyRing(services.store)

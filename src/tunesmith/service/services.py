@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 class Keys(Protocol):
     """Who a header is."""
 
+    def start(self) -> None:
+        """Begin to look for changes; may take as long as a store does."""
+        ...
+
     def of(self, id: str) -> Caller:
         """A key by its public id, for work that goes on without its header. Raise Refused (401) where it has ended."""
         ...

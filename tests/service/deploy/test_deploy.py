@@ -26,7 +26,8 @@ from tunesmith.service.deploy.rules import rules, scraping
 from tunesmith.service.deploy.write import Needs, constraints, files, needs_of, write
 from tunesmith.service.keys.admin import VARIABLE, admin_hash
 from tunesmith.service.monitoring import Counts
-from tunesmith.service.settings import checked, read_catalog
+from tunesmith.service.run import PATIENCE
+from tunesmith.service.settings import Server, checked, read_catalog
 
 RELEASE = "tunesmith==0.1.0"
 METRIC = re.compile(r"\btunesmith_[a-z_]+")
@@ -307,6 +308,25 @@ def test_what_a_month_has_used_outlives_a_restart_of_redis(written: dict[str, di
     words = redis["command"]
     assert words[words.index("--appendonly") + 1] == "yes"
     assert [one.split(":")[1] for one in redis["volumes"]] == ["/data"]
+
+
+def test_what_is_asked_is_answered_and_counted_before_the_end(written: dict[str, dict[str, str]]) -> None:
+    takes = Server().shutdown + PATIENCE + 10  # answers that are remembered
+    box = yaml.safe_load(written["compose"]["compose.yaml"])["services"]["tunesmith"]
+    assert int(box["stop_grace_period"].removesuffix("s")) >= takes
+    pod = yaml.safe_load(written["kubernetes"]["manifests/1-deployment.yaml"])["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] >= takes + 5  # its preStop
+
+
+def test_redis_is_the_installations_own(written: dict[str, dict[str, str]]) -> None:
+    made = written["kubernetes"]
+    pod = yaml.safe_load(made["manifests/1-deployment.yaml"])["spec"]["template"]["spec"]
+    (given,) = (one for one in pod["containers"][0]["env"] if one["name"] == "TUNESMITH_LIMITS")
+    assert given["valueFrom"]["secretKeyRef"] == {"name": "tunesmith", "key": "limits", "optional": True}
+    assert checked(yaml.safe_load(made["catalog.yaml"]), "catalog.yaml").limits == "redis://shop-v2-redis:6379"
+    values = {**yaml.safe_load(made["chart/values.yaml"]), "egress": [{"port": 6380, "protocol": "TCP"}]}
+    policy = yaml.safe_load(filled(made["chart/templates/networkpolicy.yaml"], "shop", values))
+    assert policy["spec"]["egress"] == [{"ports": values["egress"]}]
 
 
 def test_the_admin_key_reaches_the_service_where_there_is_one(written: dict[str, dict[str, str]]) -> None:

@@ -38,11 +38,19 @@ class Ring:
 
     def __init__(self) -> None:
         self.revoked: set[str] = set()
+        self.away = 0
+        """How often it cannot tell yet."""
+
+    def start(self) -> None:
+        pass
 
     def find(self, header: str | None) -> Caller:
         return Caller(str(header), products=frozenset({"plain"}))
 
     def of(self, id: str) -> Caller:
+        if self.away:
+            self.away -= 1
+            raise Refused(503, "keys_unavailable", "ask again", retry_after=0.01)
         if id in self.revoked:
             raise Refused(401, "revoked_api_key", "revoked")
         return self.find(id)
@@ -305,6 +313,11 @@ def test_a_key_that_is_revoked_ends_its_job(asked: TestClient, services: Service
     batch = begun(asked, lines([{"text": "x" * 30}] * 2000))
     services.keys.revoked.add("k1")  # type: ignore[union-attr]
     assert ended(asked, batch)["errors"]["data"][0]["code"] == "revoked_api_key"
+
+
+def test_a_job_waits_for_a_store_that_is_away(asked: TestClient, services: Services) -> None:
+    services.keys.away = 2  # type: ignore[union-attr]
+    assert ended(asked, begun(asked, lines(ROWS)))["request_counts"]["completed"] == 150
 
 
 def test_a_job_waits_for_its_quota(asked: TestClient, services: Services) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,7 +15,7 @@ from tunesmith.service.services import Services
 
 def test_what_is_full_is_refused_before_anything_is_read(made: Callable[..., Services]) -> None:
     services = made({"products": {"plain": "plain", "other": "other"}})
-    services.keys = object()  # type: ignore[assignment]  # nobody looks at the key
+    services.keys = SimpleNamespace(start=lambda: None)  # type: ignore[assignment]  # nobody looks at the key
     full = {"plain": Refused(503, "overloaded", "too much", retry_after=2.4)}
     with TestClient(layered(make_app(services), full=full.get), raise_server_exceptions=False) as client:
         answer = client.post("/v1/predict/plain", content=b"{")

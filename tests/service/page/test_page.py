@@ -95,6 +95,9 @@ def test_examples_are_in_the_language_of_the_labels() -> None:
 
 def test_products_are_those_of_the_caller(made: Callable[..., Services]) -> None:
     class Ring:
+        def start(self) -> None:
+            pass
+
         def find(self, header: str | None) -> Caller:
             if header is None:
                 raise Refused(401, "missing_api_key", "no key")

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from tunesmith.core.errors import ExtraMissing, RecipeError
 from tunesmith.service.app import make_app
+from tunesmith.service.replicas import on_ray
 from tunesmith.service.replicas.fit import anywhere, of_place, refuse_unshared
 from tunesmith.service.replicas.metrics_port import metrics_at
 from tunesmith.service.replicas.on_ray import free_port, serve_on_ray
@@ -120,3 +121,17 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch)
         serve_on_ray(catalog(), print)
     assert why.value.hint == 'Run: pip install "tunesmith[ray]"'
     assert free_port("127.0.0.1", 0) > 0
+
+
+@pytest.mark.parametrize("logs", ["json", "text"])
+def test_a_replica_logs_as_the_catalog_says(
+    logs: str, made: Callable[..., Services], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(on_ray, "to_json_lines", lambda: called.append("json"))
+    monkeypatch.setattr(on_ray, "build", lambda catalog: made())
+    monkeypatch.setattr(on_ray, "calm_process", lambda: None)
+    monkeypatch.setattr("tunesmith.core.runtime.calm_threads", lambda: None)
+    given = catalog(watch={"logs": logs}, server={"folder": str(tmp_path)}, replicas={"metrics_port": None})
+    on_ray.replica(given)
+    assert called == (["json"] if logs == "json" else [])

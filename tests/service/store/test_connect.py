@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.service.store.connect import connect, shown, writing
+from tunesmith.service.store.connect import _postgresql, connect, shown, writing
 
 SECRET = "hunter2"
 
@@ -92,3 +92,17 @@ def test_what_fails_half_way_is_not_there(store: Engine) -> None:
         raise ZeroDivisionError
     with store.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM changes")).scalar_one() == 0
+
+
+def test_a_postgresql_that_vanishes_is_noticed_in_seconds() -> None:
+    engine = _postgresql(make_url("postgresql+psycopg://me@host/name?keepalives_idle=60"))
+    asked = {name: int(str(engine.url.query[name])) for name in ("keepalives_interval", "keepalives_count")}
+    assert asked["keepalives_interval"] * asked["keepalives_count"] <= 10
+    assert 0 < int(str(engine.url.query["tcp_user_timeout"])) <= 10_000
+    assert engine.url.query["keepalives_idle"] == "60", "what the URL says, holds"
+
+
+def test_no_statement_takes_for_ever(store: Engine) -> None:
+    if store.dialect.name == "postgresql":
+        with store.connect() as connection:
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"

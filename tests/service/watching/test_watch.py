@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import logging
+import smtplib
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -210,6 +213,29 @@ def test_a_webhook_is_told_once_in_the_cooldown_and_again_after_a_failure(hook: 
     assert Hook.got[0]["words"] == "行变了" and Hook.got[0]["rows"] == 500
 
 
+def test_a_receiver_that_was_down_is_told_when_it_is_wrong_again() -> None:
+    now, down, got = [1000.0], [True], {"chat": [], "mail": []}  # type: ignore[var-annotated]
+
+    def chat(told: dict[str, Any]) -> None:
+        if down[0]:
+            raise http.client.RemoteDisconnected if told["alert"] == "drift" else http.client.BadStatusLine("x")
+        got["chat"].append(told["alert"])
+
+    teller = Teller(Alerts(), clock=lambda: now[0], sends=[chat, lambda told: got["mail"].append(told["alert"])])
+    teller.pause = 0.001
+    for name in ("errors", "drift"):
+        teller(Alert(name, "p", "1", "words"))
+    teller.flush()
+    down[0] = False
+    for _ in range(2):
+        now[0] += 60
+        for name in ("errors", "drift"):
+            teller(Alert(name, "p", "1", "words"))
+        teller.flush()
+    teller.close()
+    assert got == {"chat": ["errors", "drift"], "mail": ["errors", "drift"]}
+
+
 class Mail(socketserver.StreamRequestHandler):
     got: list[str] = []
 
@@ -239,6 +265,35 @@ def test_a_mail_server_is_told() -> None:
         teller.close()
         server.shutdown()
     assert "Subject: [tunesmith] errors: plain 1" in Mail.got[0] and "It failed." in Mail.got[0]
+
+
+@pytest.mark.parametrize("how", [{"port": 465}, {"port": 10465, "tls": "implicit"}])
+def test_a_mail_server_that_speaks_tls_from_the_start(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Tls(smtplib.SMTP_SSL):
+        def __init__(self, host: str, port: int, **more: Any) -> None:
+            assert more["context"].verify_mode == ssl.CERT_REQUIRED
+            done.append(f"tls {port}")
+
+        def __exit__(self, *error: Any) -> None:
+            pass
+
+        def starttls(self, **more: Any) -> Any:
+            raise smtplib.SMTPNotSupportedError("twice")
+
+        def login(self, user: str, password: str, **more: Any) -> Any:
+            done.append(user)
+
+        def send_message(self, letter: Any, *args: Any, **more: Any) -> Any:
+            done.append(letter["To"])
+
+    monkeypatch.setattr(smtplib, "SMTP_SSL", Tls)
+    monkeypatch.setenv("MAIL", "secret")
+    by_mail(Email(user="me", password="MAIL", to=["a@example.com"], **how))(
+        {"alert": "drift", "product": "p", "version": "1", "words": "w"}
+    )
+    assert done == [f"tls {how['port']}", "me", "a@example.com"]
 
 
 def test_a_password_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def compose(gpus: int = 0) -> dict[str, Any]:
                 "cap_drop": ["ALL"],
                 "security_opt": ["no-new-privileges:true"],
                 "restart": "unless-stopped",
+                "stop_grace_period": "60s",  # Docker's own 10 s are less than the service takes to answer all
                 **on_gpus,
             },
             "postgres": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ HOLES = {
     "TS-NAME": "{{ .Release.Name }}",
     "TS-IMAGE": "{{ .Values.image }}",
     "TS-MEMORY": "{{ .Values.memory }}",
+    "TS-EGRESS": "{{ .Values.egress | toJson }}",
     "TS-CPU": "{{ .Values.cpu | quote }}",
 }
 """Words in the manifests -> what Helm puts there; each is YAML on both sides."""
@@ -25,7 +27,7 @@ IF_GPUS = re.compile(r"\n *\{\{- if \.Values\.gpus \}\}(.*?)\n *\{\{- end \}\}",
 def chart(plain: Deployed, version: str) -> dict[str, str]:
     """File -> text."""
     name = plain.name
-    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU", GPUS)
+    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU", GPUS, "TS-EGRESS")
     files = {f"templates/{one['kind'].lower()}.yaml": _template(one) for one in manifests(holes)}
     about = {
         "apiVersion": "v2", "name": name, "type": "application", "version": "0.1.0", "appVersion": version,
@@ -37,6 +39,7 @@ def chart(plain: Deployed, version: str) -> dict[str, str]:
         "cpu": plain.cpu,
         "gpus": plain.gpus,
         "queue": plain.queue,
+        "egress": [dict(port) for port in plain.egress],
         "replicas": {"least": plain.replicas[0], "most": plain.replicas[1]},
     }
     return {**files, "Chart.yaml": _yaml(about), "values.yaml": _yaml(values)}
@@ -52,6 +55,7 @@ def filled(template: str, name: str, values: dict[str, Any]) -> str:
         "{{ .Values.cpu | quote }}": f'"{values["cpu"]}"',
         "{{ .Values.gpus | quote }}": f"'{values['gpus']}'",
         "{{ .Values.queue }}": values["queue"],
+        "{{ .Values.egress | toJson }}": json.dumps(values["egress"]),
         "{{ .Values.replicas.least }}": values["replicas"]["least"],
         "{{ .Values.replicas.most }}": values["replicas"]["most"],
     }

@@ -8,7 +8,8 @@ from typing import Any
 from tunesmith.service.deploy.docker import PORT, USER
 
 SECRET = "tunesmith"
-"""The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key. It is made by
+"""The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key, and
+"limits", the URL of Redis. It is made by
 hand, and in none of these files."""
 
 
@@ -33,6 +34,11 @@ class Deployed:
     memory: str = "2Gi"
     cpu: str = "2"
     gpus: int = 0
+    egress: Any = (
+        {"port": 53, "protocol": "UDP"},
+        *({"port": port, "protocol": "TCP"} for port in (53, 5432, 6379, 4318)),
+    )
+    """Where a pod may go: names, PostgreSQL, Redis, and a collector of traces."""
 
 
 def manifests(one: Deployed) -> list[dict[str, Any]]:
@@ -59,7 +65,7 @@ def _deployment(one: Deployed) -> dict[str, Any]:
     pod = {
         "serviceAccountName": one.name,
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 45,
+        "terminationGracePeriodSeconds": 60,
         "securityContext": {
             "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
@@ -83,6 +89,7 @@ def _deployment(one: Deployed) -> dict[str, Any]:
 def _container(one: Deployed) -> dict[str, Any]:
     secret = {"secretKeyRef": {"name": SECRET, "key": "store"}}
     admin = {"secretKeyRef": {"name": SECRET, "key": "admin", "optional": True}}
+    limits_url = {"secretKeyRef": {"name": SECRET, "key": "limits", "optional": True}}
     limits = {"memory": one.memory, **({"nvidia.com/gpu": str(one.gpus)} if one.gpus else {})}
     return {
         "name": "tunesmith",
@@ -91,7 +98,7 @@ def _container(one: Deployed) -> dict[str, Any]:
         "env": [
             {"name": "TUNESMITH_STORE", "valueFrom": secret},
             {"name": "TUNESMITH_ADMIN_KEY", "valueFrom": admin},
-            {"name": "TUNESMITH_LIMITS", "value": f"redis://{one.name}-redis:6379"},
+            {"name": "TUNESMITH_LIMITS", "valueFrom": limits_url},
         ],
         "resources": {"requests": {"cpu": one.cpu, "memory": one.memory}, "limits": limits},
         "startupProbe": {**_probe("/readyz"), "periodSeconds": 2, "failureThreshold": 90},
@@ -141,8 +148,8 @@ def _budget(one: Deployed) -> dict[str, Any]:
 
 
 def _policy(one: Deployed) -> dict[str, Any]:
-    """In: HTTP. Out: names, PostgreSQL, Redis, and a collector of traces."""
-    out = [{"port": 53, "protocol": "UDP"}, *({"port": port, "protocol": "TCP"} for port in (53, 5432, 6379, 4318))]
+    """In: HTTP. Out: where it must go."""
+    out = [dict(port) for port in one.egress] if isinstance(one.egress, tuple) else one.egress
     spec = {
         "podSelector": {"matchLabels": _labels(one)},
         "policyTypes": ["Ingress", "Egress"],

@@ -101,6 +101,7 @@ def files(kind: str, product: str, image: str, needs: Needs, package: str) -> di
         name = product.replace(".", "-").replace("_", "-").lower()
         own = name if name[0].isalpha() else f"tunesmith-{name}"  # a Service begins with a letter
         one = Deployed(own, image, gpus=needs.gpus)
+        found["catalog.yaml"] += f"limits: redis://{own}-redis:6379\n"  # unless the Secret says otherwise
         every = manifests(one)
         found |= {f"manifests/{i}-{m['kind'].lower()}.yaml": _yaml(m) for i, m in enumerate(every)}
         found |= {f"chart/{name}": text for name, text in helm.chart(one, __version__).items()}

@@ -31,14 +31,23 @@ class Meter:
         fsync: whether each write waits for the disk.
         every: seconds between settlings.
         largest: bytes of a file.
+        patience: seconds that ``close`` tries again, where the store is away: the folder may go with the process.
     """
 
     def __init__(
-        self, engine: Engine, folder: Path, *, fsync: bool = False, every: float = 1.0, largest: int = LARGEST
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        fsync: bool = False,
+        every: float = 1.0,
+        largest: int = LARGEST,
+        patience: float = 0.0,
     ) -> None:
         self.fsync = fsync
         self._engine = engine
         self._folder = folder
+        self._patience = patience
         self._wal = Wal(folder, fsync=fsync, largest=largest)
         self._lock = Lock()
         self._done: tuple[Path, int] = self._wal.written()
@@ -73,10 +82,15 @@ class Meter:
                 self._forgot = time.monotonic()
 
     def close(self) -> None:
-        """Settle the rest. Where the store is away, the next start does it."""
+        """Settle the rest; where the store stays away, the next start does it, if the folder is there then."""
         self._ticker.close()
         self._wal.close()
-        try:
-            self.settle()
-        except Exception as error:
-            log.warning("metering: %s; the next start will count what is left in %s", error, self._folder)
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return self.settle()
+            except Exception as error:
+                if time.monotonic() >= until:
+                    log.warning("metering: %s; the next start will count what is left in %s", error, self._folder)
+                    return
+            time.sleep(min(0.5, self._patience))

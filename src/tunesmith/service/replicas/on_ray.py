@@ -19,6 +19,7 @@ from tunesmith.service.replicas.place import Place
 from tunesmith.service.run import bound, build, calm_process, layers_of
 from tunesmith.service.settings import Catalog
 from tunesmith.service.store.migrate import open_store
+from tunesmith.service.watching.logs import to_json_lines
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def replica(catalog: Catalog) -> App:
     from tunesmith.core.runtime import calm_threads
 
     calm_threads()
+    if catalog.watch.logs == "json":
+        to_json_lines()
     place = Place(catalog.server.folder)
     services = build(of_place(catalog, place.number))
     services.alone = catalog.replicas.most == 1

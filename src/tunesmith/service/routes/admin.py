@@ -36,8 +36,9 @@ def routes() -> APIRouter:
 
     @router.get("")
     async def list_products(request: Request) -> dict[str, Any]:
-        """What is served, by which versions."""
-        return {"products": [told(one) for one in services_of(request).products]}
+        """What is served, by which versions; and whether this process is alone, so that it may be changed here."""
+        services = services_of(request)
+        return {"alone": services.alone, "products": [told(one) for one in services.products]}
 
     @router.put("/{product}/versions/{version}", status_code=201)
     async def load(product: Name, version: Name, new: NewVersion, request: Request) -> dict[str, Any]:

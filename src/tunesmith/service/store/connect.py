@@ -19,6 +19,17 @@ from tunesmith.core.extras import need
 
 EXAMPLES = "For example sqlite:///tunesmith.db, or postgresql://user:password@host/name."
 BUSY_MILLISECONDS = 10_000
+STATEMENT_MILLISECONDS = 10_000
+"""That PostgreSQL may take for a statement; migrations may take longer."""
+NOTICED = {
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""libpq's: a PostgreSQL that vanishes without a word (a machine that loses power, a network that is cut) is noticed in
+about ten seconds, and not after the kernel's quarter of an hour."""
 WRITES = "tunesmith_writes"
 
 
@@ -117,8 +128,17 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     need("psycopg", extra="serve", purpose="a store on PostgreSQL")
-    query = {"connect_timeout": "5", "application_name": "tunesmith", **url.query}
-    return create_engine(url.set(query=query), hide_parameters=True, pool_pre_ping=True)
+    query = {"connect_timeout": "5", "application_name": "tunesmith", **NOTICED, **url.query}
+    engine = create_engine(url.set(query=query), hide_parameters=True, pool_pre_ping=True)
+    if "statement_timeout" not in str(url.query.get("options", "")):
+
+        @event.listens_for(engine, "connect")
+        def opened(connection: Any, _: object) -> None:
+            # Not by "options" of the connection, which PgBouncer refuses.
+            connection.execute(f"SET statement_timeout = {STATEMENT_MILLISECONDS}")
+            connection.commit()
+
+    return engine
 
 
 def _reason(error: Exception, url: URL) -> str:

@@ -43,6 +43,7 @@ def migrate(engine: Engine) -> None:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a large table, or another's migration
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         _upgrade(config, connection)
 

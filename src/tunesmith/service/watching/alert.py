@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 SECONDS = 10.0
 """That a receiver has to take an alert."""
 TRIES = 3
+IMPLICIT = 465
+"""The port on which mail is TLS from the first byte on (RFC 8314)."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,14 @@ class Alert:
 
 
 Send = Callable[[dict[str, Any]], None]
+Key = tuple[str, str, str]
+"""Alert, product, version."""
 
 
 class Teller:
     """Sends alerts, each at most once in the cool-down; a receiver that fails is tried again, and no request waits.
+
+    Whom it could not be told is told when the same is wrong again, cool-down or not; others are not told twice.
 
     Args:
         settings: whom, and how often.
@@ -61,22 +68,27 @@ class Teller:
     ) -> None:
         self._settings, self._clock = settings, clock
         self._sends = senders(settings) if sends is None else sends
-        self._last: dict[tuple[str, str, str], float] = {}
-        self._drain: Drain[dict[str, Any]] = Drain(self._send, "alerts", most=1_000)
+        self._last: dict[Key, float] = {}
+        self._owed: dict[Key, list[Send]] = {}
+        self._drain: Drain[tuple[Key, dict[str, Any], list[Send]]] = Drain(self._send, "alerts", most=1_000)
         self.pause = 1.0
         """Seconds between two tries."""
 
     def __call__(self, alert: Alert) -> None:
         """Tell it, unless it was told a moment ago."""
         key, now = (alert.name, alert.product, alert.version), self._clock()
-        if now - self._last.get(key, float("-inf")) < self._settings.cooldown:
+        owed = self._owed.pop(key, [])
+        told_lately = now - self._last.get(key, float("-inf")) < self._settings.cooldown
+        if told_lately and not owed:
             return
-        self._last[key] = now
-        log.warning("%s: %s", alert.name, alert.words)
-        self._drain.put({
+        if not told_lately:
+            self._last[key] = now
+            log.warning("%s: %s", alert.name, alert.words)
+        told = {
             "alert": alert.name, "product": alert.product, "version": alert.version, "words": alert.words,
             "at": round(now, 3), **alert.facts,
-        })  # fmt: skip
+        }  # fmt: skip
+        self._drain.put((key, told, owed if told_lately else self._sends))
 
     def flush(self, timeout: float = 30.0) -> None:
         """Wait until all is sent."""
@@ -86,20 +98,22 @@ class Teller:
         """Send what waits, and end."""
         self._drain.close()
 
-    def _send(self, some: list[dict[str, Any]]) -> None:
-        for told in some:
-            for send in self._sends:
-                self._tried(send, told)
+    def _send(self, some: list[tuple[Key, dict[str, Any], list[Send]]]) -> None:
+        for key, told, sends in some:
+            if failed := [send for send in sends if not self._tried(send, told)]:
+                self._owed[key] = failed
 
-    def _tried(self, send: Send, told: dict[str, Any]) -> None:
+    def _tried(self, send: Send, told: dict[str, Any]) -> bool:
         for left in reversed(range(TRIES)):
             try:
-                return send(told)
-            except (OSError, smtplib.SMTPException) as error:
+                send(told)
+                return True
+            except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
                 if not left:
                     log.error("the alert %s could not be sent: %s", told["alert"], error)
                 else:
                     time.sleep(self.pause)
+        return False
 
 
 def senders(settings: Alerts) -> list[Send]:
@@ -136,6 +150,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def _connected(settings: Email) -> smtplib.SMTP:
+    where = (settings.server, settings.port)
+    if settings.tls == "implicit" or settings.port == IMPLICIT:
+        return smtplib.SMTP_SSL(*where, timeout=SECONDS, context=ssl.create_default_context())
+    return smtplib.SMTP(*where, timeout=SECONDS)
+
+
 def by_mail(settings: Email) -> Send:
     """Sends an alert as a plain text."""
     password = os.environ.get(settings.password, "")
@@ -150,8 +171,8 @@ def by_mail(settings: Email) -> Send:
         letter["Subject"] = f"[tunesmith] {told['alert']}: {told['product']} {told['version']}"
         letter["From"], letter["To"] = settings.sender, ", ".join(settings.to)
         letter.set_content(told["words"] + "\n\n" + json.dumps(told, ensure_ascii=False, indent=1) + "\n")
-        with smtplib.SMTP(settings.server, settings.port, timeout=SECONDS) as server:
-            if settings.tls or settings.user:
+        with _connected(settings) as server:
+            if not isinstance(server, smtplib.SMTP_SSL) and (settings.tls or settings.user):
                 server.starttls(context=ssl.create_default_context())
             if settings.user:
                 server.login(settings.user, password)

@@ -35,8 +35,9 @@ class Email(Part):
 
     server: str = "localhost"
     port: int = Field(default=25, ge=1, le=65535)
-    tls: bool = False
-    """Whether STARTTLS is asked for; always where there is a user."""
+    tls: bool | Literal["implicit"] = False
+    """Whether STARTTLS is asked for; always where there is a user. "implicit": TLS from the first byte on, as always on
+    port 465."""
     user: str = ""
     password: str = "TUNESMITH_SMTP_PASSWORD"
     """Name of the environment variable with it."""
