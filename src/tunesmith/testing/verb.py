@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import runpy
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -59,12 +60,12 @@ def run_verb(
 
 def main(words: Sequence[str]) -> int:
     """What the fresh process does: the file for stdout, the folder, the command's words."""
-    from tunesmith.cli import main as command
-
     out, folder, *arguments = words
     os.chdir(folder)
+    sys.argv = ["tunesmith", *arguments]
     with open(out, "w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
-        return command(arguments)
+        runpy.run_module("tunesmith", run_name="__main__")  # it ends by SystemExit, which who asks reads
+    return 0
 
 
 if __name__ == "__main__":
