@@ -3,8 +3,8 @@
     python benchmarks/tasks/translation_memory.py --data FOLDER
     python benchmarks/tasks/translation_memory.py --data FOLDER --rows 4000 --test-rows 500
 
-Where no model that writes Chinese is at hand, this is the way that works: ``tunesmith tune task=text-embedding`` brings
-a multilingual encoder's vectors of a sentence and of its translation together, and each test sentence is given the
+Where no model that writes Chinese is at hand, answers can be looked up: ``tunesmith tune task=text-embedding`` brings a
+multilingual encoder's vectors of a sentence and of its translation together, and each test sentence is given the
 training file's Chinese sentence that is nearest in meaning. Beside it the translation of the training sentence with
 the most alike words (TF-IDF), and the encoder as it was.
 """

@@ -51,6 +51,8 @@ def test_new_words_never_make_more_tokens(kind: str, tmp_path: Path) -> None:
     before = sizes()
     added = added_words(processor, corpus, frozenset(), most=20, least=2)
     assert all(now <= was for was, now in zip(before, sizes(), strict=True)), (added, before, sizes())
+    said = "a wonderfulness day"
+    assert processor.decode(processor(said, add_special_tokens=False)["input_ids"]) == said, "with its spaces"
     assert not whole or "beautiful" not in added, "one token behind a space already"
     if kind == "bert":
         assert not {"Wonderfulness", "wonderfulness"} <= set(added), "its normaliser takes them for one"

@@ -46,22 +46,26 @@ def added_words(
     saved = {word: (len(ids) - 1) * counts[word] for word, ids in pieces.items() if len(ids) > 1}
     chosen = sorted((word for word in saved if word not in vocabulary), key=lambda word: (-saved[word], word))
 
-    def tokens(words: Sequence[str]) -> list[AddedToken]:
-        """A word with spaces around it takes the one before it along, as the pieces that it was cut into did."""
+    def tokens(words: Sequence[str], along: bool) -> list[AddedToken]:
+        """Words as tokens; with ``along``, those between spaces take the one before them along."""
         spaced = [not _RUN.search(word) for word in words]
         return [
-            AddedToken(word, single_word=one, lstrip=one, normalized=one)
+            AddedToken(word, single_word=one, lstrip=one and along, normalized=one)
             for word, one in zip(words, spaced, strict=True)
         ]
 
-    # Whether a word saves tokens where it stands, its neighbours' too, is tried: tokenizers differ in what they put
-    # before a stretch that follows an added token.
+    # Whether a word saves tokens where it stands, its neighbours' too, and is written with its space again, is tried:
+    # tokenizers differ in what they put before a stretch that follows an added token, and in what they give back.
     chosen = chosen[: 2 * most]
-    before, tried = _sizes(processor, chosen), deepcopy(processor)
-    tried.add_tokens(tokens(chosen))
-    after = _sizes(tried, chosen)
-    kept = [word for word, was, now in zip(chosen, before, after, strict=True) if now < was][:most]
-    processor.add_tokens(tokens(kept))
+    before, wanted, ways = _sizes(processor, chosen), _written(processor, chosen), {}
+    for along in (True, False):
+        tried = deepcopy(processor)
+        tried.add_tokens(tokens(chosen, along))
+        looked = zip(chosen, before, _sizes(tried, chosen), wanted, _written(tried, chosen), strict=True)
+        ways[along] = [word for word, was, now, said, says in looked if now < was and said == says][:most]
+    along = len(ways[True]) >= len(ways[False])
+    kept = ways[along]
+    processor.add_tokens(tokens(kept, along))
     return {word: list(pieces[word]) for word in kept}
 
 
@@ -96,6 +100,16 @@ def _sizes(processor: Any, words: Sequence[str]) -> list[int]:
     gaps = ["" if _RUN.search(word) else " " for word in words]
     texts = [f"{_LEAD}{gap}{word}{gap}{_LEAD}, {word}, {_LEAD}" for word, gap in zip(words, gaps, strict=True)]
     return [len(ids) for ids in processor(texts, add_special_tokens=False)["input_ids"]]
+
+
+def _written(processor: Any, words: Sequence[str]) -> list[str]:
+    """Each word between two others, cut and written again."""
+    if not words:
+        return []
+    gaps = ["" if _RUN.search(word) else " " for word in words]
+    texts = [f"{_LEAD}{gap}{word}{gap}{_LEAD}" for word, gap in zip(words, gaps, strict=True)]
+    found = processor(texts, add_special_tokens=False)["input_ids"]
+    return [str(processor.decode(ids)) for ids in found]
 
 
 def with_rows(model: Any, processor: Any, added: Mapping[str, list[int]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -221,6 +222,8 @@ class Pretraining:
             lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
             told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
 
+        if not told.exists():  # a shelf that was refused by a version which finished it first
+            shutil.rmtree(self.folder / "corpus", ignore_errors=True)
         shelf = write_shelf(
             self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words,
             limit=data.tokens, read=read,

@@ -124,7 +124,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
     downstream = _downstream(recipe)
     if downstream is not None and recipe.downstream is not None and reference is not None:
         start = recipe.model.model_copy(update={"name": reference.name})
-        beside = target.with_name(f"{target.name}-downstream")
+        beside = target.with_name(f".{target.name}.downstream")
         refuse_unmeasurable(downstream, start, recipe.downstream.labels, recipe.downstream.seeds, beside)
     return PretrainPlan(
         full, learned, held, language, objective, machine,

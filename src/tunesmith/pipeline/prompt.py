@@ -109,10 +109,11 @@ def prompt(
 def _refuse_unread(recipe: Recipe, options: PromptOptions, takes_shots: bool) -> None:
     """What is set and would not be done is a mistake; a default that is written out is none."""
     usual = TrainingBlock()
-    unread = [f"training.{key}" for key in TrainingBlock.model_fields
-              if key not in READ and getattr(recipe.training, key) != getattr(usual, key)]  # fmt: skip
-    unread += ["method"] if recipe.method.name != "auto" or recipe.method.options else []
-    unread += ["data.augment"] if recipe.data.augment else []
+    unread = ["data.augment"] if recipe.data.augment else []
+    if not recipe.task.name.startswith("prompted-"):  # what an earlier version saved has all defaults written out
+        unread += [f"training.{key}" for key in TrainingBlock.model_fields
+                   if key not in READ and getattr(recipe.training, key) != getattr(usual, key)]  # fmt: skip
+        unread += ["method"] if recipe.method.name != "auto" or recipe.method.options else []
     if unread:
         raise RecipeError(f"prompt does not read {', '.join(unread)}: nothing is trained.", "Leave it out.", unread)
     if recipe.evaluation.calibrate is not None:

@@ -110,8 +110,9 @@ async def away(request: Request, error: Any) -> Response:
     """The store does not answer, or all connections to it wait; the log is not told what was asked of it."""
     why = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
     log.error("%s %s: the store does not answer: %s", request.method, request.url.path, why)
-    message = "The service cannot reach its store at the moment. Ask again."
-    return await refused(request, Refused(503, "store_unavailable", message, retry_after=2))
+    late = getattr(getattr(error, "orig", None), "sqlstate", "") == "57014"  # PostgreSQL's query_canceled
+    message = "The service's store took too long for this." if late else "The service cannot reach its store."
+    return await refused(request, Refused(503, "store_unavailable", f"{message} Ask again.", retry_after=2))
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

@@ -33,7 +33,7 @@ from tunesmith.service.safety.filters import Classify
 from tunesmith.service.safety.guard import Guard
 from tunesmith.service.services import Services
 from tunesmith.service.settings import Catalog
-from tunesmith.service.store.connect import file_of
+from tunesmith.service.store.connect import STATEMENT_MILLISECONDS, file_of
 from tunesmith.service.store.migrate import open_store
 from tunesmith.service.watching.logs import to_json_lines
 from tunesmith.service.watching.start import watch_over
@@ -69,7 +69,7 @@ def build(catalog: Catalog) -> Services:
             "%s is not there yet, and is begun. Is %s meant, which is in this folder? Move it there.", there, here
         )
     if url is not None:
-        services.store = open_store(url)
+        services.store = open_store(url, STATEMENT_MILLISECONDS)
         services.meter = TickMeter(
             Meter(services.store, server.folder / "usage", fsync=server.fsync, patience=PATIENCE)
         )

@@ -10,6 +10,7 @@ import numpy as np
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes.shape import RowProblem, Shape
+from tunesmith.tasks.token_windows import trimmed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -88,10 +89,10 @@ def encoded(
         list(firsts), None if seconds is None else list(seconds), truncation=True, max_length=max_length,
         return_offsets_mapping=True, return_attention_mask=False,
     )  # fmt: skip
-    features = []
+    features, read = [], firsts if seconds is None else seconds
     for i, ids in enumerate(made["input_ids"]):
         sides = np.array([-1 if side is None else side for side in made.encodings[i].sequence_ids])
-        places = np.where((sides == 1)[:, None], np.array(made["offset_mapping"][i]), -1).astype(np.int32)
+        places = trimmed(read[i], np.where((sides == 1)[:, None], np.array(made["offset_mapping"][i]), -1))
         feature: dict[str, Any] = {"input_ids": np.asarray(ids, dtype=np.int32), "places": places}
         if "token_type_ids" in made:
             feature["token_type_ids"] = np.asarray(made["token_type_ids"][i], dtype=np.int8)

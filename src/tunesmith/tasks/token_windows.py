@@ -51,13 +51,13 @@ def pieces_of(
         found = processor(part, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
         for i, text in enumerate(part):
             ids = np.asarray(found["input_ids"][i], dtype=np.int32)
-            places = _trimmed(text, found["offset_mapping"][i])
+            places = trimmed(text, found["offset_mapping"][i])
             given = words[start + i] or None
             word = _numbered(text, places, found.encodings[i].word_ids) if given is None else _given(places, given)
             yield _pieces(text, ids, places, word, given)
 
 
-def _trimmed(text: str, offsets: Sequence[tuple[int, int]]) -> Ints:
+def trimmed(text: str, offsets: Sequence[tuple[int, int]] | NDArray[Any]) -> Ints:
     """Some tokenizers count the white space before a word to it."""
     places = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
     for i in range(len(places)):

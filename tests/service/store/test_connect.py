@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.service.store.connect import _postgresql, connect, shown, writing
+from tunesmith.service.store.connect import _postgresql, connect, shown, unhurried, writing
 
 SECRET = "hunter2"
 
@@ -95,14 +95,21 @@ def test_what_fails_half_way_is_not_there(store: Engine) -> None:
 
 
 def test_a_postgresql_that_vanishes_is_noticed_in_seconds() -> None:
-    engine = _postgresql(make_url("postgresql+psycopg://me@host/name?keepalives_idle=60"))
+    engine = _postgresql(make_url("postgresql+psycopg://me@host/name?keepalives_idle=60"), 0)
     asked = {name: int(str(engine.url.query[name])) for name in ("keepalives_interval", "keepalives_count")}
     assert asked["keepalives_interval"] * asked["keepalives_count"] <= 10
     assert 0 < int(str(engine.url.query["tcp_user_timeout"])) <= 10_000
     assert engine.url.query["keepalives_idle"] == "60", "what the URL says, holds"
 
 
-def test_no_statement_takes_for_ever(store: Engine) -> None:
+def test_no_statement_of_the_service_takes_for_ever_and_a_command_may(store: Engine) -> None:
     if store.dialect.name == "postgresql":
-        with store.connect() as connection:
-            assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"
+        url = store.url.render_as_string(hide_password=False)
+        for engine, wanted in ((connect(url, 10_000), "10s"), (connect(url), "0")):
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == wanted
+            with writing(engine) as connection:
+                unhurried(connection)
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+            engine.dispose()
+

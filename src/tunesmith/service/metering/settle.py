@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from tunesmith.core.lock import WINDOWS
 from tunesmith.service.metering.event import Event
 from tunesmith.service.metering.wal import SUFFIX, UNBORN, owned, read_part, removed
-from tunesmith.service.store.connect import upsert, writing
+from tunesmith.service.store.connect import unhurried, upsert, writing
 from tunesmith.service.store.tables import seen, settled, usage
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ def count(connection: Connection, events: Sequence[Event]) -> None:
 def forget_seen(engine: Engine, now: float | None = None) -> None:
     """Drop request ids that are too old to matter."""
     with writing(engine) as connection:
+        unhurried(connection)
         connection.execute(delete(seen).where(seen.c.at < (time.time() if now is None else now) - KEPT_FOR))
 
 

@@ -20,7 +20,7 @@ from tunesmith.core.extras import need
 EXAMPLES = "For example sqlite:///tunesmith.db, or postgresql://user:password@host/name."
 BUSY_MILLISECONDS = 10_000
 STATEMENT_MILLISECONDS = 10_000
-"""That PostgreSQL may take for a statement; migrations may take longer."""
+"""That PostgreSQL may take for a statement of the service: a request waits for it."""
 NOTICED = {
     "keepalives": "1",
     "keepalives_idle": "5",
@@ -33,15 +33,18 @@ about ten seconds, and not after the kernel's quarter of an hour."""
 WRITES = "tunesmith_writes"
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, milliseconds: int = 0) -> Engine:
     """An engine that has reached its database once.
+
+    Args:
+        milliseconds: that PostgreSQL may take for a statement, unless the URL's options say it; 0: as long as it takes.
 
     Raises:
         TunesmithError: the URL is not understood, its driver is missing, or nothing answers.
             The message holds no password.
     """
     parsed = _parsed(url)
-    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed, milliseconds)
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
@@ -62,6 +65,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         yield connection
+
+
+def unhurried(connection: Connection) -> None:
+    """Let the statements of this transaction take as long as they take."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def upsert(connection: Connection, table: Table) -> Any:
@@ -126,16 +135,16 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, milliseconds: int) -> Engine:
     need("psycopg", extra="serve", purpose="a store on PostgreSQL")
     query = {"connect_timeout": "5", "application_name": "tunesmith", **NOTICED, **url.query}
     engine = create_engine(url.set(query=query), hide_parameters=True, pool_pre_ping=True)
-    if "statement_timeout" not in str(url.query.get("options", "")):
+    if milliseconds and "statement_timeout" not in str(url.query.get("options", "")):
 
         @event.listens_for(engine, "connect")
         def opened(connection: Any, _: object) -> None:
             # Not by "options" of the connection, which PgBouncer refuses.
-            connection.execute(f"SET statement_timeout = {STATEMENT_MILLISECONDS}")
+            connection.execute(f"SET statement_timeout = {milliseconds}")
             connection.commit()
 
     return engine

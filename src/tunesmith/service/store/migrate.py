@@ -13,19 +13,22 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.service.store.connect import connect, writing
+from tunesmith.service.store.connect import connect, unhurried, writing
 
 ADVISORY_LOCK = 7_469_001
 """PostgreSQL's: of several processes that start at once, one migrates and the others wait for it."""
 
 
-def open_store(url: str) -> Engine:
+def open_store(url: str, milliseconds: int = 0) -> Engine:
     """``connect`` and ``migrate``: what every user of a store wants.
+
+    Args:
+        milliseconds: that a statement may take, as ``connect`` has it: the service has a limit, commands have none.
 
     Raises:
         TunesmithError: it cannot be reached, or was made by a newer version.
     """
-    engine = connect(url)
+    engine = connect(url, milliseconds)
     migrate(engine)
     return engine
 
@@ -43,7 +46,7 @@ def migrate(engine: Engine) -> None:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a large table, or another's migration
+            unhurried(connection)  # a large table, or another's migration
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         _upgrade(config, connection)
 
