@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tunesmith.bundle.read import Bundle
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
 
 class OnnxRuntime(GraphRuntime):
     """An ONNX graph as a runtime: batches in, arrays out.
@@ -23,10 +25,11 @@ class OnnxRuntime(GraphRuntime):
     Args:
         graph: the .onnx file.
         precision: is the graph's own, whatever is given.
-        device: "cuda" where ONNX Runtime has it, else "cpu"; "auto" takes what is there.
+        device: "cpu", "cuda" or "cuda:1"; "auto" takes a GPU where ONNX Runtime has one.
 
     Raises:
         ExtraMissing: onnxruntime is not installed.
+        RecipeError: it does not compute on the device.
         BundleError: it cannot read the graph.
     """
 
@@ -35,7 +38,7 @@ class OnnxRuntime(GraphRuntime):
 
     def __init__(self, graph: Path, precision: str = "fp32", device: str = "auto") -> None:
         self.session = session_of(graph, device)
-        if self.session.get_providers()[0] != "CPUExecutionProvider":
+        if self.session.get_providers()[0] != CPU:
             self.together = MANY_TOKENS
         self.inputs = [one.name for one in self.session.get_inputs()]
         self.outputs = [one.name for one in self.session.get_outputs()]
@@ -60,12 +63,13 @@ def session_of(graph: Path, device: str = "auto", *, shared: bool = False) -> An
 
     Args:
         graph: the .onnx file.
-        device: "cuda" where ONNX Runtime has it, else "cpu"; "auto" takes what is there.
+        device: "cpu", "cuda" or "cuda:1"; "auto" takes a GPU where ONNX Runtime has one.
         shared: whether threads that wait give the processor up. Many short runs, as in writing, are quicker without on
             a machine with nothing else to do, and several times slower on a busy one.
 
     Raises:
         ExtraMissing: onnxruntime is not installed.
+        RecipeError: it does not compute on the device.
         BundleError: it cannot read the graph.
     """
     onnxruntime: Any = need("onnxruntime", extra="onnx", purpose="the runtime onnx")
@@ -83,12 +87,18 @@ def session_of(graph: Path, device: str = "auto", *, shared: bool = False) -> An
         raise unreadable(f"ONNX Runtime {onnxruntime.__version__}", graph, error) from error
 
 
-def _providers(onnxruntime: Any, device: str) -> list[str]:
+def _providers(onnxruntime: Any, device: str) -> list[Any]:
     there = onnxruntime.get_available_providers()
-    wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") or device == "auto" else []
-    if device.startswith("cuda") and wanted[0] not in there:
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
+        raise RecipeError(
+            f"The runtime onnx does not compute on {device}.", 'Take the CPU: predictor(device="cpu").'
+        )
+    if kind == "cpu" or (kind == "auto" and CUDA not in there):
+        return [CPU]
+    if CUDA not in there:
         raise RecipeError(
             "This installation of ONNX Runtime computes on no GPU.",
             'Run: pip install onnxruntime-gpu, or take the CPU: predictor(device="cpu").',
         )
-    return [*(name for name in wanted if name in there), "CPUExecutionProvider"]
+    return [(CUDA, {"device_id": int(number)}) if number else CUDA, CPU]
