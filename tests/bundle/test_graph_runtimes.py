@@ -1,7 +1,8 @@
-"""Where a graph is computed."""
+"""Where a graph is computed, and what is told of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from tunesmith.bundle.layout import Manifest, MethodRecord, RuntimeRecord, TaskR
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.runtimes import onnx
 from tunesmith.bundle.runtimes.graph import GraphRuntime
+from tunesmith.compression.forms import Int8, Onnx
 from tunesmith.core.errors import RecipeError
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -53,3 +55,37 @@ def test_the_gpu_that_is_named_computes(device: str, there: list[str], found: li
 def test_a_device_that_it_does_not_have_is_refused(device: str, why: str) -> None:
     with pytest.raises(RecipeError, match=why):
         onnx._providers(SimpleNamespace(get_available_providers=lambda: [CPU]), device)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision", "proven", "told"),
+    [
+        ({"avx2"}, "int8", True, True),
+        ({"avx2"}, "int8", None, True),
+        ({"avx2"}, "int8", False, False),
+        ({"avx2"}, "fp32", None, False),
+        ({"avx512_vnni"}, "int8", True, False),
+        ({"avx_vnni"}, "int8", None, False),
+        (set(), "int8", True, False),
+    ],
+)
+def test_int8_that_was_proven_on_a_better_processor_is_told_of(
+    flags: set[str], precision: str, proven: bool | None, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.core.runtime.cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    record = RuntimeRecord("onnx", "model.onnx", precision, "int8", proven)
+    assert ("no VNNI" in (onnx.may_saturate(Path("out/x"), record) or "")) is told
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert onnx.may_saturate(Path("out/x"), record) is None
+
+
+def test_the_processor_that_proves_int8_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.core.runtime.cpu_flags", lambda: frozenset({"avx_vnni"}))
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    assert Int8().record().vnni is True and Onnx().record().vnni is None
+    manifest = Manifest(TaskRecord("text-classification"), MethodRecord("full"), runtime=Int8().record())
+    values = manifest.to_json()
+    assert Manifest.from_json(values).runtime.vnni is True
+    older = replace(manifest, runtime=RuntimeRecord("onnx", "model.onnx", "int8", "int8")).to_json()
+    assert "vnni" not in older["runtime"] and Manifest.from_json(older).to_json()["seal"] == older["seal"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,10 +11,12 @@ from tunesmith.bundle.runtimes.graph import GraphRuntime, fed, floats, threads, 
 from tunesmith.core.contracts import Batch
 from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.extras import need
+from tunesmith.core.runtime import vnni
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from tunesmith.bundle.layout import RuntimeRecord
     from tunesmith.bundle.read import Bundle
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -46,6 +49,8 @@ class OnnxRuntime(GraphRuntime):
     @classmethod
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> Any:
         """The graph of a bundle; one that writes has a runtime of its own."""
+        if told := may_saturate(bundle.path, bundle.manifest.runtime):
+            warnings.warn(told, stacklevel=2)
         if not getattr(bundle.task, "causal", False):
             return super().open(bundle, device=device, precision=precision)
         from tunesmith.bundle.runtimes.onnx_writer import OnnxWriter
@@ -56,6 +61,16 @@ class OnnxRuntime(GraphRuntime):
         """Every output by name, float32; ``logits`` is [features, ...]."""
         found = self.session.run(self.outputs, fed(batch, self.inputs))
         return floats(dict(zip(self.outputs, found, strict=True)))
+
+
+def may_saturate(path: Path, record: RuntimeRecord) -> str | None:
+    """That a bundle in int8 may answer otherwise on this processor than where it was proven; None where it may not."""
+    if record.precision != "int8" or record.vnni is False or vnni() is not False:
+        return None
+    return (
+        f"{path} is in int8, and this processor has no VNNI: large sums may be cut off, and answers be others than where "
+        f"it was proven. Measure it here (tunesmith evaluate {path} FILE), or shrink it here again."
+    )
 
 
 def session_of(graph: Path, device: str = "auto", *, shared: bool = False) -> Any:
