@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.plan import figures
 from tunesmith.pipeline.transcribed import transcribed
-from tunesmith.pipeline.unread import unread
+from tunesmith.pipeline.unread import unread_keys
 
 READ = (
     "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.transcribe",
@@ -96,7 +96,7 @@ def _part(overrides: Iterable[str]) -> tuple[str | None, list[str]]:
 def _refuse_unread(recipe: Recipe, file: str) -> None:
     """What is said and not read would be taken for done."""
     same = {"data.path"} if recipe.data.path == file else set()
-    if strange := unread(recipe, {*READ, *same}):
+    if strange := unread_keys(recipe, {*READ, *same}):
         read = ", ".join(key for key in READ if key not in ("data.columns", "task"))
         raise RecipeError(
             f"A bundle that is measured does not read {', '.join(strange)}.",

@@ -50,8 +50,8 @@ def shrink(
         overwrite: write over a bundle of the same name.
 
     Raises:
-        TunesmithError: an override is not read here, the data cannot be read again, a package is missing, no candidate holds, or all lose more on
-            the test rows than is allowed; nothing is written then.
+        TunesmithError: an override is not read here, the data cannot be read again, a package is missing, no candidate
+            holds, or all lose more on the test rows than is allowed; nothing is written then.
     """
     asked = options or ShrinkOptions()
     cuts = {text: parsed(text) for text in asked.cuts}

@@ -11,7 +11,7 @@ from tunesmith.compression.pick import TARGETS, Target
 from tunesmith.core.errors import ExtraMissing, RecipeError, did_you_mean
 from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import Registry
-from tunesmith.pipeline.unread import unread
+from tunesmith.pipeline.unread import unread_keys
 
 AUTO, TORCH = "auto", "torch"
 READ = (
@@ -53,7 +53,7 @@ def refuse_unread(overrides: Sequence[str], cut: bool) -> None:
         overrides: of the recipe.
         cut: whether a model is cut, and trained after it.
     """
-    strange = unread(Recipe.parse({}, overrides), (*READ, TRAINED) if cut else READ)
+    strange = unread_keys(Recipe.parse({}, overrides), (*READ, TRAINED) if cut else READ)
     if not strange:
         return
     trained = not cut and any(key.partition(".")[0] == TRAINED for key in strange)

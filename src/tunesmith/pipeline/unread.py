@@ -8,11 +8,11 @@ from typing import Any
 from tunesmith.core.recipe import Recipe
 
 
-def unread(recipe: Recipe, read: Collection[str]) -> list[str]:
+def unread_keys(recipe: Recipe, read: Collection[str]) -> list[str]:
     """Keys that are set, and that are neither read nor below one that is; sorted.
 
     >>> recipe = Recipe.parse({}, ["training.seed=3", "model.max_length=64", "evaluation.gate.accuracy=> 0.9"])
-    >>> unread(recipe, ["training", "evaluation.gate"])
+    >>> unread_keys(recipe, ["training", "evaluation.gate"])
     ['model.max_length']
     """
     given = set(_paths(recipe.model_dump(exclude_unset=True)))

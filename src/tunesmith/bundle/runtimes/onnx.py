@@ -68,8 +68,8 @@ def may_saturate(path: Path, record: RuntimeRecord) -> str | None:
     if record.precision != "int8" or record.vnni is False or vnni() is not False:
         return None
     return (
-        f"{path} is in int8, and this processor has no VNNI: large sums may be cut off, and answers be others than where "
-        f"it was proven. Measure it here (tunesmith evaluate {path} FILE), or shrink it here again."
+        f"{path} is in int8, and this processor has no VNNI: large sums may be cut off, and answers be others than "
+        f"where it was proven. Measure it here (tunesmith evaluate {path} FILE), or shrink it here again."
     )
 
 
@@ -106,9 +106,7 @@ def _providers(onnxruntime: Any, device: str) -> list[Any]:
     there = onnxruntime.get_available_providers()
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (number and not (kind == "cuda" and number.isdigit())):
-        raise RecipeError(
-            f"The runtime onnx does not compute on {device}.", 'Take the CPU: predictor(device="cpu").'
-        )
+        raise RecipeError(f"The runtime onnx does not compute on {device}.", 'Take the CPU: predictor(device="cpu").')
     if kind == "cpu" or (kind == "auto" and CUDA not in there):
         return [CPU]
     if CUDA not in there:
