@@ -76,14 +76,16 @@ def shrunk(parent: Path, place: Path, *overrides: str, **options: Any) -> Bundle
 
 
 @pytest.mark.parametrize("weights", [True, False])
-def test_what_sentence_transformers_read_goes_along_whole_or_not_at_all(tmp_path: Path, weights: bool) -> None:
+def test_what_weights_are_read_with_goes_along_whole_or_not_at_all(tmp_path: Path, weights: bool) -> None:
     parent, child = tmp_path / "parent", tmp_path / "child"
     parent.mkdir()
     child.mkdir()
     sentence_transformer.write(parent, pooling="mean", prompts={"query": "", "passage": ""}, width=8, max_length=16)
     (parent / "model.safetensors").write_bytes(b"w")
+    (parent / "encoder").mkdir()  # a recommender's
+    (parent / "encoder" / "config.json").write_text("{}", "utf-8")
     shrink_write.brought(parent, child, weights=weights)
-    folders = {"1_Pooling", "2_Normalize"} if weights else set()
+    folders = {"1_Pooling", "2_Normalize", "encoder"} if weights else set()
     assert {path.name for path in child.iterdir() if path.is_dir()} == folders
     assert (child / "modules.json").exists() is weights is (child / "model.safetensors").exists()
     if weights:

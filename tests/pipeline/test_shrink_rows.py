@@ -19,7 +19,7 @@ from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import Recipe
 from tunesmith.pipeline.shrink import _work_folder, shrink
 from tunesmith.pipeline.shrink_files import refuse_formless
-from tunesmith.pipeline.shrink_options import ShrinkOptions
+from tunesmith.pipeline.shrink_options import ShrinkOptions, refuse_unread
 from tunesmith.pipeline.shrink_rows import OnRows, gap_of
 from tunesmith.pipeline.shrink_sides import Answers
 from tunesmith.tasks.entities_and_relations import EntitiesAndRelations
@@ -155,3 +155,15 @@ def test_without_validation_rows_one_form_must_be_named(monkeypatch: pytest.Monk
     with pytest.raises(RecipeError, match="there are none") as error:
         shrink("out/x")
     assert "--to int8" in str(error.value.hint)
+
+
+def test_what_is_not_read_is_refused() -> None:
+    read = ["bundle=out/a", "data.path=x.csv", "evaluation.gate.accuracy=> 0.9", "training.seed=3"]
+    refuse_unread([*read, "training.trackers=[console]", "training.device=cpu"], cut=False)
+    refuse_unread([*read, "training.epochs=2"], cut=True)
+    for one in ("task.max_words=3", "model.max_length=64", "evaluation.resamples=100", "method=lora"):
+        for cut in (False, True):
+            with pytest.raises(RecipeError, match=f"does not read {one.partition('=')[0]}"):
+                refuse_unread([*read, one], cut)
+    with pytest.raises(RecipeError, match=r"does not read training.epochs without --cut"):
+        shrink("out/there-is-none", ["training.epochs=2"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from shop_files import shop, write
 
 from tunesmith import tune
+from tunesmith.bundle.layout import RuntimeRecord
 from tunesmith.bundle.parity import RELOAD, compare
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
@@ -130,6 +132,11 @@ def test_new_items_are_recommended_without_training(
         add_items(grown.path, str(table))
     with pytest.raises(RecipeError, match="nothing to add"):
         add_items(grown.path, None)
+    form = replace(grown.manifest, runtime=RuntimeRecord("onnx", "model.onnx", "int8", "int8"))
+    monkeypatch.setattr("tunesmith.pipeline.add_items.read_bundle", lambda path: Bundle(Path(path), form))
+    with pytest.raises(BundleError, match="was shrunk to int8") as error:  # its weights are there
+        add_items(grown.path, str(table))
+    assert error.value.hint == "Add to the parent, then shrink."
 
 
 def test_the_verbs(tuned: tuple[dict[str, Path], Bundle], capsys: Any) -> None:

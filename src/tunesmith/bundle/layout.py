@@ -95,6 +95,8 @@ class RuntimeRecord:
     precision: str = "fp32"
     form: str = ""
     """What the model was shrunk to, by the form's registered name; empty where it was not."""
+    vnni: bool | None = None
+    """Of int8: whether the processor that proved it had VNNI; None: nothing is known of it."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, the version first, sealed: a changed byte in the manifest is found, too."""
         values: dict[str, Any] = finite(asdict(self))
+        if self.runtime.vnni is None:  # as before there was this key: the seal of an older bundle stays
+            del values["runtime"]["vnni"]
         first = ("format_version", "tunesmith", "created")
         ordered = {key: values[key] for key in first} | values
         return {**ordered, "seal": seal_of(ordered)}

@@ -16,7 +16,7 @@ from tunesmith.bundle.runtimes.openvino import WEIGHTS_SUFFIX
 from tunesmith.compression.onnx_files import copy
 from tunesmith.core.contracts import Batch
 from tunesmith.core.extras import need
-from tunesmith.core.runtime import cpu_flags
+from tunesmith.core.runtime import cpu_flags, vnni
 
 
 class Form:
@@ -44,7 +44,8 @@ class Form:
 
     def record(self) -> RuntimeRecord:
         """What the bundle's manifest says."""
-        return RuntimeRecord(self.runtime, self.file, self.precision, self.name)
+        proven_with = vnni() if self.precision == "int8" else None
+        return RuntimeRecord(self.runtime, self.file, self.precision, self.name, proven_with)
 
 
 class GraphForm(Form, ABC):

@@ -16,7 +16,9 @@ class CorpusBlock(Block):
     path: str = Field("", description="file, glob, folder or hub id: text (a line is a document), JSON lines, CSV ...")
     text: str = Field("", description="the column that holds a document; absent: guessed")
     test: str | None = Field(None, description="file of documents to measure on; absent: some of path are held out")
-    hold: float = Field(0.02, gt=0, le=0.5, description="share of documents that is held out where test is not given")
+    hold: float = Field(
+        0.02, gt=0, le=0.5, description="share of documents that may be held out where test is not given"
+    )
     held_tokens: int = Field(40_000, ge=100, description="tokens that are measured on at most: half to choose by")
     tokens: int | None = Field(None, ge=1, description="learn from at most so many tokens; the rest is not read")
     encoding: str | None = Field(None, description="absent: detected")

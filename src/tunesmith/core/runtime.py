@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import random
 import time
 from dataclasses import dataclass
@@ -119,6 +120,17 @@ def cpu_flags() -> frozenset[str]:
     except OSError:
         pass
     return frozenset()
+
+
+def vnni() -> bool | None:
+    """Whether the processor sums products of int8 exactly; None: it is no x86, or the system does not tell.
+
+    Without these instructions an x86 adds two products in 16 bits, and cuts off what is too large.
+    """
+    flags = cpu_flags()
+    if not flags or platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    return bool({"avx512_vnni", "avx_vnni"} & flags)
 
 
 def seed_everything(seed: int) -> None:

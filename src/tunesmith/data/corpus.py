@@ -29,14 +29,14 @@ SHARED = "documents of the corpus stand in the text that is measured on, too, an
 class Corpus:
     """Documents of a file, glob, folder or hub id, in the order in which they stand there.
 
-    What is held out is told by a hash of the text without case, width, spaces and punctuation: of documents that are
-    the same, all are held out or none.
+    What may be held out is told by a hash of the text without case, width, spaces and punctuation: of documents that
+    are the same, all are held out or none.
 
     Args:
         path: text (a line is a document), JSON lines, CSV, Parquet ...; also gzipped.
         column: that holds the text; empty: guessed.
         encoding: None: detected.
-        hold: share of the different documents that is held out.
+        hold: share of the different documents that may be held out.
         apart: keys of documents that are not learned, as ``keys`` gives them.
     """
 
@@ -47,20 +47,28 @@ class Corpus:
     apart: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def learned(self, reading: Reading | None = None) -> Iterator[str]:
-        """The documents that are learned from.
+        """The documents that are learned from, whatever of the others is.
 
         Args:
             reading: what is learned while reading is put there, how many are in ``apart`` among it.
+        """
+        return (text for text, key in self.divided(reading) if key is None)
+
+    def divided(self, reading: Reading | None = None) -> Iterator[tuple[str, int | None]]:
+        """All documents but those apart; those that may be held out with their key, the others with None.
+
+        Args:
+            reading: as of ``learned``.
         """
         reading = reading or Reading()
         for texts, found in self._keyed(reading):
             shared = np.isin(found, self.apart)
             reading.counts[SHARED] += int(shared.sum())
-            for i in np.flatnonzero(~shared & (found >= self._least)).tolist():
-                yield texts[i]
+            for i in np.flatnonzero(~shared).tolist():
+                yield texts[i], int(found[i]) if found[i] < self._least else None
 
     def held(self, reading: Reading | None = None) -> Iterator[str]:
-        """The documents that are measured on: those held out; all, where no share is."""
+        """The documents that may be held out to measure on; all, where no share is."""
         for texts, found in self._keyed(reading or Reading()):
             for i in range(len(texts)) if not self.hold else np.flatnonzero(found < self._least).tolist():
                 yield texts[i]

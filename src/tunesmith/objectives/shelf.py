@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -50,7 +51,7 @@ class Shelf:
 
 
 def cut(texts: Iterable[str], processor: Any, known: frozenset[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ids and marks of each document that has any token.
+    """Ids and marks of each document; of one without tokens, empty ones.
 
     A special token that stands in a text ("[SEP]") is text there, and is cut as such where the tokenizer can.
     """
@@ -61,15 +62,14 @@ def cut(texts: Iterable[str], processor: Any, known: frozenset[str]) -> Iterator
             some, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, **plain
         )
         for text, ids, offsets in zip(some, found["input_ids"], found["offset_mapping"], strict=True):
-            if ids:
-                yield np.asarray(ids, dtype=np.int64), token_marks(text, offsets, known)
+            yield np.asarray(ids, dtype=np.int64), token_marks(text, offsets, known)
 
 
 def in_memory(texts: Iterable[str], processor: Any, known: frozenset[str] = frozenset()) -> Shelf:
     """A shelf of a few documents; of a document without tokens, an empty one."""
     parts, ends, size = [], [], 0
     for text in texts:
-        part = next(cut([text], processor, known), (np.zeros(0, np.int64), np.zeros(0, np.uint8)))
+        part = next(cut([text], processor, known))
         parts.append(part)
         size += len(part[0])
         ends.append(size)
@@ -103,6 +103,73 @@ def _of(shelf: Shelf, bounds: list[tuple[int, int]]) -> Shelf:
     return Shelf(ids, marks, np.cumsum([b - a for a, b in bounds], dtype=np.int64), np.unique(ids))
 
 
+class ShelfWriter:
+    """A shelf that is filled; before it is finished it is none, also after a crash.
+
+    Args:
+        folder: is made; a shelf that is there gives way.
+        limit: tokens at most; what comes beyond is left out.
+    """
+
+    def __init__(self, folder: Path, processor: Any, limit: int | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FACTS).unlink(missing_ok=True)
+        self.folder, self._limit = folder, limit
+        self._kind = np.uint16 if len(processor) < 2**16 else np.uint32
+        self._seen = np.zeros(len(processor), dtype=bool)
+        self._ends: list[int] = []
+        self._size = 0
+        self._ids, self._marks = (folder / "ids").open("wb"), (folder / "marks").open("wb")
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._limit is not None and self._size >= self._limit
+
+    def add(self, ids: np.ndarray, marks: np.ndarray) -> None:
+        """A document; the last one is cut at the limit: it may be the whole corpus."""
+        if self._limit is not None:
+            ids, marks = ids[: self._limit - self._size], marks[: self._limit - self._size]
+        if not len(ids):
+            return
+        self._ids.write(ids.astype(self._kind).tobytes())
+        self._marks.write(marks.tobytes())
+        self._seen[ids] = True
+        self._size += len(ids)
+        self._ends.append(self._size)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._ids.close()
+        self._marks.close()
+
+    def finish(self) -> Shelf:
+        """The shelf, which now is one.
+
+        Raises:
+            DataError: there is no text.
+        """
+        self.close()
+        self.refuse_empty()
+        np.save(self.folder / "ends.npy", np.asarray(self._ends, dtype=np.int64), allow_pickle=False)
+        np.save(self.folder / "used.npy", np.flatnonzero(self._seen), allow_pickle=False)
+        facts = {"kind": np.dtype(self._kind).name, "tokens": self._size}
+        (self.folder / FACTS).write_text(json.dumps(facts), "utf-8")
+        return open_shelf(self.folder)
+
+    def refuse_empty(self) -> None:
+        """Raise DataError where there is no text."""
+        if not self._size:
+            raise DataError(
+                "The corpus has no text to learn from.", "Give documents: text, JSON lines, CSV, also gzipped."
+            )
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether there is a whole shelf."""
+    return (folder / FACTS).is_file()
+
+
 def write_shelf(
     folder: Path,
     texts: Iterable[str],
@@ -121,31 +188,17 @@ def write_shelf(
     Raises:
         DataError: there is no text.
     """
-    if (folder / FACTS).is_file():
+    if is_finished(folder):
         return open_shelf(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kind = np.uint16 if len(processor) < 2**16 else np.uint32
-    seen = np.zeros(len(processor), dtype=bool)
-    ends, size = [], 0
-    with (folder / "ids").open("wb") as of_ids, (folder / "marks").open("wb") as of_marks:
+    with closing(ShelfWriter(folder, processor, limit)) as writer:
         for ids, marks in cut(texts, processor, known):
-            if limit is not None and size + len(ids) > limit:  # a document may be the whole corpus
-                ids, marks = ids[: limit - size], marks[: limit - size]
-            of_ids.write(ids.astype(kind).tobytes())
-            of_marks.write(marks.tobytes())
-            seen[ids] = True
-            size += len(ids)
-            ends.append(size)
-            if limit is not None and size >= limit:
+            writer.add(ids, marks)
+            if writer.full:
                 break
-    if not size:
-        raise DataError("The corpus has no text to learn from.", "Give documents: text, JSON lines, CSV, also gzipped.")
-    if read is not None:
-        read()
-    np.save(folder / "ends.npy", np.asarray(ends, dtype=np.int64), allow_pickle=False)
-    np.save(folder / "used.npy", np.flatnonzero(seen), allow_pickle=False)
-    (folder / FACTS).write_text(json.dumps({"kind": np.dtype(kind).name, "tokens": size}), "utf-8")
-    return open_shelf(folder)
+        writer.refuse_empty()
+        if read is not None:
+            read()
+        return writer.finish()
 
 
 def open_shelf(folder: Path) -> Shelf:

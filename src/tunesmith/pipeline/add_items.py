@@ -15,7 +15,6 @@ from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.runtimes.torch import TorchRuntime, load_model
-from tunesmith.bundle.shrunk import refuse_shrunk
 from tunesmith.bundle.write import check_target, write_bundle
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Row
@@ -77,7 +76,10 @@ def add_items(
         raise RecipeError(f"{path} is a bundle of {task.name}, which has no items.", "Name a bundle of recommendation.")
     if items is None and log is None:
         raise RecipeError("There is nothing to add.", "Name a table of items, or --log FILE, or both.")
-    refuse_shrunk(bundle)
+    if form := bundle.manifest.runtime.form:  # with weights, too: its graph would not know what they learn
+        raise BundleError(
+            f"{bundle.path} was shrunk to {form}: nothing can be added to a graph.", "Add to the parent, then shrink."
+        )
     if not all((bundle.path / name).is_file() for name in CONFIG_AND_WEIGHTS):
         raise BundleError(f"{path} has no weights to add to.", "Add to the bundle that it was made from.")
     place = Path(target) if target else bundle.path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +80,7 @@ def shared_rows(run: Pretraining) -> list[str]:
     assert run.plan.downstream is not None
     made = _planned(run.plan.downstream, model_before(run), 0, 1, run.folder / "downstream-bundle")
     texts = texts_in(made.data.test)
-    learned = islice(run.plan.learned.learned(), len(run.shelf) if run.plan.recipe.data.tokens else None)
-    count = standing_in(texts, learned)
+    count = standing_in(texts, run.learned())
     if not count:
         return []
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.plan import figures
 from tunesmith.pipeline.transcribed import transcribed
+from tunesmith.pipeline.unread import unread_keys
 
 READ = (
     "data.columns", "data.encoding", "data.delimiter", "data.limit", "data.media", "data.transcribe",
@@ -94,21 +95,13 @@ def _part(overrides: Iterable[str]) -> tuple[str | None, list[str]]:
 
 def _refuse_unread(recipe: Recipe, file: str) -> None:
     """What is said and not read would be taken for done."""
-    given = set(_paths(recipe.model_dump(exclude_unset=True))) - ({"data.path"} if recipe.data.path == file else set())
-    if unread := sorted(path for path in given if not any(f"{path}.".startswith(f"{key}.") for key in READ)):
+    same = {"data.path"} if recipe.data.path == file else set()
+    if strange := unread_keys(recipe, {*READ, *same}):
         read = ", ".join(key for key in READ if key not in ("data.columns", "task"))
         raise RecipeError(
-            f"A bundle that is measured does not read {', '.join(unread)}.",
+            f"A bundle that is measured does not read {', '.join(strange)}.",
             f"It reads data.ROLE=COLUMN, {read}, and its task's options.",
         )
-
-
-def _paths(values: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _paths(value, f"{at}{key}.")
-        else:
-            yield f"{at}{key}"
 
 
 def _refuse_gate(thresholds: Mapping[str, str], known: list[str]) -> None:

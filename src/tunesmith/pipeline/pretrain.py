@@ -29,6 +29,7 @@ from tunesmith.data.sources.source import Reading
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
+from tunesmith.objectives.held_out import held_keys, write_divided
 from tunesmith.objectives.measured import measured
 from tunesmith.objectives.objective import PROBED, nothing_to_ask
 from tunesmith.objectives.sentence_order import SentenceOrder
@@ -222,15 +223,27 @@ class Pretraining:
             lines = [f"{broken:,} broken lines of the corpus were left out; they are in {BROKEN}."] if broken else []
             told.write_text(json.dumps([*found.notes, *reading.told(), *lines], ensure_ascii=False), "utf-8")
 
+        place, beside = self.folder / "corpus", self.folder / "held"
         if not told.exists():  # a shelf that was refused by a version which finished it first
-            shutil.rmtree(self.folder / "corpus", ignore_errors=True)
-        shelf = write_shelf(
-            self.folder / "corpus", plan.learned.learned(reading), self.processor, self.words,
-            limit=data.tokens, read=read,
-        )  # fmt: skip
+            shutil.rmtree(place, ignore_errors=True)
+        if data.test:
+            shelf = write_shelf(
+                place, plan.learned.learned(reading), self.processor, self.words, limit=data.tokens, read=read
+            )
+            held = write_shelf(beside, plan.held.held(), self.processor, self.words, limit=data.held_tokens)
+        else:
+            shelf, held = write_divided(
+                place, beside, plan.learned.divided(reading), self.processor, self.words,
+                limit=data.tokens, held_limit=data.held_tokens, read=read,
+            )  # fmt: skip
         self.notes += json.loads(told.read_text("utf-8"))
-        held = write_shelf(self.folder / "held", plan.held.held(), self.processor, self.words, limit=data.held_tokens)
         return shelf, held
+
+    def learned(self) -> Iterator[str]:
+        """The documents that the shelf is of, when it has been read."""
+        corpus, held = self.plan.learned, held_keys(self.folder / "held")
+        corpus = corpus if held is None else with_fields(corpus, hold=0.0, apart=held)
+        return islice(corpus.learned(), len(self.shelf) if self.plan.recipe.data.tokens else None)
 
     def _drawn(self, shelf: Shelf, seed: int, what: str) -> Drawn:
         found = self.objective.drawn(shelf, self.processor, max_length=self.max_length, seed=seed)

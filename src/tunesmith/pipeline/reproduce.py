@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.environment import packages
-from tunesmith.bundle.layout import ENVIRONMENT
+from tunesmith.bundle.layout import ENVIRONMENT, RECIPE
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.core.errors import BundleError
 from tunesmith.core.recipe import Recipe
+from tunesmith.core.registry import family
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.run import run
 
@@ -29,7 +30,7 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
         ``agrees``, ``verdict`` in words, ``metrics``: name -> then and now, ``differences`` in words.
 
     Raises:
-        TunesmithError: the bundle is damaged, or its data or model cannot be had any more.
+        TunesmithError: the bundle is damaged or was not tuned, or its data or model cannot be had any more.
     """
     first = read_bundle(path)
     if first.manifest.lineage.parent is not None:
@@ -37,6 +38,7 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
             f"{first.path} was made from other bundles, which a recipe alone does not make again.",
             "Run the command that made it again, from the same bundles: tunesmith learn, soup or ensemble.",
         )
+    refuse_otherwise_made(first)
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as scratch:
         target = output or str(Path(scratch, first.path.name))
         recipe = Recipe.model_validate({**first.manifest.recipe, "bundle": target})
@@ -59,6 +61,21 @@ def reproduced(path: str | Path, output: str | None = None) -> dict[str, Any]:
         "metrics": pairs,
         "differences": differences,
     }
+
+
+def refuse_otherwise_made(bundle: Bundle) -> None:
+    """Raise BundleError where it was not tuned: its recipe is another verb's, and tuning would make something else."""
+    name, again = bundle.manifest.task.name, f"{bundle.path / RECIPE} bundle={bundle.path}-again"
+    if name in family("prompts"):
+        raise BundleError(
+            f"{bundle.path} was found by tunesmith prompt, which trains nothing; only what was tuned is reproduced.",
+            f"Search again, and compare: tunesmith prompt {again} --way {name.removeprefix('prompted-')}",
+        )
+    if name in family("objectives"):
+        raise BundleError(
+            f"{bundle.path} was pretrained; only what was tuned is reproduced.",
+            f"Pretrain again, and compare: tunesmith pretrain {again}",
+        )
 
 
 def same(then: float, now: float) -> bool:

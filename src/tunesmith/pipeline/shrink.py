@@ -25,7 +25,7 @@ from tunesmith.pipeline.members import planned, refuse_apart
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.shrink_files import refuse_files, refuse_formless
 from tunesmith.pipeline.shrink_gate import failed, held
-from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of
+from tunesmith.pipeline.shrink_options import TORCH, ShrinkOptions, forms_of, refuse_unread
 from tunesmith.pipeline.shrink_rows import CUT, OnRows
 from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
 from tunesmith.pipeline.shrink_texts import OnTexts, refuse_unable
@@ -45,15 +45,17 @@ def shrink(
     A run that died goes on with the models that it has cut.
 
     Args:
-        overrides: of the recipe: ``bundle=out/small``, ``data.path=FILE`` where the file has moved.
+        overrides: of the recipe: ``bundle=out/small``, ``data.path=FILE`` where the file has moved; all are in
+            ``shrink_options.READ``.
         overwrite: write over a bundle of the same name.
 
     Raises:
-        TunesmithError: the data cannot be read again, a package is missing, no candidate holds, or all lose more on
-            the test rows than is allowed; nothing is written then.
+        TunesmithError: an override is not read here, the data cannot be read again, a package is missing, no candidate
+            holds, or all lose more on the test rows than is allowed; nothing is written then.
     """
     asked = options or ShrinkOptions()
     cuts = {text: parsed(text) for text in asked.cuts}
+    refuse_unread(overrides, bool(cuts))
     parent = read_bundle(bundle)
     refuse_formless(parent)
     writes = isinstance(parent.task, Likelihood)

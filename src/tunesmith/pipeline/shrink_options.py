@@ -9,9 +9,18 @@ from tunesmith.compression.cuts import CutSpec
 from tunesmith.compression.forms import Form
 from tunesmith.compression.pick import TARGETS, Target
 from tunesmith.core.errors import ExtraMissing, RecipeError, did_you_mean
+from tunesmith.core.recipe import Recipe
 from tunesmith.core.registry import Registry
+from tunesmith.pipeline.unread import unread_keys
 
 AUTO, TORCH = "auto", "torch"
+READ = (
+    "bundle", "data", "evaluation.gate", "training.seed", "training.trackers", "training.device", "training.precision",
+)  # fmt: skip
+"""Keys of a recipe that are read without a cut, too. The seed draws rows that set scales, and texts that are read. Of a
+bundle that names its device, another is named where that is not there."""
+TRAINED = "training"
+"""What a cut reads beside these."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,24 @@ class ShrinkOptions:
     least_agreement: float = 0.9
     keep_weights: bool = False
     test_all: bool = False
+
+
+def refuse_unread(overrides: Sequence[str], cut: bool) -> None:
+    """Raise RecipeError where an override would be taken for done: the model, its task and its training are made.
+
+    Args:
+        overrides: of the recipe.
+        cut: whether a model is cut, and trained after it.
+    """
+    strange = unread_keys(Recipe.parse({}, overrides), (*READ, TRAINED) if cut else READ)
+    if not strange:
+        return
+    trained = not cut and any(key.partition(".")[0] == TRAINED for key in strange)
+    raise RecipeError(
+        f"shrink does not read {', '.join(strange)}{' without --cut: nothing is trained' if trained else ''}.",
+        f"It reads {', '.join(READ)}; with --cut all of training.",
+        strange,
+    )
 
 
 def forms_of(asked: ShrinkOptions, cuts: Mapping[str, CutSpec], known: Registry) -> tuple[list[Form], dict[str, str]]:

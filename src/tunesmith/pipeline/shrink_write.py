@@ -22,6 +22,7 @@ from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.save import figures_of, write_report
 from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
+from tunesmith.tasks.recommendation import ENCODER
 
 OWN = {CARD, RECIPE, REPORT, REPORT_PAGE, ENVIRONMENT, MANIFEST, LOG, "broken_rows.csv"}
 """Files of a parent that its child has its own of, or none."""
@@ -110,16 +111,19 @@ def written(
 
 
 def brought(source: Path, part: Path, *, weights: bool) -> None:
-    """Copy what a parent hands on: its files, and the folders that its ``modules.json`` names for SentenceTransformer.
+    """Copy what a parent hands on: its files, the folders that its ``modules.json`` names for SentenceTransformer, and
+    the encoder of a recommender, which reads new items.
 
     Args:
-        weights: with the weights; without them there is nothing that SentenceTransformer could read.
+        weights: with the weights; without them there is nothing that SentenceTransformer could read, or items be added
+            to.
     """
     for path in sorted(source.iterdir()):
         stays = weights or (path.suffix != ".safetensors" and path.name != MODULES)
         if path.is_file() and path.name not in OWN and stays:
             shutil.copyfile(path, part / path.name)
-    for name in _module_folders(source) if weights else ():
+    encoders = [ENCODER] if (source / ENCODER).is_dir() else []
+    for name in dict.fromkeys([*_module_folders(source), *encoders]) if weights else ():
         shutil.copytree(source / name, part / name)
 
 

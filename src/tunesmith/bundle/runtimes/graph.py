@@ -31,7 +31,8 @@ class GraphRuntime:
 
     @classmethod
     def open(cls, bundle: Bundle, *, device: str = "auto", precision: str = "fp32") -> Self:
-        """The graph of a bundle."""
+        """The graph of a bundle; "auto" is the CPU for one that was shrunk, as it was proven there."""
+        device = "cpu" if device == "auto" and bundle.manifest.runtime.form else device
         return cls(graph_of(bundle, cls.name), precision, device)  # type: ignore[call-arg]
 
     def generate(self, batch: Batch, decoding: Decoding) -> list[np.ndarray]:
