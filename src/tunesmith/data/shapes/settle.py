@@ -36,7 +36,7 @@ def shape_of(task: str, languages: Languages = UNTOLD) -> Shape | None:
     """
     if task not in SHAPES:
         return None
-    shape = SHAPES.make(task)
+    shape: Shape = SHAPES.make(task)
     shape.languages = languages
     return shape
 
