@@ -10,8 +10,9 @@ import pytest
 
 from tunesmith import tune
 from tunesmith.bundle.read import Bundle
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.pipeline.measure import measured
+from tunesmith.pipeline.plan import as_recipe, plan
 from tunesmith.testing import tiny_llama
 
 SETTINGS = (
@@ -104,6 +105,18 @@ def test_rewards_are_reported_before_and_after(places: dict[str, Path], language
     assert facts["format"] <= 1 and facts["length"] <= 1
     assert facts["reward"] == pytest.approx(facts["format"] + 0.5 * facts["length"], abs=1e-5)
     assert "validation/mean_reward" in (place / "b" / "log.jsonl").read_text("utf-8")
+
+
+def test_prompts_without_answers_are_enough_where_none_is_imitated(place: Path) -> None:
+    rows = [{"prompt": f"What do you say of room {i}?", "answer": i % 7} for i in range(40)]
+    path = written(place / "sums.json", rows)
+    given = (str(path), [f"model={place / 'model'}", "task=dialogue", "data.answer=answer"])
+    strategy = "{name: grpo, rewards: [arithmetic]}"
+    made = plan(as_recipe(given[0], [*given[1], f"training.strategies=[{strategy}]"]))
+    assert all(row["completion"] == str(row["answer"]) for row in made.data.train)
+    assert any('"answer" stands in' in note for note in made.data.notes)
+    with pytest.raises(DataError, match="there is no answer"):
+        plan(as_recipe(*given))
 
 
 def test_what_rows_lack_is_told_before_anything_is_loaded(place: Path) -> None:

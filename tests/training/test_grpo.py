@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from test_preference import KillAt, Killed, Logged, begun
 from tunesmith.core.errors import DataError, TrainingError
 from tunesmith.core.registry import family
 from tunesmith.models.answer_likelihood import log_probabilities
+from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.testing import tiny_llama
 from tunesmith.training.optim import OptimizerSettings
 from tunesmith.training.strategies.answers import batch_of
@@ -77,6 +79,17 @@ def test_the_gradient_is_that_of_the_formula(run: Run) -> None:
     torch.testing.assert_close(value, wanted)
     for one, other in zip(found, torch.autograd.grad(wanted, list(model.parameters())), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+def test_answers_are_measured_at_the_length_that_they_are_learned_at() -> None:
+    task = Dialogue()
+    for told, known, wanted in ((None, 2, 4), (None, 16, 16), (3, 2, 3)):
+        task.max_new_tokens, task.state = told, {"max_new_tokens": known}
+        strategy = made()
+        strategy.adapt(task)
+        assert task.decoding.max_new_tokens == wanted
+        strategy._run = SimpleNamespace(task=task)
+        assert ("mean_reward is of answers of at most" in strategy.facts()["words"]) == (wanted != 4)
 
 
 def test_groups_that_are_alike_teach_nothing_and_cost_nothing(run: Run) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tunesmith.core.contracts import Column, Row, Task
 from tunesmith.core.errors import DataError
+from tunesmith.data.shapes.direction import languages_of
 from tunesmith.data.shapes.settle import shape_of
 from tunesmith.data.shapes.shape import RowProblem
 from tunesmith.data.surrogates import whole
@@ -63,7 +64,7 @@ def rows_in_shape(task: Task, row: Row, number: int = 1, folder: Path | None = N
     Raises:
         DataError: the row is broken.
     """
-    shape = shape_of(task.name)
+    shape = shape_of(task.name, languages_of(task))
     if shape is None:
         return [whole(row)]
     try:

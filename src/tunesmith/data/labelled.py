@@ -11,6 +11,8 @@ from tunesmith.data.roles import table_of_roles
 from tunesmith.data.rows import Rows
 from tunesmith.data.schema import guess
 from tunesmith.data.settle import as_read
+from tunesmith.data.shapes.direction import languages_of
+from tunesmith.data.shapes.settle import shape_of
 
 
 def labelled(
@@ -32,7 +34,8 @@ def labelled(
         DataError: a role that the task needs has no column.
     """
     found = guess(source, task=task.name, columns=dict(columns))
-    rows, settled = as_read(source, found.task, found.columns, notes, getattr(task, "labels", []))
+    shape = shape_of(found.task, languages_of(task))
+    rows, settled = as_read(source, found.task, found.columns, notes, getattr(task, "labels", []), shape)
     if cleaning is not None:
         rows, report = clean(rows, settled, **cleaning(found.task))
         notes += [*source.origin.notes, *report.notes()]

@@ -17,7 +17,9 @@ from tunesmith.data.rows import Rows
 from tunesmith.data.schema import Columns, Guess, guess
 from tunesmith.data.settle import as_read
 from tunesmith.data.shapes import TEXTS
+from tunesmith.data.shapes.direction import UNTOLD, Languages, turned
 from tunesmith.data.shapes.settle import is_log, shape_of
+from tunesmith.data.shapes.shape import Shape
 from tunesmith.data.split import split
 from tunesmith.data.times import notes_on_times
 
@@ -45,12 +47,13 @@ class Prepared:
     """Tables beside the rows, by their word: ``items``, ``users`` (``side_tables.SideTable``)."""
 
 
-def prepare(block: DataBlock, task: str = "auto") -> Prepared:
+def prepare(block: DataBlock, task: str = "auto", languages: Languages = UNTOLD) -> Prepared:
     """Read and divide the rows.
 
     Args:
         block: the recipe's.
         task: a name, or "auto" to guess.
+        languages: of texts and targets, where the task says them.
 
     Raises:
         DataError: a file cannot be read, a column is missing, or nothing can be learned from the rows.
@@ -63,11 +66,14 @@ def prepare(block: DataBlock, task: str = "auto") -> Prepared:
         return prepare_log(block, source, guessed, lambda path: _read(block, path))
     _refuse_tables(block, guessed.task)
     notes: list[str] = []
-    shaped, columns = as_read(source, guessed.task, guessed.columns, notes)
+    guessed.columns = turned(guessed.columns, block.columns, source.columns, languages, guessed.why)
+    shape = shape_of(guessed.task, languages)
+    shaped, columns = as_read(source, guessed.task, guessed.columns, notes, shape=shape)
+    kept = shape if shape is not None and shape.remembers else None
     options = cleaning(block, guessed.task)
     rows, cleaned = clean(shaped, columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
-    held = {name: _held(block, getattr(block, name), guessed, options, notes) for name in ("test", "validation")}
+    held = {name: _held(block, getattr(block, name), guessed, options, notes, kept) for name in ("test", "validation")}
     given = {name: None if found is None else found[0] for name, found in held.items()}
     dividing = block.split.model_dump()
     parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
@@ -128,7 +134,12 @@ def texts_in(rows: Sequence[Row]) -> list[str]:
 
 
 def _held(
-    block: DataBlock, path: str | None, guessed: Guess, options: dict[str, Any], notes: list[str]
+    block: DataBlock,
+    path: str | None,
+    guessed: Guess,
+    options: dict[str, Any],
+    notes: list[str],
+    shape: Shape | None,
 ) -> tuple[Rows, Columns] | None:
     """Rows that came apart from the training rows, and role -> column of these.
 
@@ -136,7 +147,7 @@ def _held(
     """
     if path is None:
         return None
-    rows, columns = as_read(_read(block, path), guessed.task, guessed.columns, notes)
+    rows, columns = as_read(_read(block, path), guessed.task, guessed.columns, notes, shape=shape)
     return clean(rows, columns, **{**options, "duplicates": False, "conflicts": "keep"})[0], columns
 
 

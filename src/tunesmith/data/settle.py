@@ -10,6 +10,7 @@ from tunesmith.data.labels import divided, find_separator
 from tunesmith.data.roles import label_array, label_map
 from tunesmith.data.rows import Rows
 from tunesmith.data.shapes.settle import in_shape, shape_of
+from tunesmith.data.shapes.shape import Shape
 from tunesmith.data.traits import SEPARATORS
 
 
@@ -19,6 +20,7 @@ def as_read(
     columns: Mapping[str, str | list[str]],
     notes: list[str] | None = None,
     known: Collection[str] = (),
+    shape: Shape | None = None,
 ) -> tuple[Rows, dict[str, str | list[str]]]:
     """Rows in the task's shape, their labels settled; and role -> column of these rows.
 
@@ -27,11 +29,12 @@ def as_read(
         columns: role -> column of the file.
         notes: takes what was changed, in words.
         known: labels of the training rows.
+        shape: reads the rows; None: the task's own.
 
     Raises:
         DataError: no row can be used.
     """
-    shape = shape_of(task)
+    shape = shape or shape_of(task)
     roles = dict(columns)
     if shape is not None:
         rows, roles = in_shape(rows, shape, roles, notes=notes)

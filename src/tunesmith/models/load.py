@@ -58,7 +58,8 @@ def load_processor(reference: ModelReference) -> PreTrainedTokenizerBase:
     if not processor.is_fast:
         raise ModelError(
             f'The tokenizer of the model "{reference.name}" has no tokenizer.json.',
-            "Convert it: AutoTokenizer.from_pretrained(...).save_pretrained(FOLDER), or take another model.",
+            "Take another model: Marian's (opus-mt), M2M100's and others' tokenizers have a slow form alone. "
+            "Where transformers has a fast one for this type (a class that ends in Fast), save it beside the model.",
         )
     processor.model_max_length = reference.max_length
     take_whole_texts(processor)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.bundle.write import check_target
 from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
-from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
 from tunesmith.core.registry import family, tasks_with
 from tunesmith.core.runtime import Machine, one_process, resolve
@@ -27,8 +27,12 @@ from tunesmith.pipeline.asked import hand_over
 from tunesmith.pipeline.augmented import check_augmentations
 from tunesmith.pipeline.calibrated import refuse_calibration
 from tunesmith.pipeline.transcribed import prepared
+from tunesmith.tasks.languages import code_of
 from tunesmith.training.settings import decided
 from tunesmith.training.strategies.order import ordered
+
+ANSWERS = frozenset({"completion", "output", "chosen"})
+"""Roles of conversations' last answers."""
 
 
 @dataclass
@@ -116,11 +120,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     # What this run adds to the notes is not of the others.
-    data = (
-        prepared(recipe.data, recipe.task.name, recipe.training.device)
-        if data is None
-        else replaced(data, notes=list(data.notes))
-    )
+    data = _prepared(recipe, strategies) if data is None else replaced(data, notes=list(data.notes))
     data = imitable(data, parts=_imitated(strategies))
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
@@ -165,6 +165,30 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
     refuse_calibration(made)
     return made
+
+
+def _prepared(recipe: Recipe, strategies: Sequence[Strategy]) -> Prepared:
+    """The rows; those that no answer is learned from may have none but the one that rewards read.
+
+    Raises:
+        DataError: they cannot be read so either.
+    """
+    block, options = recipe.data, recipe.task.options
+    languages = (options.get("source_language"), options.get("target_language"))
+    text, target = (code_of(str(one)) if one else None for one in languages)
+    try:
+        return prepared(block, recipe.task.name, recipe.training.device, (text, target))
+    except DataError:
+        answer = block.columns.get("answer")
+        if answer is None or ANSWERS & block.columns.keys() or all(strategy.imitates for strategy in strategies):
+            raise
+    standing = block.model_copy(update={"columns": {**block.columns, "completion": answer}})
+    found = prepared(standing, recipe.task.name, recipe.training.device)
+    found.notes.append(
+        f'Conversations without answers: "{answer}" stands in for them. It is not imitated; perplexity and what '
+        "compares with a right answer are of it."
+    )
+    return found
 
 
 def _decided_data(block: DataBlock, data: Prepared) -> DataBlock:

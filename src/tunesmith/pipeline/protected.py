@@ -12,6 +12,7 @@ from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.read import read
+from tunesmith.data.shapes.direction import languages_of
 from tunesmith.pipeline import inherited
 from tunesmith.pipeline.transcribed import prepared
 
@@ -55,7 +56,7 @@ def protected(parent: Bundle, path: str) -> Protected:
         return own
     split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
     fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
-    found = prepared(fresh, parent.task.name)
+    found = prepared(fresh, parent.task.name, languages=languages_of(parent.task))
     _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
     note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
     return _of(found, path, note)
@@ -73,7 +74,7 @@ def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dic
 def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
     if parent.recipe.data.path != block.path and parent.recipe.data.test is not None:
         return None
-    found = prepared(block, parent.task.name)
+    found = prepared(block, parent.task.name, languages=languages_of(parent.task))
     then = parent.manifest.data
     if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
         return None

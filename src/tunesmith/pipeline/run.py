@@ -163,6 +163,8 @@ class Run:
         seed_everything(plan.recipe.training.seed)
         processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
         self.processor = plan.task.adapt(processor)
+        for strategy in plan.strategies:
+            strategy.adapt(plan.task)
         _refuse_new_tokens(plan)
         built: Any = build(plan.reference, plan.task, pooling=plan.recipe.model.pooling)
         addition.built(built)

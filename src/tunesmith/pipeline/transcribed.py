@@ -22,6 +22,7 @@ from tunesmith.data.mixture import prepare_parts
 from tunesmith.data.prepare import Prepared, prepare
 from tunesmith.data.read import drawn, read
 from tunesmith.data.rows import BrokenRow, Rows, missing_column
+from tunesmith.data.shapes.direction import UNTOLD, Languages
 from tunesmith.data.shapes.settle import media_folder
 from tunesmith.models.cache import cache_folder
 
@@ -40,12 +41,12 @@ class Transcribed:
     notes: list[str] = field(default_factory=list)
 
 
-def prepared(block: DataBlock, task: str = "auto", device: str = "auto") -> Prepared:
+def prepared(block: DataBlock, task: str = "auto", device: str = "auto", languages: Languages = UNTOLD) -> Prepared:
     """As ``data.prepare.prepare``, of sounds by what is said in them; what could not be used is among its notes and
     broken rows.
     """
     heard = transcribed(block, device)
-    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task)
+    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task, languages)
     found.notes[:0] = heard.notes
     found.source.broken.extend(heard.broken)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tunesmith.core.errors import ModelError
 from tunesmith.data.shapes.shape import Cells, Shape
 
 Words = Callable[[Mapping[str, Any]], str]
@@ -16,6 +17,8 @@ PLAIN = (
     "{% endfor %}"
 )
 """The chat template of models that have none: question, a new line, answer, the end."""
+SEPARATED = "{% for message in messages %}{{ message['content'] + sep_token }}{% endfor %}"
+"""The same for BERT's tokenizers, which read no new lines and have no end: the separator stands for both."""
 
 
 class Asking(Shape):
@@ -50,7 +53,18 @@ class Asking(Shape):
 
 
 def with_template(processor: Any) -> Any:
-    """The tokenizer, with ``PLAIN`` where it has no chat template."""
-    if not processor.chat_template:
-        processor.chat_template = PLAIN
+    """The tokenizer, with ``PLAIN`` where it has no chat template; ``SEPARATED`` where no token of it ends a text.
+
+    Raises:
+        ModelError: it has nothing that could end an answer.
+    """
+    if processor.chat_template:
+        return processor
+    if processor.eos_token is None and processor.sep_token is None:
+        raise ModelError(
+            "The model's tokenizer has neither a chat template nor a token that ends a text (eos_token), so answers "
+            "would never end.",
+            "Give a template: task.template=FILE.jinja, or name the token in the model's tokenizer_config.json.",
+        )
+    processor.chat_template = SEPARATED if processor.eos_token is None else PLAIN
     return processor

@@ -202,7 +202,12 @@ class Dialogue(Writing):
     def _text(self, ids: np.ndarray, feature: Feature) -> Prediction:
         """Without a thought, where none was learned."""
         made = super()._text(ids, feature)
-        return made if self.state.get("thinks") else {**made, "text": said(str(made["text"]))}
+        return made if self.shows_thoughts else {**made, "text": said(str(made["text"]))}
+
+    @property
+    def shows_thoughts(self) -> bool:
+        """Whether thoughts are part of its answers, as they were of the training rows'."""
+        return bool(self.state.get("thinks"))
 
     def sample(self, features: Sequence[Feature]) -> Sequence[Feature]:
         """Those with something to learn; what did not fit is counted."""

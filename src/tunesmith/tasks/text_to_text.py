@@ -164,7 +164,15 @@ class TextToText(Writing):
             processor = with_characters(processor, missing)
             self.state["tokens"] = len(processor)
             self._added, self._shown = len(missing), "".join(missing[:12])
+        if hasattr(processor, "src_lang"):
+            raise ModelError(
+                "This model is told both languages by tokens of its tokenizer (mBART, NLLB), and they are not set: "
+                "it would learn and write behind another language's.",
+                "Take a model that is not: model=flan-t5-small, or a T5, an mT5 or a BART.",
+            )
         self.state["around"] = around(processor)
+        if processor.eos_token_id is None and self.state["around"][1]:
+            self.state["ends"] = self.state["around"][1][-1:]  # BERT's: a target is learned up to it
         if self._samples["target"]:
             found = {role: processor(some)["input_ids"] for role, some in self._samples.items()}
             lengths = [min(len(ids), self.max_target_length) for ids in found["target"]]
@@ -225,7 +233,7 @@ class TextToText(Writing):
         """A feature a row: ``input_ids`` of prefix and text, ``target`` with its end token where it is asked for."""
         prefix = str(self.state.get("prefix", ""))
         texts = [prefix + str(required(row, "text", i)) for i, row in enumerate(rows)]
-        read, ends = Reader(processor), [processor.eos_token_id]
+        read, ends = Reader(processor), [processor.eos_token_id, *self.state.get("ends", ())]
         features: list[Feature] = [
             {"row": i, "input_ids": ids, "read": read, "ends": ends}
             for i, ids in enumerate(self._ids(texts, processor, max_length, "text", warn=not targets))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from tunesmith.core.contracts import Batch, Decoding, Feature, Prediction, Runtime
 from tunesmith.models.decoder.pieces import HALF
+from tunesmith.models.decoder.spacing import spacing_of
 from tunesmith.tasks.likelihood import Likelihood
 
 LONGEST = 512
@@ -130,9 +131,9 @@ class Reader:
     """Ids -> text, without special tokens."""
 
     def __init__(self, processor: Any) -> None:
-        self.processor = processor
+        self.processor, self._spacing = processor, spacing_of(processor)
 
     def __call__(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of ids, without half a character where the last token broke it off."""
         text: str = self.processor.decode([int(i) for i in ids], skip_special_tokens=True)
-        return text.rstrip(HALF)
+        return self._spacing(text.rstrip(HALF))

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from tunesmith.bundle.rows import rows_in_shape
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import DataBlock
+from tunesmith.core.registry import family
 from tunesmith.data.prepare import prepare
 from tunesmith.data.read import read
 from tunesmith.data.schema import guess
@@ -119,6 +121,37 @@ def test_all_rows_are_translated_in_the_first_ones_direction() -> None:
     assert read == [{"text": "one", "target": "一"}, {"text": "two", "target": "二"}]
     with pytest.raises(RowProblem, match='no "en"'):
         next(shape.read({"translation": cells[2]}, target=True))
+
+
+def of_two(first: str, second: str, start: int = 0) -> list[dict[str, Any]]:
+    return [{"translation": {k: SAID[k].format(i) for k in (first, second)}} for i in range(start, start + 40)]
+
+
+@pytest.mark.parametrize(
+    ("languages", "chinese"), [((None, None), "text"), (("en", None), "target"), ((None, "en"), "text")]
+)
+def test_a_test_file_goes_the_same_way_whatever_the_order_of_its_keys(
+    tmp_path: Path, languages: tuple[str | None, str | None], chinese: str
+) -> None:
+    path, other = made(tmp_path / "a.jsonl", of_two("zh", "en")), made(tmp_path / "b.jsonl", of_two("en", "zh", 60))
+    prepared = prepare(block(path=str(path), test=str(other)), languages=languages)
+    for rows_of in (prepared.train, prepared.test):
+        assert all(("狗" in row["text"]) == (chinese == "text") for row in rows_of)
+
+
+def test_told_languages_choose_among_columns_that_are_called_so(tmp_path: Path) -> None:
+    path = str(made(tmp_path / "a.jsonl", rows(SAID)))
+    prepared = prepare(block(path=path), "translation", ("zh", "en"))
+    assert (prepared.columns["text"], prepared.columns["target"]) == ("zh", "en")
+    assert any('"zh" and "en", as task.source_language' in why for why in prepared.why)
+    given = prepare(block(path=path, columns={"text": "en", "target": "zh"}), "translation", ("zh", "en"))
+    assert given.columns["text"] == "en", "what the user gives counts; the task refuses it by its script"
+
+
+def test_a_bundle_reads_rows_in_the_direction_that_it_learned() -> None:
+    task: Any = family("tasks").make("translation", {})
+    task.state = {"source_language": "zh", "target_language": "en"}
+    assert rows_in_shape(task, {"translation": {"en": "one", "zh": "一"}}) == [{"text": "一"}]
 
 
 @pytest.mark.parametrize("task", ["summarization", "translation"])

@@ -277,11 +277,12 @@ def test_a_wheel_that_is_given_is_copied(tmp_path: Path) -> None:
         write("docker", tmp_path / "b", tmp_path / "e", "shop", "i", Needs("onnx"), str(tmp_path / "none.whl"))
 
 
-def test_a_bundle_of_files_gets_what_reads_them_and_gpus_go_where_they_are_used() -> None:
+def test_a_bundle_of_files_gets_what_reads_them_and_gpus_go_where_they_are_used(tmp_path: Path) -> None:
     def needs(task: str, runtime: str, gpus: int = 0) -> Needs:
         bundle: Any = SimpleNamespace(
-            manifest=SimpleNamespace(runtime=SimpleNamespace(name=runtime)), task=family("tasks").load(task)
-        )
+            path=tmp_path, manifest=SimpleNamespace(runtime=SimpleNamespace(name=runtime)),
+            task=family("tasks").load(task),
+        )  # fmt: skip
         return needs_of(bundle, gpus)
 
     assert needs("image-classification", "torch").extras == "serve,train,media"
@@ -300,6 +301,20 @@ def test_a_bundle_of_files_gets_what_reads_them_and_gpus_go_where_they_are_used(
         box = yaml.safe_load(filled(template, "shop", {**values, "gpus": gpus}))
         limits = box["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         assert values["gpus"] == 2 and limits == {"memory": "2Gi", **({"nvidia.com/gpu": "2"} if gpus else {})}
+
+
+def test_a_large_bundle_gets_memory_and_time_to_start(tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    with (tmp_path / "adapter" / "weights").open("wb") as file:
+        file.truncate(3 << 30)  # a hole: no bytes on the disk
+    manifest = SimpleNamespace(runtime=SimpleNamespace(name="torch"))
+    bundle: Any = SimpleNamespace(path=tmp_path, manifest=manifest, task=family("tasks").load("text-classification"))
+    made = files("kubernetes", "shop", "i", needs_of(bundle), RELEASE)
+    values = yaml.safe_load(made["chart/values.yaml"])
+    assert (values["memory"], values["tries"]) == ("9Gi", 180)
+    for text in (made["manifests/1-deployment.yaml"], filled(made["chart/templates/deployment.yaml"], "shop", values)):
+        box = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]
+        assert box["resources"]["limits"]["memory"] == "9Gi" and box["startupProbe"]["failureThreshold"] == 180
 
 
 def test_what_a_month_has_used_outlives_a_restart_of_redis(written: dict[str, dict[str, str]]) -> None:

@@ -49,6 +49,9 @@ class Strategy:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
         return None
 
+    def adapt(self, task: Task) -> None:
+        """The task knows its tokenizer, and nothing is measured yet: what it must know of this strategy."""
+
     def prepare(self, run: Any) -> None:
         """Before ``data``: ``run`` has the model, the task and how rows are encoded; nothing is made ready yet."""
 

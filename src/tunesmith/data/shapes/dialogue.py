@@ -130,6 +130,8 @@ def _messages(cells: Cells, target: bool) -> tuple[list[Message], Any]:
     found = _with_system(found, cells)
     if target and not (found and found[-1]["role"] == "assistant"):
         last = next((cells[role] for role in ("chosen", "completion", "output") if role in cells), None)
+        if isinstance(last, int | float) and not isinstance(last, bool):
+            last = str(last)  # a figure that rewards read, where it stands in for an answer
         found = [*found, *([] if last is None else messages_of(last or "", "assistant", read=False))]
     return found, cells.get("rejected")
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.shapes import KEYED, NAMES, NESTED, SHAPES
+from tunesmith.data.shapes.direction import UNTOLD, Languages
 from tunesmith.data.shapes.shape import RowProblem, Shape
 from tunesmith.data.surrogates import whole
 
@@ -27,9 +28,17 @@ SHOWN = 200
 """Characters of a broken row that are kept."""
 
 
-def shape_of(task: str) -> Shape | None:
-    """The task's shape; None where its rows are a text and a label."""
-    return SHAPES.make(task) if task in SHAPES else None
+def shape_of(task: str, languages: Languages = UNTOLD) -> Shape | None:
+    """The task's shape; None where its rows are a text and a label.
+
+    Args:
+        languages: of two sides, where the task says them.
+    """
+    if task not in SHAPES:
+        return None
+    shape: Shape = SHAPES.make(task)
+    shape.languages = languages
+    return shape
 
 
 def is_log(task: str) -> bool:

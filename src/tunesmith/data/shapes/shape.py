@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from tunesmith.data.shapes.direction import UNTOLD, Languages
 from tunesmith.data.shapes.samples import Samples
 from tunesmith.data.traits import Traits
 
@@ -40,6 +41,11 @@ class Shape(ABC):
 
     log: ClassVar[bool] = False
     """True: rows are events of users, divided by user and time; what else a run needs of them stands beside them."""
+
+    remembers: ClassVar[bool] = False
+    """True: what the first row settles holds for further files of a run."""
+    languages: Languages = UNTOLD
+    """Of two sides, where the task says them."""
 
     @abstractmethod
     def guess(self, found: Mapping[str, Traits], samples: Samples, why: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from tunesmith.data.language import language_of
+from tunesmith.data.shapes.direction import directed
 from tunesmith.data.shapes.parsed import parsed
 from tunesmith.data.shapes.shape import Cells, RowProblem, Shape
 from tunesmith.data.shapes.text_to_text_names import (
@@ -33,6 +34,7 @@ class TextToTextShape(Shape):
     roles: ClassVar[tuple[str, ...]] = ("text", "target", "references", "translation")
     optional: ClassVar[tuple[str, ...]] = ("references",)
     target: ClassVar[str] = "target"
+    remembers: ClassVar[bool] = True
     _sides: tuple[str, ...] = ()
     """Of a column ``translation``, the keys of text and target."""
 
@@ -64,7 +66,9 @@ class TextToTextShape(Shape):
         yield row
 
     def _spread(self, cells: Cells) -> dict[str, Any]:
-        """Cells with the two sides of a column ``translation`` apart: in all rows those that come first in the first.
+        """Cells with the two sides of a column ``translation`` apart.
+
+        By the languages that are told, else in all rows those that come first in the first.
 
         Raises:
             RowProblem: a row has other sides.
@@ -72,7 +76,7 @@ class TextToTextShape(Shape):
         both = parsed(cells.get("translation"))
         if not isinstance(both, Mapping):
             return dict(cells)
-        self._sides = self._sides or tuple(both)[:2]
+        self._sides = self._sides or directed(list(both)[:2], both, self.languages)
         if missing := [side for side in self._sides if side not in both]:
             raise RowProblem(f'the translation has no "{missing[0]}", as the first row has')
         return {**cells, **dict(zip(("text", "target"), map(both.get, self._sides), strict=False))}

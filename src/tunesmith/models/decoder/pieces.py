@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tunesmith.models.decoder.spacing import spacing_of
+
 HALF = "\ufffd"
 """What a tokenizer makes of bytes that are no whole character."""
 LOOK_BACK = 6
@@ -22,6 +24,7 @@ class Pieces:
 
     def __init__(self, tokenizer: Any, stop: Sequence[str] = (), *, strip: bool = False) -> None:
         self._tokenizer, self._stop, self._strip = tokenizer, tuple(stop), strip
+        self._spacing = spacing_of(tokenizer)
         self._ids: list[int] = []
         self._from = self._shown = 0  # tokens: where decoding begins, and up to where text is known
         self._certain = [0]  # tokens, up to which the text was whole: nowhere else may decoding begin
@@ -81,7 +84,7 @@ class Pieces:
         if not ids:
             return ""
         options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-        return self._tokenizer.decode(ids, **options)  # type: ignore[no-any-return]
+        return self._spacing(self._tokenizer.decode(ids, **options))
 
 
 def begun(text: str, stops: Sequence[str]) -> int:

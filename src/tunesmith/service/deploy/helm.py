@@ -19,7 +19,7 @@ HOLES = {
 }
 """Words in the manifests -> what Helm puts there; each is YAML on both sides."""
 NUMBERS = {"701": "{{ .Values.replicas.least }}", "702": "{{ .Values.replicas.most }}"}
-QUEUE, GPUS = 703_703, 704_704
+QUEUE, GPUS, TRIES = 703_703, 704_704, 705_705
 GPU_LINE = re.compile(rf"\n( *)nvidia\.com/gpu: '{GPUS}'")
 IF_GPUS = re.compile(r"\n *\{\{- if \.Values\.gpus \}\}(.*?)\n *\{\{- end \}\}", re.DOTALL)
 
@@ -27,7 +27,7 @@ IF_GPUS = re.compile(r"\n *\{\{- if \.Values\.gpus \}\}(.*?)\n *\{\{- end \}\}",
 def chart(plain: Deployed, version: str) -> dict[str, str]:
     """File -> text."""
     name = plain.name
-    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU", GPUS, "TS-EGRESS")
+    holes = Deployed("TS-NAME", "TS-IMAGE", (701, 702), QUEUE, "TS-MEMORY", "TS-CPU", GPUS, "TS-EGRESS", TRIES)
     files = {f"templates/{one['kind'].lower()}.yaml": _template(one) for one in manifests(holes)}
     about = {
         "apiVersion": "v2", "name": name, "type": "application", "version": "0.1.0", "appVersion": version,
@@ -39,6 +39,7 @@ def chart(plain: Deployed, version: str) -> dict[str, str]:
         "cpu": plain.cpu,
         "gpus": plain.gpus,
         "queue": plain.queue,
+        "tries": plain.tries,
         "egress": [dict(port) for port in plain.egress],
         "replicas": {"least": plain.replicas[0], "most": plain.replicas[1]},
     }
@@ -55,6 +56,7 @@ def filled(template: str, name: str, values: dict[str, Any]) -> str:
         "{{ .Values.cpu | quote }}": f'"{values["cpu"]}"',
         "{{ .Values.gpus | quote }}": f"'{values['gpus']}'",
         "{{ .Values.queue }}": values["queue"],
+        "{{ .Values.tries }}": values["tries"],
         "{{ .Values.egress | toJson }}": json.dumps(values["egress"]),
         "{{ .Values.replicas.least }}": values["replicas"]["least"],
         "{{ .Values.replicas.most }}": values["replicas"]["most"],
@@ -66,7 +68,8 @@ def filled(template: str, name: str, values: dict[str, Any]) -> str:
 
 def _template(manifest: dict[str, Any]) -> str:
     text = _yaml(manifest)
-    for word, hole in {**HOLES, **NUMBERS, str(QUEUE): "{{ .Values.queue }}"}.items():
+    more = {str(QUEUE): "{{ .Values.queue }}", str(TRIES): "{{ .Values.tries }}"}
+    for word, hole in {**HOLES, **NUMBERS, **more}.items():
         text = text.replace(word, hole)
     # A cluster without GPUs does not know the word: no line where there are none.
     inside = "nvidia.com/gpu: {{ .Values.gpus | quote }}"

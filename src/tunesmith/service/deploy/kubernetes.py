@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.service.deploy.docker import PORT, USER
 
+GIB = 1 << 30
 SECRET = "tunesmith"
 """The Secret with the keys "store", the URL of PostgreSQL, and perhaps "admin", the admin key, and
 "limits", the URL of Redis. It is made by
@@ -39,6 +41,26 @@ class Deployed:
         *({"port": port, "protocol": "TCP"} for port in (53, 5432, 6379, 4318)),
     )
     """Where a pod may go: names, PostgreSQL, Redis, and a collector of traces."""
+    tries: int = 90
+    """Times, two seconds apart, that a pod is asked whether it has started."""
+
+
+def memory_for(weights: int) -> str:
+    """What a replica asks for, of a bundle of so many bytes: the weights, what is computed of them, and the rest.
+
+    >>> memory_for(90 << 20), memory_for(3 << 30)
+    ('2Gi', '9Gi')
+    """
+    return f"{max(2, math.ceil(2.5 * weights / GIB + 1))}Gi"
+
+
+def tries_for(weights: int) -> int:
+    """Times, two seconds apart, that a pod with so many bytes may be found not started: a minute more for each GiB.
+
+    >>> tries_for(0), tries_for(3 << 30)
+    (90, 180)
+    """
+    return 90 + math.ceil(30 * weights / GIB)
 
 
 def manifests(one: Deployed) -> list[dict[str, Any]]:
@@ -101,7 +123,7 @@ def _container(one: Deployed) -> dict[str, Any]:
             {"name": "TUNESMITH_LIMITS", "valueFrom": limits_url},
         ],
         "resources": {"requests": {"cpu": one.cpu, "memory": one.memory}, "limits": limits},
-        "startupProbe": {**_probe("/readyz"), "periodSeconds": 2, "failureThreshold": 90},
+        "startupProbe": {**_probe("/readyz"), "periodSeconds": 2, "failureThreshold": one.tries},
         "readinessProbe": {**_probe("/readyz"), "periodSeconds": 5, "failureThreshold": 2},
         "livenessProbe": {**_probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6},
         # Endpoints are taken out of the list beside the signal: without a pause the last requests find a closed door.

@@ -18,7 +18,7 @@ from tunesmith.service.deploy import docker, helm, rules
 from tunesmith.service.deploy.alertmanager import receivers
 from tunesmith.service.deploy.dashboard import dashboard
 from tunesmith.service.deploy.docker import Image
-from tunesmith.service.deploy.kubernetes import Deployed, manifests
+from tunesmith.service.deploy.kubernetes import Deployed, manifests, memory_for, tries_for
 from tunesmith.service.deploy.package import is_wheel, placed
 
 if TYPE_CHECKING:
@@ -41,11 +41,13 @@ class Needs:
         runtime: by its registered name.
         media: whether its rows have pictures or sounds.
         gpus: of a replica; 0: it computes on CPUs.
+        weights: bytes of the bundle's files.
     """
 
     runtime: str
     media: bool = False
     gpus: int = 0
+    weights: int = 0
 
     def __post_init__(self) -> None:
         if self.gpus and self.runtime not in ON_GPUS:
@@ -66,7 +68,9 @@ def needs_of(bundle: Bundle, gpus: int = 0) -> Needs:
     Raises:
         TunesmithError: GPUs, and a runtime that would not use them.
     """
-    return Needs(bundle.manifest.runtime.name, any(one.kind in MEDIA for one in bundle.task.columns), gpus)
+    weights = sum(file.stat().st_size for file in Path(bundle.path).rglob("*") if file.is_file())
+    media = any(one.kind in MEDIA for one in bundle.task.columns)
+    return Needs(bundle.manifest.runtime.name, media, gpus, weights)
 
 
 def files(kind: str, product: str, image: str, needs: Needs, package: str) -> dict[str, str]:
@@ -100,7 +104,7 @@ def files(kind: str, product: str, image: str, needs: Needs, package: str) -> di
         found |= watching
         name = product.replace(".", "-").replace("_", "-").lower()
         own = name if name[0].isalpha() else f"tunesmith-{name}"  # a Service begins with a letter
-        one = Deployed(own, image, gpus=needs.gpus)
+        one = Deployed(own, image, gpus=needs.gpus, memory=memory_for(needs.weights), tries=tries_for(needs.weights))
         found["catalog.yaml"] += f"limits: redis://{own}-redis:6379\n"  # unless the Secret says otherwise
         every = manifests(one)
         found |= {f"manifests/{i}-{m['kind'].lower()}.yaml": _yaml(m) for i, m in enumerate(every)}

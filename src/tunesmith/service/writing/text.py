@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.models.decoder.pieces import Pieces
+from tunesmith.service.writing.spoken import Spoken
 from tunesmith.service.writing.stream import Finish, Part, Stream
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Text:
     index: int
     prompt: Sequence[int]
     decoding: Decoding
-    pieces: Pieces
+    pieces: Pieces | Spoken
     writing: Any = None
     """The decoder's, once it is there."""
 

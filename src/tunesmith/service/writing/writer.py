@@ -22,6 +22,7 @@ from tunesmith.service.problems import Refused
 from tunesmith.service.settings import Batching
 from tunesmith.service.writing.desk import Desk
 from tunesmith.service.writing.kinds import written_in
+from tunesmith.service.writing.spoken import Spoken, opens
 from tunesmith.service.writing.stream import Stream
 from tunesmith.service.writing.text import Text
 
@@ -162,7 +163,7 @@ class Writer:
                 i * len(decodings) + j,
                 self._prompt(feature),
                 decoding.at(i * len(decodings)),  # no two rows of a request have the same seed
-                self._pieces(decoding, strip),
+                self._pieces(feature, decoding, strip),
             )
             for i, feature in enumerate(features)
             for j, decoding in enumerate(decodings)
@@ -182,5 +183,9 @@ class Writer:
             raise Refused(400, "context_length_exceeded", f"The prompt has {len(ids)} tokens; 1 to {most} can be read.")
         return ids
 
-    def _pieces(self, decoding: Decoding, strip: bool) -> Pieces:
-        return Pieces(self.predictor.processor, decoding.stop, strip=strip)
+    def _pieces(self, feature: Feature, decoding: Decoding, strip: bool) -> Pieces | Spoken:
+        tokenizer = self.predictor.processor
+        pieces = Pieces(tokenizer, decoding.stop, strip=strip)
+        if not strip or getattr(self.predictor.task, "shows_thoughts", True):
+            return pieces
+        return Spoken(pieces, opened=opens(tokenizer, feature["input_ids"]))

@@ -97,6 +97,14 @@ class Grpo(NearStart):
         """A causal model that writes, and rewards that can be computed."""
         return super().fits(task, method) or self.reward.problem()
 
+    def adapt(self, task: Any) -> None:
+        """Let the task write answers at least as long as those that are learned from, unless the recipe says how long.
+
+        Else the checkpoint would be chosen, and the bundle answer, by texts that are cut where the rows' answers end.
+        """
+        if getattr(task, "max_new_tokens", 0) is None:
+            task.state["max_new_tokens"] = max(int(task.state.get("max_new_tokens", 0)), self.max_new_tokens)
+
     def data(self, features: list[Feature]) -> list[Feature]:
         """Read the prompts; rows without one that leaves room for an answer are left out."""
         run = self._run
@@ -191,6 +199,16 @@ class Grpo(NearStart):
     def judge(self, rows: Sequence[Row], predictions: Sequence[Prediction]) -> Evidence:
         """``reward`` of each answer."""
         return {"reward": np.array(self.reward(rows, [str(p["text"]) for p in predictions])[0])}
+
+    def facts(self) -> dict[str, Any]:
+        """And, in words, where answers were learned from at another length than they are measured at."""
+        found, how = super().facts(), getattr(self._run.task, "decoding", None)
+        if how is not None and how.max_new_tokens != self.max_new_tokens:
+            found["words"] += (
+                f" It learned from answers of at most {self.max_new_tokens} tokens; mean_reward is of "
+                f"answers of at most {how.max_new_tokens}. Alike: task.max_new_tokens={self.max_new_tokens}."
+            )
+        return found
 
     def state(self) -> dict[str, Any]:
         """And the answers that will be learned from again."""
