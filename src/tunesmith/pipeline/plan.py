@@ -117,7 +117,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     # What this run adds to the notes is not of the others.
     data = (
-        prepared(recipe.data, recipe.task.name, recipe.training.device)
+        prepared(recipe.data, recipe.task.name, recipe.training.device, _read_by(strategies))
         if data is None
         else replaced(data, notes=list(data.notes))
     )
@@ -241,10 +241,14 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
                 )
 
 
+def _read_by(strategies: Sequence[Strategy]) -> set[str]:
+    """Roles that strategies read beside the task's own, or may read."""
+    return {one for strategy in strategies for role in strategy.reads for one in role.split("|")}
+
+
 def _imitated(strategies: Sequence[Strategy]) -> tuple[str, ...]:
     """Parts of the data whose answers are learned, or measured by, as they stand."""
-    compares = any(DESIRABLE in role.split("|") for strategy in strategies for role in strategy.reads)
-    learned = all(strategy.imitates for strategy in strategies) and not compares
+    learned = all(strategy.imitates for strategy in strategies) and DESIRABLE not in _read_by(strategies)
     return ("train", "validation", "test") if learned else ("test",)
 
 
