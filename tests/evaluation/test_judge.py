@@ -77,6 +77,7 @@ class Writer:
         return Written
 
     def encode(self, rows: Any, *, targets: bool = False) -> list[dict[str, Any]]:
+        self.encoded = getattr(self, "encoded", 0) + len(rows)
         if any("endless" in row["text"] for row in rows):
             raise DataError("Row 1: too long.")
         return [{} for _ in rows]
@@ -109,12 +110,18 @@ def test_answers_are_scored_before_and_after(url: str, caplog: pytest.LogCapture
     assert check.check(Writer(1), ROWS).verdict.startswith("Worse")
 
 
+def test_a_few_questions_are_looked_at_and_not_all(url: str) -> None:
+    check, writer, rows = judge(by=url, rows=2), Writer(2), [{"text": f"Question {i}?"} for i in range(1000)]
+    drawn = check._asked(writer, rows)
+    assert writer.encoded == 2 and len(drawn) == 2 and check._asked(Writer(3), rows) == drawn
+
+
 def test_questions_that_are_too_long_are_not_drawn(url: str) -> None:
-    check, rows = judge(by=url), [*ROWS, {"text": "endless"}, {"text": "endless, too"}]
+    check, rows = judge(by=url, rows=40), [*ROWS, {"text": "endless"}, {"text": "endless, too"}]
     check.before(Writer(2), rows)
     result = check.check(Writer(3), rows)
-    assert result.details["answers"] == 20 and result.details["too_long"] == 2 and result.figure == 3
-    assert "2 test rows are too long" in result.verdict
+    assert result.details["answers"] == 40 and result.details["too_long"] == 2 and result.figure == 3
+    assert "2 rows that were drawn are too long" in result.verdict
     assert "Not judged: Row 1" in check.check(Writer(3), rows[-2:]).verdict
 
 

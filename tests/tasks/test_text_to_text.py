@@ -98,6 +98,8 @@ def test_a_language_in_another_script_than_the_texts_is_refused() -> None:
     with pytest.raises(DataError, match='task.source_language is "zh", and the texts of the training rows are "en"'):
         family("tasks").make("translation", {"source_language": "zh", "target_language": "en"}).learn(rows)
     family("tasks").make("translation", {"source_language": "de", "target_language": "ja"}).learn(rows)
+    mixed = [{"text": "小米 Xiaomi Redmi Note 12 Pro Max 5G Global Version", "target": "Xiaomi Redmi Note 12 Pro Max"}]
+    family("tasks").make("translation", {"source_language": "zh", "target_language": "en"}).learn(mixed)
 
 
 def test_what_is_cut_is_counted_and_told(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def checked(recipe: Recipe) -> dict[str, Any]:
     data = recipe.data if heard is None else heard.block
     rows = read(data.path, encoding=data.encoding, delimiter=data.delimiter, limit=data.limit, seed=data.split.seed)
     rows.origin.media = data.media
-    found = guess(rows, task=recipe.task.name, columns=data.columns)
+    found = guess(rows, task=recipe.task.name, columns=data.columns, reads=_read_beside(recipe))
     notes = list(rows.origin.notes)
     if heard is not None:
         notes += heard.notes
@@ -84,6 +84,15 @@ def checked(recipe: Recipe) -> dict[str, Any]:
         "warnings": made.warnings,
         "notes": notes,
     }
+
+
+def _read_beside(recipe: Recipe) -> set[str]:
+    """Roles that the recipe's strategies read."""
+    from tunesmith.core.registry import family
+
+    known: Any = family("strategies")
+    wanted = (role for block in recipe.training.strategies for role in known.load(block.name).reads)
+    return {one for role in wanted for one in role.split("|")}
 
 
 def _heard(block: DataBlock) -> Transcribed | None:

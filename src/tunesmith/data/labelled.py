@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tunesmith.core.contracts import Row, Task
@@ -21,6 +21,7 @@ def labelled(
     columns: Mapping[str, str | list[str]],
     notes: list[str],
     cleaning: Callable[[str], Mapping[str, Any]] | None = None,
+    reads: Collection[str] = (),
 ) -> list[Row]:
     """Rows by role, those without a label left out.
 
@@ -29,11 +30,12 @@ def labelled(
         columns: role -> column; others are guessed.
         notes: what is odd is added, in words.
         cleaning: a task's name -> options of ``clean``; None: the rows stay as they are.
+        reads: roles that were read beside the task's own.
 
     Raises:
         DataError: a role that the task needs has no column.
     """
-    found = guess(source, task=task.name, columns=dict(columns))
+    found = guess(source, task=task.name, columns=dict(columns), reads=reads)
     shape = shape_of(found.task, languages_of(task))
     rows, settled = as_read(source, found.task, found.columns, notes, getattr(task, "labels", []), shape)
     if cleaning is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,19 +47,22 @@ class Prepared:
     """Tables beside the rows, by their word: ``items``, ``users`` (``side_tables.SideTable``)."""
 
 
-def prepare(block: DataBlock, task: str = "auto", languages: Languages = UNTOLD) -> Prepared:
+def prepare(
+    block: DataBlock, task: str = "auto", languages: Languages = UNTOLD, reads: Collection[str] = ()
+) -> Prepared:
     """Read and divide the rows.
 
     Args:
         block: the recipe's.
         task: a name, or "auto" to guess.
         languages: of texts and targets, where the task says them.
+        reads: roles that are read beside the task's own.
 
     Raises:
         DataError: a file cannot be read, a column is missing, or nothing can be learned from the rows.
     """
     source = _read(block, block.path, limit=block.limit)
-    guessed = guess(source, task=task, columns=block.columns)
+    guessed = guess(source, task=task, columns=block.columns, reads=reads)
     if is_log(guessed.task):
         from tunesmith.data.prepare_log import prepare_log
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,12 +46,20 @@ class Guess:
         return {"task": self.task, "columns": self.columns, "why": self.why}
 
 
-def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[str]] | None = None) -> Guess:
+def guess(
+    rows: Rows,
+    *,
+    task: str = "auto",
+    columns: Mapping[str, str | list[str]] | None = None,
+    reads: Collection[str] | None = None,
+) -> Guess:
     """Guess what was not given.
 
     Args:
         task: "auto", or a task's name; for tasks that are not guessed, ``columns`` is taken as given.
         columns: role -> column; always wins.
+        reads: roles beside the task's own that will be read; others are not taken from a column whose name may say
+            something else. None: all may be read.
 
     Raises:
         DataError: a column given is not there (the nearest is named), or no column can be the text.
@@ -61,7 +69,7 @@ def guess(rows: Rows, *, task: str = "auto", columns: Mapping[str, str | list[st
         for name in [value] if isinstance(value, str) else value:
             if name not in rows.columns:
                 raise missing_column(name, rows)
-    made = _of_media(rows, task, given) or _of_a_shape(rows, task, given) or _of_texts(rows, task, given)
+    made = _of_media(rows, task, given) or _of_a_shape(rows, task, given, reads) or _of_texts(rows, task, given)
     if task in ("auto", *MEDIA_TASKS):
         made.why += addresses(_samples(rows, [name for name in rows.columns if name not in _used(given)]))
     return made
@@ -116,7 +124,7 @@ def _of_media(rows: Rows, task: str, given: Columns) -> Guess | None:
     return Guess(named, columns, why) if named else None
 
 
-def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
+def _of_a_shape(rows: Rows, task: str, given: Columns, reads: Collection[str] | None) -> Guess | None:
     """What the first shape finds that knows these columns, or whose target or name-giving role is given (unless it is
     a mere label); the task's own shape where the task is given.
     """
@@ -131,6 +139,13 @@ def _of_a_shape(rows: Rows, task: str, given: Columns) -> Guess | None:
         if task == "auto" and not (set(given) <= set(shape.roles) and (not shape.named_by or shape.named_by in given)):
             continue
         columns = shape.guess(found, samples, why)
+        for role, doubted in shape.doubtful.items():
+            if reads is not None and role not in reads and normal(str(columns.get(role))) == doubted:
+                name_of_it = columns.pop(role)
+                why = [line for line in why if not line.startswith(f"{role}: ")]
+                why.append(
+                    f"{role} could be: {name_of_it}, which may say something else. If so: data.{role}={name_of_it}"
+                )
         named = (shape.target in given and shape.target in NESTED) or shape.named_by in given
         if columns or named or task != "auto":
             same = {c: c for c in rows.columns if c in shape.roles and c not in _used({**columns, **given})}

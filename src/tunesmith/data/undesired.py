@@ -42,7 +42,8 @@ def imitable(data: Prepared, *, parts: Collection[str]) -> Prepared:
         which = {"train": "training"}.get(name, name)
         if good:
             kept[name] = good
-            notes.append(f"{len(rows) - len(good)} {which} rows were left out: their answers are marked bad.")
+            column = f'the column "{data.columns[ROLE]}" marks their answers bad.'
+            notes.append(f"{len(rows) - len(good)} {which} rows were left out: {column}")
         elif name == "train":
             raise DataError(
                 "The answers of all training rows are marked bad; there is nothing to imitate.",

@@ -137,6 +137,7 @@ def labelled_rows(asked: Answering, block: DataBlock, notes: list[str]) -> list[
         columns,
         notes,
         lambda task: {**cleaning(block, task), "duplicates": False, "conflicts": "keep"},
+        asked.columns,
     )
     if not table:
         raise DataError(f"{block.path} has no labelled rows.", "Give a file with the label column.")

@@ -177,13 +177,13 @@ def _prepared(recipe: Recipe, strategies: Sequence[Strategy]) -> Prepared:
     languages = (options.get("source_language"), options.get("target_language"))
     text, target = (code_of(str(one)) if one else None for one in languages)
     try:
-        return prepared(block, recipe.task.name, recipe.training.device, (text, target))
+        return prepared(block, recipe.task.name, recipe.training.device, (text, target), _read_by(strategies))
     except DataError:
         answer = block.columns.get("answer")
         if answer is None or ANSWERS & block.columns.keys() or all(strategy.imitates for strategy in strategies):
             raise
     standing = block.model_copy(update={"columns": {**block.columns, "completion": answer}})
-    found = prepared(standing, recipe.task.name, recipe.training.device)
+    found = prepared(standing, recipe.task.name, recipe.training.device, reads=_read_by(strategies))
     found.notes.append(
         f'Conversations without answers: "{answer}" stands in for them. It is not imitated; perplexity and what '
         "compares with a right answer are of it."
@@ -265,10 +265,14 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
                 )
 
 
+def _read_by(strategies: Sequence[Strategy]) -> set[str]:
+    """Roles that strategies read beside the task's own, or may read."""
+    return {one for strategy in strategies for role in strategy.reads for one in role.split("|")}
+
+
 def _imitated(strategies: Sequence[Strategy]) -> tuple[str, ...]:
     """Parts of the data whose answers are learned, or measured by, as they stand."""
-    compares = any(DESIRABLE in role.split("|") for strategy in strategies for role in strategy.reads)
-    learned = all(strategy.imitates for strategy in strategies) and not compares
+    learned = all(strategy.imitates for strategy in strategies) and DESIRABLE not in _read_by(strategies)
     return ("train", "validation", "test") if learned else ("test",)
 
 

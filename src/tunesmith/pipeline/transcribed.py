@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,18 @@ class Transcribed:
     notes: list[str] = field(default_factory=list)
 
 
-def prepared(block: DataBlock, task: str = "auto", device: str = "auto", languages: Languages = UNTOLD) -> Prepared:
+def prepared(
+    block: DataBlock,
+    task: str = "auto",
+    device: str = "auto",
+    languages: Languages = UNTOLD,
+    reads: Collection[str] = (),
+) -> Prepared:
     """As ``data.prepare.prepare``, of sounds by what is said in them; what could not be used is among its notes and
     broken rows.
     """
     heard = transcribed(block, device)
-    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task, languages)
+    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task, languages, reads)
     found.notes[:0] = heard.notes
     found.source.broken.extend(heard.broken)
     return found

@@ -15,7 +15,7 @@ from tunesmith.data.shapes.code_generation import CodeShape
 from tunesmith.tasks import code_prompts
 from tunesmith.tasks.asking import Asking, with_template
 from tunesmith.tasks.code_tests import nothing_runs, source_of_tests
-from tunesmith.tasks.code_text import parses, program
+from tunesmith.tasks.code_text import entry_of, parses, program
 from tunesmith.tasks.dialogue import Dialogue
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.passages import canonical
@@ -134,7 +134,7 @@ class CodeGeneration(Dialogue):
                     f"Row {number} has no tests, so there is no telling whether a program is right.",
                     "Name their column: data.tests=COLUMN. Or leave out task.execute.",
                 )
-            why = nothing_runs(row["tests"], row["test_setup"], program(row["text"], row["target"]))
+            why = nothing_runs(row["tests"], row["test_setup"], entry_of(row["text"], row["target"]))
             if self.execute and why:
                 raise DataError(
                     f"Row {number}: {why}.", "Give tests that raise where the program is wrong: assert f(1) == 2"
@@ -186,9 +186,10 @@ class CodeGeneration(Dialogue):
 
         read = canonical(self.shape, rows, target=True)
         jobs = [
-            (code, source_of_tests(row["tests"], row["test_setup"], code))
+            (program(row["text"], answer), tests)
             for row, some in zip(read, answers, strict=True)
-            for code in (program(row["text"], answer) for answer in some)
+            for tests in [source_of_tests(row["tests"], row["test_setup"], entry_of(row["text"], row["target"]))]
+            for answer in some
         ]
         outcomes = run_all(jobs, Limits(seconds=self.seconds, memory=self.memory * MB))
         passed = np.array([outcome.passed for outcome in outcomes]).reshape(len(rows), self.samples)

@@ -6,11 +6,9 @@ import ast
 import warnings
 from collections.abc import Iterator, Sequence
 
-from tunesmith.data.shapes.code_generation import defined_in
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_STILL = (*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Pass)
+_STILL = (*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)
 """Statements that test nothing by themselves."""
 _MAINS = ("unittest.main", "pytest.main")
 CASES = """
@@ -34,11 +32,15 @@ assert _told.testsRun, "no test was run"
 """Runs unittest's classes; the first failure is raised as it was."""
 
 
-def source_of_tests(tests: Sequence[str], setup: str, program: str = "") -> str:
+def source_of_tests(tests: Sequence[str], setup: str, entry: str = "") -> str:
     """What is run after a program: what the tests need, each of them, and calls of those that nobody calls.
 
     These are functions ``test*`` and methods ``test*`` of classes, as pytest and unittest run them, and
-    ``check(candidate)``, as HumanEval's tests have it, with the program's last function.
+    ``check(candidate)``, as HumanEval's tests have it, with the function ``entry``. Where nothing would be tested it
+    raises: such a program has not passed.
+
+    Args:
+        entry: the function that is asked for, by the row and not by the answer; "" where nobody knows.
 
     >>> source_of_tests(["def test_add():\\n    assert add(1, 2) == 3"], "").splitlines()[-1]
     'test_add()'
@@ -47,20 +49,22 @@ def source_of_tests(tests: Sequence[str], setup: str, program: str = "") -> str:
     tree = _parsed(source)
     if tree is None:
         return source
-    calls, _ = _calls(tree, program)
+    if why := nothing_runs(tests, setup, entry):
+        return f"{source}\nraise NameError({why!r})"
+    calls, _ = _calls(tree, entry)
     return "\n".join([_without_main(source, tree), *calls]) if calls else source
 
 
-def nothing_runs(tests: Sequence[str], setup: str, program: str) -> str:
+def nothing_runs(tests: Sequence[str], setup: str, entry: str) -> str:
     """Why tests would pass any program, in words; empty where they test something.
 
     Args:
-        program: one that is right: its last function is what ``check(candidate)`` would be called with.
+        entry: the function that ``check(candidate)`` would be called with.
     """
     tree = _parsed(_joined(tests, setup))
     if tree is None:
         return ""  # the error is told of each program
-    calls, missing = _calls(tree, program)
+    calls, missing = _calls(tree, entry)
     if missing:
         return missing
     return "" if calls or any(map(_acts, tree.body)) else "its tests only define names, so that any program would pass"
@@ -79,7 +83,7 @@ def _parsed(source: str) -> ast.Module | None:
         return None
 
 
-def _calls(tree: ast.Module, program: str) -> tuple[list[str], str]:
+def _calls(tree: ast.Module, entry: str) -> tuple[list[str], str]:
     """Lines that call what is only defined; and what cannot be called, in words."""
     called = {name for one in tree.body if _acts(one) for name in _names(one)}
     calls, cases = [], []
@@ -93,16 +97,15 @@ def _calls(tree: ast.Module, program: str) -> tuple[list[str], str]:
                     return [], missing
                 calls += made
         elif isinstance(one, _FUNCTIONS) and one.name not in called:
-            if one.name == "check":
-                arguments = [] if not _wanted(one) else defined_in(program)[-1:]
-            elif one.name.startswith("test"):
-                arguments = []
-            else:
+            wanted = _wanted(one)
+            if one.name != "check" and not one.name.startswith("test"):
                 continue
-            if len(_wanted(one)) != len(arguments):
+            arguments = [entry] if one.name == "check" and wanted and entry else []
+            if len(wanted) != len(arguments):
                 if any(one.name in set(_names(other)) for other in tree.body if other is not one):
                     continue  # another test calls it
-                return [], f"nothing calls its {one.name}({', '.join(_wanted(one))}), which wants arguments"
+                if not _is_decorated(one) or (one.name == "check" and not entry):
+                    return [], f"nothing calls its {one.name}({', '.join(wanted)}), which wants arguments"
             calls.append(_call(one, f"{one.name}({', '.join(arguments)})"))
     if cases:
         calls += CASES.format(names=", ".join(cases)).splitlines()
@@ -110,18 +113,35 @@ def _calls(tree: ast.Module, program: str) -> tuple[list[str], str]:
 
 
 def _of_class(made: ast.ClassDef) -> tuple[list[str], str]:
-    """Calls of the methods ``test*`` of a class as pytest has it, each of an object of its own."""
+    """Calls of the methods ``test*`` of a class as pytest has it, each of an object of its own, amid what sets up."""
     methods = {one.name: one for one in made.body if isinstance(one, _FUNCTIONS)}
-    before = [name for name in ("setup_method", "setup") if name in methods and len(_wanted(methods[name])) == 1]
     calls = []
     for name, method in methods.items():
         if not name.startswith("test"):
             continue
-        wanted = _wanted(method)[0 if _is_static(method) else 1 :]
-        if wanted:
+        wanted = _wanted(method)[0 if _is(method, "staticmethod") else 1 :]
+        if wanted and not (_is_decorated(method) or _is_decorated(made)):
             return [], f"nothing calls its {made.name}.{name}({', '.join(wanted)}), which wants arguments"
-        calls += [f"_made = {made.name}()", *(f"_made.{one}()" for one in before), _call(method, f"_made.{name}()")]
-    return calls, ""
+        before, after = (
+            [_hook(methods[one], f"_made.{one}", f"_made.{name}", 1) for one in hooks if one in methods]
+            for hooks in (("setup_method", "setup"), ("teardown_method", "teardown"))
+        )
+        calls += [f"_made = {made.name}()", *before, _call(method, f"_made.{name}()"), *after]
+    first, last = (
+        [_hook(methods[one], f"{made.name}.{one}", made.name, 0)] if one in methods else []
+        for one in ("setup_class", "teardown_class")
+    )
+    return ([*first, *calls, *last] if calls else []), ""
+
+
+def _hook(function: Function, name: str, given: str, bound: int) -> str:
+    """A call of what sets up or tears down, with what pytest gives it where it wants that: the method, or the class.
+
+    Args:
+        bound: arguments that the object gives a plain method; a class gives it none.
+    """
+    bound = 0 if _is(function, "staticmethod") else 1 if _is(function, "classmethod") else bound
+    return f"{name}({given if _wanted(function)[bound:] else ''})"
 
 
 def _call(function: Function, call: str) -> str:
@@ -136,8 +156,14 @@ def _wanted(function: Function) -> list[str]:
     return [one.arg for one in (*needed, *(one for one, default in only if default is None))]
 
 
-def _is_static(function: Function) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in function.decorator_list)
+def _is(function: Function, kind: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == kind for one in function.decorator_list)
+
+
+def _is_decorated(made: Function | ast.ClassDef) -> bool:
+    """Whether a decorator may give what is wanted, as ``mock.patch`` does; pytest's only tell pytest to."""
+    names = [ast.unparse(one) for one in made.decorator_list]
+    return any(one not in ("staticmethod", "classmethod") and not one.startswith("pytest.") for one in names)
 
 
 def _is_case(made: ast.ClassDef, tree: ast.Module) -> bool:
@@ -155,11 +181,19 @@ def _before(tree: ast.Module, made: ast.ClassDef) -> ast.Module:
 
 
 def _acts(statement: ast.stmt) -> bool:
-    """Whether a statement may test something: no definition, no import, no constant, no ``unittest.main()``."""
+    """Whether a statement may test something: no definition, no import, no constant, no ``unittest.main()``.
+
+    What is set to a call's result does: ``ok = check_all(add)``.
+    """
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return False
     if isinstance(statement, ast.If) and "__name__" in _names(statement.test):
         return any(map(_acts, statement.body))
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        value = statement.value
+        if value is None or isinstance(value, ast.Lambda):
+            return False
+        return any(isinstance(one, ast.Call) for one in ast.walk(value))
     return not isinstance(statement, _STILL) and not _is_main(statement)
 
 

@@ -53,6 +53,16 @@ def program(text: str, answer: str) -> str:
     return beginning + (code if code[:1] in (" ", "\t") else _indented(code))
 
 
+def entry_of(text: str, reference: str) -> str:
+    """The name of the function that a problem asks for: the last that it begins, else the last of a right program.
+
+    >>> entry_of("Add two numbers.", "def add(a, b):\\n    return a + b")
+    'add'
+    """
+    names = defined_in(text) or defined_in(program(text, reference))
+    return names[-1] if names else ""
+
+
 def parses(code: str) -> bool:
     """Whether it is Python, by its syntax, and not empty. Nothing of it is run."""
     if not code.strip():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 from tunesmith.core.errors import RecipeError
 
@@ -63,6 +65,18 @@ def told(key: str, language: str | None) -> str | None:
             f"Give its ISO 639-1 code (en, zh, fi, ...), or one of the names {', '.join(sorted(NAMES.values()))}.",
         )
     return found
+
+
+def writes(language: str, texts: Iterable[str]) -> bool:
+    """Whether more than a hundredth of the letters are of the language's script: titles of goods mix two.
+
+    >>> writes("zh", ["小米 Xiaomi Redmi Note 12 Pro Max 手机"]), writes("zh", ["A phone"]), writes("en", ["手机"])
+    (True, False, False)
+    """
+    script = _OTHER_SCRIPTS.get(language, "latin")
+    starts = ("CJK", "HIRAGANA", "KATAKANA") if script == "han" else (script.upper(),)
+    letters = [letter for text in texts for letter in text if letter.isalpha()]
+    return 100 * sum(unicodedata.name(letter, "").startswith(starts) for letter in letters) > len(letters)
 
 
 def contradicts(language: str, seen: str) -> bool:

@@ -18,7 +18,7 @@ from tunesmith.core.contracts import Batch, Column, Decoding, Evidence, Feature,
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.data.language import language_of
 from tunesmith.tasks.characters import counted, lost, make_room, with_characters
-from tunesmith.tasks.languages import contradicts, told
+from tunesmith.tasks.languages import contradicts, told, writes
 from tunesmith.tasks.likelihood import unknown_likelihoods
 from tunesmith.tasks.sequence import padded, required
 from tunesmith.tasks.text_scores import text_evidence
@@ -136,7 +136,7 @@ class TextToText(Writing):
         looks = {key: language_of(some) for key, some in seen.items()}
         languages = {key: self.languages[key] or look for key, look in looks.items()}
         for key, look in looks.items():
-            if contradicts(languages[key], look):
+            if contradicts(languages[key], look) and not writes(languages[key], seen[key]):
                 what = "texts" if key == "source_language" else "targets"
                 raise DataError(
                     f'task.{key} is "{languages[key]}", and the {what} of the training rows are "{look}".',

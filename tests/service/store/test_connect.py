@@ -112,4 +112,3 @@ def test_no_statement_of_the_service_takes_for_ever_and_a_command_may(store: Eng
                 unhurried(connection)
                 assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
             engine.dispose()
-

@@ -50,6 +50,7 @@ class DialogueShape(Shape):
     roles: ClassVar[tuple[str, ...]] = tuple(NAMES)
     target: ClassVar[str] = "messages"
     keeps_text: ClassVar[bool] = True
+    doubtful: ClassVar[Mapping[str, str]] = {"desirable": "label"}
 
     def __init__(self) -> None:
         self._cut = 0

@@ -34,6 +34,8 @@ class Shape(ABC):
     """The role that is learned, as ``read`` gives it; "" where the rows alone teach."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Roles that a column of that very name plays, whatever columns play the others."""
+    doubtful: ClassVar[Mapping[str, str]] = {}
+    """Role -> a column's name that says other things, too: it plays the role where something reads that."""
     named_by: ClassVar[str] = ""
     """A role without which a file is not tried against it, where the task is not named."""
     keeps_text: ClassVar[bool] = False

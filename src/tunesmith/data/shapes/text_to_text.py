@@ -76,6 +76,8 @@ class TextToTextShape(Shape):
         both = parsed(cells.get("translation"))
         if not isinstance(both, Mapping):
             return dict(cells)
+        if not self._sides and sum(1 for text in both.values() if text) < 2:
+            raise RowProblem("the translation has one side")  # and the next row says which sides there are
         self._sides = self._sides or directed(list(both)[:2], both, self.languages)
         if missing := [side for side in self._sides if side not in both]:
             raise RowProblem(f'the translation has no "{missing[0]}", as the first row has')

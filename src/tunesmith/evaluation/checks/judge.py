@@ -34,7 +34,7 @@ class Judge(Check):
         key: name of the environment variable with the service's key; the key itself is written nowhere.
         label: of a bundle that classifies, the label of good answers.
         criterion: what is judged, in words; "": right, to the point, well written.
-        rows: at most so many test rows, drawn by the seed from those that can be asked.
+        rows: at most so many test rows, the first that can be asked in an order drawn by the seed.
         timeout: seconds for one reply.
         resamples: of the bootstrap.
         confidence: of the intervals.
@@ -112,16 +112,22 @@ class Judge(Check):
         return [rows[i] for i in sorted(random.Random(self.seed).sample(range(len(rows)), count))]
 
     def _asked(self, predictor: PredictorLike, rows: Sequence[Row]) -> list[Row]:
-        """Drawn among the rows that can be asked.
+        """The first of the draw that can be asked, in the rows' order; no more rows are looked at than it takes.
 
         Raises:
             DataError: there are none.
         """
-        able, _ = askable(predictor.encode, rows)
+        order = random.Random(self.seed).sample(range(len(rows)), len(rows))
+        able: list[int] = []
+        seen = 0
+        while len(able) < self.rows and seen < len(order):
+            some = order[seen : seen + self.rows - len(able)]
+            seen += len(some)
+            able += [some[i] for i in askable(predictor.encode, [rows[i] for i in some])[0]]
         if not able:
             predictor.encode(rows[:1])  # which says why
-        self._too_long = len(rows) - len(able)
-        return self._drawn([rows[i] for i in able])
+        self._too_long = seen - len(able)
+        return [rows[i] for i in sorted(able)]
 
     def _scored(self, predictor: PredictorLike, rows: Sequence[Row]) -> tuple[list[str], Array]:
         """Answers, and their scores; NaN where the judge told none."""
@@ -155,7 +161,7 @@ class Judge(Check):
             verdict += f"; {details['unread']} of {len(scores)} replies told no score"
         if self._too_long:
             details["too_long"] = self._too_long
-            verdict += f"; {self._too_long} test rows are too long to be asked, and were not drawn"
+            verdict += f"; {self._too_long} rows that were drawn are too long to be asked"
         verdict = f"{verdict[0].upper()}{verdict[1:]}."
         return CheckResult(self.name, mean["value"], mean["low"], mean["high"], verdict, worst, details)
 
