@@ -141,7 +141,7 @@ class TextToText(Writing):
                 raise DataError(
                     f'task.{key} is "{languages[key]}", and the {what} of the training rows are "{look}".',
                     "Say which column is which: data.text=COLUMN data.target=COLUMN. Of a column translation, what "
-                    "comes first in the first row is translated from.",
+                    "comes first in the first row is translated from, unless the task's languages choose it.",
                 )
         self.restore({**languages, "longest_target": max(map(len, targets)), "prefix": self.prefix or ""})
         return self.state

@@ -201,3 +201,10 @@ def test_several_references_in_a_list(tmp_path: Path) -> None:
     prepared = prepare(block(path=str(made(tmp_path / "a.jsonl", some)), columns={"references": "references"}),
                        "summarization")  # fmt: skip
     assert prepared.train[0]["references"][1] == "另一个"
+
+
+def test_a_torn_first_translation_loses_itself_alone() -> None:
+    shape = TranslationShape()
+    with pytest.raises(RowProblem, match="one side"):
+        list(shape.read({"translation": {"en": "only"}}, target=True))
+    assert list(shape.read({"translation": {"en": "a", "de": "b"}}, target=True)) == [{"text": "a", "target": "b"}]
