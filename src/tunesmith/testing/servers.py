@@ -75,8 +75,14 @@ def redis() -> Iterator[str]:
     with _folder(None) as folder:
         place = folder / "redis.sock"
         command = [program, "--port", "0", "--unixsocket", str(place), "--save", "", "--appendonly", "no"]
-        with _running(command, folder, None, place.exists):
+        with _running(command, folder, None, lambda: _listens(place)):
             yield f"redis+unix://{place}"
+
+
+def _listens(place: Path) -> bool:
+    """Whether somebody takes connections there: the file is made a moment before."""
+    with socket.socket(socket.AF_UNIX) as tried:
+        return tried.connect_ex(str(place)) == 0
 
 
 @contextmanager
