@@ -94,7 +94,7 @@ def test_votes_that_differ_are_conflicts(tmp_path: Path) -> None:
         for q in range(60)
         for vote in (True, False)
     ]
-    made = prepared(tmp_path, rows, "dialogue")
+    made = prepared(tmp_path, rows, "dialogue", desirable="label")
     assert len(made.train) + len(made.validation) + len(made.test) == 120
     assert any(note.startswith("120 rows have a text that stands under several labels") for note in made.notes)
 
