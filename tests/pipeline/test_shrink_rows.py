@@ -15,7 +15,7 @@ from tunesmith.cli.shrink import _proof as on_the_screen
 from tunesmith.compression.pick import ROWS, Candidate, allowed, within, words
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.contracts import Row, Task
-from tunesmith.core.errors import BundleError, RecipeError
+from tunesmith.core.errors import RecipeError, TrainingError
 from tunesmith.core.recipe import Recipe
 from tunesmith.pipeline.shrink import _work_folder, shrink
 from tunesmith.pipeline.shrink_files import refuse_formless
@@ -114,7 +114,7 @@ def test_two_at_once_do_not_work_in_one_folder(tmp_path: Path) -> None:
     place = tmp_path / "shrunk"
     with _work_folder(place) as work:
         (work / "graph").mkdir()
-        with pytest.raises(BundleError, match="Another shrink is at work"), _work_folder(place):
+        with pytest.raises(TrainingError, match="Another process is at this very run"), _work_folder(place):
             pytest.fail("both")
         assert (work / "graph").is_dir(), "the second leaves it alone"
     assert not work.exists()

@@ -90,9 +90,8 @@ def _read_beside(recipe: Recipe) -> set[str]:
     """Roles that the recipe's strategies read."""
     from tunesmith.core.registry import family
 
-    known: Any = family("strategies")
-    wanted = (role for block in recipe.training.strategies for role in known.load(block.name).reads)
-    return {one for role in wanted for one in role.split("|")}
+    made = (family("strategies").make(block.name, block.options) for block in recipe.training.strategies)
+    return {role for strategy in made for role in strategy.roles}
 
 
 def _heard(block: DataBlock) -> Transcribed | None:

@@ -84,32 +84,24 @@ def _folding(processor: Any) -> Callable[[str], str]:
 
 def _cut(processor: Any, words: Sequence[str]) -> list[list[int]]:
     """Pieces of each word as it stands in a text: behind a space, where its language has some."""
-    if not words:
-        return []
     lead = len(processor(_LEAD, add_special_tokens=False)["input_ids"])
-    inside = [bool(_RUN.search(word)) for word in words]
-    texts = [_LEAD + ("" if bare else " ") + word for word, bare in zip(words, inside, strict=True)]
-    found = processor(texts, add_special_tokens=False)["input_ids"]
-    return [list(ids[lead:]) for ids in found]
+    return [ids[lead:] for ids in _ids(processor, words, "{lead}{gap}{word}")]
 
 
 def _sizes(processor: Any, words: Sequence[str]) -> list[int]:
     """Tokens of each word between neighbours: a word, a space, and a comma."""
-    if not words:
-        return []
-    gaps = ["" if _RUN.search(word) else " " for word in words]
-    texts = [f"{_LEAD}{gap}{word}{gap}{_LEAD}, {word}, {_LEAD}" for word, gap in zip(words, gaps, strict=True)]
-    return [len(ids) for ids in processor(texts, add_special_tokens=False)["input_ids"]]
+    return [len(ids) for ids in _ids(processor, words, "{lead}{gap}{word}{gap}{lead}, {word}, {lead}")]
 
 
 def _written(processor: Any, words: Sequence[str]) -> list[str]:
     """Each word between two others, cut and written again."""
-    if not words:
-        return []
-    gaps = ["" if _RUN.search(word) else " " for word in words]
-    texts = [f"{_LEAD}{gap}{word}{gap}{_LEAD}" for word, gap in zip(words, gaps, strict=True)]
-    found = processor(texts, add_special_tokens=False)["input_ids"]
-    return [str(processor.decode(ids)) for ids in found]
+    return [str(processor.decode(ids)) for ids in _ids(processor, words, "{lead}{gap}{word}{gap}{lead}")]
+
+
+def _ids(processor: Any, words: Sequence[str], form: str) -> list[list[int]]:
+    """Tokens of each word in a text of this form; ``gap`` is a space, where the word's language has some."""
+    texts = [form.format(lead=_LEAD, gap="" if _RUN.search(word) else " ", word=word) for word in words]
+    return [list(ids) for ids in processor(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
 def with_rows(model: Any, processor: Any, added: Mapping[str, list[int]]) -> None:

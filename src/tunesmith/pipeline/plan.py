@@ -267,7 +267,7 @@ def _strategies_fit(strategies: Sequence[Strategy], method: Method, task: Task, 
 
 def _read_by(strategies: Sequence[Strategy]) -> set[str]:
     """Roles that strategies read beside the task's own, or may read."""
-    return {one for strategy in strategies for role in strategy.reads for one in role.split("|")}
+    return {role for strategy in strategies for role in strategy.roles}
 
 
 def _imitated(strategies: Sequence[Strategy]) -> tuple[str, ...]:

@@ -94,24 +94,19 @@ def without_dropout(model: Any) -> Iterator[None]:
     """The model without dropout for the time of the block: a corpus seen a few times is not learned by heart."""
     import torch
 
-    rates = {module: module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
-    numbers = [
+    rates = [
         (module, name, rate)
         for module in model.modules()
-        for name in RATES
+        for name in (("p",) if isinstance(module, torch.nn.Dropout) else RATES)
         if isinstance(rate := getattr(module, name, None), float)
     ]
-    for module in rates:
-        module.p = 0.0
-    for module, name, _ in numbers:
+    for module, name, _ in rates:
         setattr(module, name, 0.0)
     try:
         yield
     finally:
-        for module, name, rate in numbers:
+        for module, name, rate in rates:
             setattr(module, name, rate)
-        for module, rate in rates.items():
-            module.p = rate
 
 
 def _size(texts: list[str], processor: Any) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tunesmith.bundle.read import Bundle, read_bundle
@@ -15,8 +14,7 @@ from tunesmith.compression.cuts import CutSpec, parsed
 from tunesmith.compression.forms import Form
 from tunesmith.compression.pick import Candidate, allowed, same_of, within, words
 from tunesmith.core.artefacts import Parity
-from tunesmith.core.errors import BundleError, RecipeError, TunesmithError
-from tunesmith.core.lock import BINARY, WINDOWS, locked
+from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.core.runtime import resolve
 from tunesmith.evaluation.gate import GateResult
 from tunesmith.evaluation.words import number
@@ -31,9 +29,9 @@ from tunesmith.pipeline.shrink_sides import Kind, Proof, Side
 from tunesmith.pipeline.shrink_texts import OnTexts, refuse_unable
 from tunesmith.pipeline.shrink_write import report_of, written
 from tunesmith.tasks.likelihood import Likelihood
+from tunesmith.training.run_folder import opened
 
 __all__ = ["ShrinkOptions", "shrink"]
-LOCK = "lock"
 AGAIN = "Shrink a bundle whose data file is still there, or name where it is now: data.path=FILE"
 
 
@@ -104,47 +102,16 @@ def _work_folder(bundle: Path) -> Iterator[Path]:
     the next try.
 
     Raises:
-        BundleError: another is at work there.
+        TrainingError: another is at work there.
     """
-    work = bundle.parent / f".{bundle.name}.shrink"
-    lock = _locked(work, bundle)
-    try:
-        yield work
-    except BaseException:
-        for path in work.iterdir():
-            if not path.name.lstrip(".").startswith(CUT) and path.name != LOCK:
-                shutil.rmtree(path, ignore_errors=True)
-        if all(path.name == LOCK for path in work.iterdir()):
-            shutil.rmtree(work, ignore_errors=True)
-        raise
-    else:
-        shutil.rmtree(work, ignore_errors=True)
-    finally:
-        os.close(lock)
-        if WINDOWS:  # which removes no open file
-            with suppress(OSError):
-                if all(path.name == LOCK for path in work.iterdir()):
-                    shutil.rmtree(work)
-
-
-def _locked(work: Path, bundle: Path) -> int:
-    """A handle that holds the folder's lock; another may have removed it between two of these steps."""
-    path = work / LOCK
-    while True:
-        work.mkdir(exist_ok=True)
+    with opened(bundle.parent / f".{bundle.name}.shrink", fresh=False) as work:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY)
-        except FileNotFoundError:
-            continue
-        if not locked(handle):
-            os.close(handle)
-            raise BundleError(
-                f"Another shrink is at work on {bundle}.", "Wait for it, or name another place: bundle=out/other"
-            )
-        with suppress(FileNotFoundError):
-            if os.fstat(handle).st_ino == path.stat().st_ino:
-                return handle
-        os.close(handle)
+            yield work
+        except BaseException:
+            for path in work.iterdir():
+                if path.is_dir() and not path.name.lstrip(".").startswith(CUT):
+                    shutil.rmtree(path, ignore_errors=True)
+            raise
 
 
 class _Shrinking:

@@ -59,10 +59,13 @@ def pieces_of(
 
 def trimmed(text: str, offsets: Sequence[tuple[int, int]] | NDArray[Any]) -> Ints:
     """Some tokenizers count the white space before a word to it."""
-    places = np.asarray(offsets, dtype=np.int32).reshape(-1, 2)
-    for i in range(len(places)):
-        while places[i, 0] < places[i, 1] and text[places[i, 0]].isspace():
-            places[i, 0] += 1
+    places = np.array(offsets, dtype=np.int32).reshape(-1, 2)
+    blank = np.fromiter(map(str.isspace, text), dtype=bool, count=len(text))
+    while blank.any() and len(again := np.flatnonzero(places[:, 0] < places[:, 1])):
+        again = again[blank[places[again, 0]]]
+        if not len(again):
+            break
+        places[again, 0] += 1
     return places
 
 

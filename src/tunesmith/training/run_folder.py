@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from tunesmith.core.errors import TrainingError
 
+LOCK = "lock"
+
 
 def run_folder(bundle: Path, identity: dict[str, Any]) -> Path:
     """``.NAME.run-HASH`` beside the bundle; the hash is of what makes the run this one.
@@ -28,7 +30,7 @@ def run_folder(bundle: Path, identity: dict[str, Any]) -> Path:
 
 @contextmanager
 def opened(folder: Path, *, fresh: bool) -> Iterator[Path]:
-    """The folder, locked against a second run of the same recipe; removed when the block ends well.
+    """The folder, locked against a second process; removed when the block ends well, or leaves nothing to go on from.
 
     Args:
         fresh: drop what an earlier run left.
@@ -36,7 +38,7 @@ def opened(folder: Path, *, fresh: bool) -> Iterator[Path]:
     Raises:
         TrainingError: another process is at it, or it cannot be written.
     """
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -52,8 +54,12 @@ def opened(folder: Path, *, fresh: bool) -> Iterator[Path]:
         if fresh:
             _emptied(folder)
         yield folder
-    finally:
+    except BaseException:
         lock.release()
+        if all(path.name == LOCK for path in folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    lock.release()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -61,5 +67,5 @@ def _emptied(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != "lock":
+        elif path.name != LOCK:
             path.unlink()

@@ -45,6 +45,11 @@ class Strategy:
     """Whether it trains on texts with tokens that the features do not have, so that every row of the table of
     embeddings must be there to be moved."""
 
+    @property
+    def roles(self) -> set[str]:
+        """What it may read of a row: ``reads``, one by one."""
+        return {one for role in self.reads for one in role.split("|")}
+
     def fits(self, task: Task, method: Method) -> str | None:
         """Why it cannot be used for this task or beside this method, in words; None where it can. Nothing is loaded."""
         return None
