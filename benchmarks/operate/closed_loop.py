@@ -6,12 +6,13 @@ A classifier of hotel reviews (online_shopping_10_cats) is tuned and served by `
 10,000 hotel reviews that it was not tuned on: each look that raises drift is a false alarm. Then about books: how many
 requests until it says so? The right answers come in as feedback; ``tunesmith feedback propose``, ``learn``, ``gate``
 and ``feedback canary`` do the rest, each as a user would call it. A candidate whose labels were flipped must be
-refused; put out all the same, it must be rolled back. At the end the same load with and without watching. Reviews are
-cut at 60 characters, so that the whole loop fits into a quarter of an hour.
+refused; put out all the same, it must be rolled back. Reviews are cut at 60 characters, so that the whole loop fits
+into a quarter of an hour. What watching costs is measured by ``watching.py``.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import random
@@ -24,13 +25,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "service"))
 import harness
-from serving import Serving, free_port, load
+from serving import Serving, free_port
 
 SET, MODEL, PRODUCT = "online_shopping_10_cats", "e5-small", "reviews"
 OLD, NEW = "酒店", "书籍"
@@ -162,31 +162,38 @@ class Loop:
 
     def go(self) -> dict[str, Any]:
         """All of it."""
-        self.tune()
+        self.tune_served()
+        self.tune_wrong()
         port = free_port()
         with Serving(self.serving(port), port, "/readyz", self.place / "served") as server:
             self.url, self.client = server.url, Client(port)
             self.watch()
             self.learn()
             self.canary()
-        self.found["cost"] = self.cost()
         return self.found
 
-    def tune(self) -> None:
-        """The bundle that is served, and the one that must not be."""
-        every = [
+    def every(self) -> list[str]:
+        """What all bundles are tuned with."""
+        return [
             "task=text-classification", f"model={MODEL}", f"model.max_length={LENGTH}", "evaluation.baselines=false",
             *self.job["settings"],
         ]  # fmt: skip
+
+    def tune_served(self) -> None:
+        """The bundle that is served."""
         self.made(
             self.bundle, "tune", self.old["train"], f"data.validation={self.old['validation']}",
             f"data.test={self.old['baseline']}",
-            "evaluation.calibrate={error: 0.05}", "data.clean.duplicates=false", *every,
+            "evaluation.calibrate={error: 0.05}", "data.clean.duplicates=false",
+            *self.every(),
         )  # fmt: skip
+
+    def tune_wrong(self) -> None:
+        """The bundle that must not be: its labels are flipped."""
         flipped = {"positive": "negative", "negative": "positive"}
         wrong = [{**row, "label": flipped[row["label"]]} for row in harness.rows_of(self.new["wrong"])]
         bad = harness.write_rows(self.place / "wrong.csv", wrong)
-        self.made(self.bad, "tune", bad, *every)
+        self.made(self.bad, "tune", bad, *self.every())
 
     def made(self, bundle: Path, *words: Any) -> None:
         """A bundle, unless an earlier run made it."""
@@ -298,26 +305,6 @@ class Loop:
                 break
         return {"requests": asked, **{key: told[key] for key in ("what", "difference", "low", "high", "words")}}
 
-    def cost(self) -> dict[str, Any]:
-        """Requests a second with and without watching: two servers, asked in turns, as the machine's speed moves."""
-        found: dict[str, list[float]] = {"on": [], "off": []}
-        watch: dict[str, Any] = {"on": {}, "off": None}
-        ports = {side: free_port() for side in found}
-        commands = {side: self.serving(port, drift=watch[side]) for side, port in ports.items()}
-        with (
-            Serving(commands["on"], ports["on"], "/readyz", self.place / "on") as on,
-            Serving(commands["off"], ports["off"], "/readyz", self.place / "off") as off,
-        ):
-            for turn in range(-1, self.job["turns"]):  # the first is to get warm
-                for server, side in ((on, "on"), (off, "off")) if turn % 2 else ((off, "off"), (on, "on")):
-                    words = ["--clients", 32, "--warmup", 0.5, "--seconds", self.job["load_seconds"]]
-                    told = load(f"{server.url}/v1/predict/{PRODUCT}", self.old["train"], *words)
-                    if turn >= 0:
-                        found[side].append(told["rate"])
-        each = [1 - on_rate / off_rate for on_rate, off_rate in zip(found["on"], found["off"], strict=True)]
-        error = stdev(each) / len(each) ** 0.5
-        return {"rates": found, "lost": mean(each), "error": error, "lost_each": each}
-
 
 def share_right(rows: Rows, answers: Sequence[dict[str, Any]]) -> float:
     return sum(a["prediction"]["label"] == r["label"] for a, r in zip(answers, rows, strict=True)) / max(1, len(rows))
@@ -325,6 +312,27 @@ def share_right(rows: Rows, answers: Sequence[dict[str, Any]]) -> float:
 
 def abstained(answers: Sequence[dict[str, Any]]) -> float:
     return sum(bool(a["prediction"].get("abstain")) for a in answers) / max(1, len(answers))
+
+
+def loop_job(given: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Sizes of all parts."""
+    job: dict[str, Any] = {
+        "work": str(work), "data": str(given.data), "settings": given.set, "quick": given.quick,
+        "requests": 10_000, "window": 500,
+        "step": 100, "labels": 800, "rounds": 12,
+        "sizes": {
+            "old": {"train": 600, "validation": 300, "baseline": 400, "test": 200},
+            "new": {"wrong": 200, "test": 300, "canary": 300},
+        },
+    }  # fmt: skip
+    if given.quick:
+        job |= {"requests": 100, "window": 50, "step": 25, "labels": 100, "rounds": 2}
+        job["settings"] = [*given.set, "training.max_steps=2", "evaluation.resamples=100"]
+        job["sizes"] = {
+            "old": {"train": 80, "validation": 60, "baseline": 60, "test": 30},
+            "new": {"wrong": 30, "test": 30, "canary": 40},
+        }
+    return job
 
 
 def main() -> None:
@@ -335,22 +343,7 @@ def main() -> None:
     given = harness.parse(parser)
     work = (given.work / ("quick" if given.quick else "")).resolve()
     work.mkdir(parents=True, exist_ok=True)
-    job: dict[str, Any] = {
-        "work": str(work), "data": str(given.data), "settings": given.set, "quick": given.quick,
-        "requests": 10_000, "window": 500,
-        "step": 100, "labels": 800, "rounds": 12, "turns": 12, "load_seconds": 4,
-        "sizes": {
-            "old": {"train": 600, "validation": 300, "baseline": 400, "test": 200},
-            "new": {"wrong": 200, "test": 300, "canary": 300},
-        },
-    }  # fmt: skip
-    if given.quick:
-        job |= {"requests": 100, "window": 50, "step": 25, "labels": 100, "rounds": 2, "turns": 2, "load_seconds": 1}
-        job["settings"] = [*given.set, "training.max_steps=2", "evaluation.resamples=100"]
-        job["sizes"] = {
-            "old": {"train": 80, "validation": 60, "baseline": 60, "test": 30},
-            "new": {"wrong": 30, "test": 30, "canary": 40},
-        }
+    job = loop_job(given, work)
     found = {
         **harness.child(__file__, job),
         **harness.context(),
@@ -404,14 +397,6 @@ def page(found: dict[str, Any]) -> list[str]:
         "",
         f"The route at the end: {json.dumps(found['route'])}.",
     ]  # fmt: skip
-    if "cost" in found:
-        cost = found["cost"]
-        lines += [
-            "",
-            f"**Cost of watching**: {cost['lost']:.1%} of the requests a second with 32 clients, standard error "
-            f"{cost['error']:.1%} (budget: 3%); two servers, with and without, asked in turns for "
-            f"{job['load_seconds']} s each: {', '.join(f'{one:.1%}' for one in cost['lost_each'])}.",
-        ]
     return [*lines, "", f"{found['wall']:,.0f} s in all.", "", *harness.context_lines(found)]
 
 
