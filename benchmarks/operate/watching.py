@@ -4,7 +4,7 @@
 
 The bundle and the catalog of ``closed_loop.py``: a look at drift each 100 answers. Two servers, one that watches and
 one that does not, are asked in turns, each by 32 clients, and only one at a time; the first turn gets them warm.
-Answers a second move with all that this machine does, the CPU time of an answer hardly: that is what the budget is held to.
+Answers a second move with all that this machine does, the CPU time of an answer hardly: the budget is held to that.
 """
 
 from __future__ import annotations
