@@ -122,7 +122,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         size = sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
         beside = sum(path.stat().st_size for path in (bundle / "adapter").glob("*.safetensors"))
         return {
-            "metrics": told["metrics"], "before": report["before"]["metrics"], "training": told["training"],
+            "metrics": told["metrics"], "training": told["training"],
             "parameters": report["context"]["parameters"], "rows": report["context"]["rows"], "tune_mib": peak,
             "saved_mib": size / 2**20, "adapter_mib": beside / 2**20, "other": forgetting(bundle, job),
         }  # fmt: skip
@@ -167,9 +167,9 @@ def page(kept: dict[str, Any]) -> list[str]:
         if not runs:
             continue
         first = next(iter(runs.values()))
-        before, other = first["before"], first["other"]["before"]
-        written = "bleu" if "bleu" in before else "rougeL"
-        rows = [["untuned", *figures(before, written), "-", "-", "-", "-", "-", f"{other:.2f}"]]
+        other = first["other"]["before"]
+        written = "bleu" if "bleu" in first["metrics"] else "rougeL"
+        rows = [["untuned", "-", "-", "-", "-", "-", "-", "-", f"{other:.2f}"]]
         rows += [
             [
                 method, *figures(one["metrics"], written), f"{one['parameters']['trained']:,}",

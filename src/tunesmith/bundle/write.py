@@ -204,7 +204,7 @@ def _check_free(place: Path, replace: bool) -> None:
             "Name another folder: bundle=out/name",
         )
     if not replace:
-        raise BundleError(f"{place} is a bundle already.", "Name another folder, or ask for it to be replaced.")
+        raise BundleError(f"{place} is a bundle already.", "Name another folder (bundle=out/name), or replace it: --replace, in Python replace=True.")
 
 
 def _in_words(error: Exception, place: Path) -> BundleError | None:

@@ -35,7 +35,7 @@ Options of a recipe are key=value arguments, for example: training.epochs=3 meth
 First minute:
   tunesmith check reviews.csv
   tunesmith tune reviews.csv
-  tunesmith predict reviews-bundle "great!"
+  tunesmith predict out/reviews "great!"
 """
 
 _stdout: ContextVar[TextIO | None] = ContextVar("_stdout", default=None)
@@ -125,7 +125,7 @@ def emit(payload: Any, as_json: bool, render: Callable[[Any], Any] = str) -> Non
         else:
             from rich.console import Console
 
-            Console(file=out, highlight=False).print(shown)
+            Console(file=out, highlight=False).print(shown, crop=False)
     out.flush()
 
 

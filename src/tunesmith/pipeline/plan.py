@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
@@ -114,7 +115,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     if not recipe.data.path and not recipe.data.parts:
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
     one_process()
-    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture")
+    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture", replace=replace)
     check_target(target, replace=replace)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
@@ -220,11 +221,28 @@ def _task_block(recipe: Recipe, data: Prepared, decided_data: DataBlock) -> Plug
     )
 
 
-def free_name(data: str) -> Path:
-    """``out/NAME`` for a data file, numbered where that is taken."""
-    name = Path(data.rstrip("/*")).name.split(".")[0] or "bundle"
+def free_name(data: str, *, replace: bool = False) -> Path:
+    """``out/NAME`` for a data file, numbered where that is taken and not to be replaced."""
+    name = bundle_name(data)
+    if replace:
+        return Path("out", name)
     choices = (Path("out", name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
     return next(path for path in choices if not path.exists())
+
+
+def bundle_name(data: str) -> str:
+    """A folder's name for a data file, a pattern of files or a data set of the hub; every system can make it.
+
+    >>> bundle_name("shop/reviews.csv.gz"), bundle_name("data/*.csv"), bundle_name("part-*.csv"), bundle_name("me/set#a:b")
+    ('reviews', 'data', 'part', 'set')
+    >>> bundle_name("数据/评论.csv")
+    '评论'
+    """
+    for part in reversed(Path(data.partition("#")[0]).parts):
+        name = re.sub(r"[^\w-]+", "-", part.split(".")[0]).strip("-")
+        if name:
+            return name
+    return "bundle"
 
 
 def _fits(method: Method, task: Task) -> None:

@@ -86,7 +86,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
         raise RecipeError(
             f"scratch makes a model anew, and model={recipe.model.name} names one.", "Leave one of them out."
         )
-    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path)
+    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path, replace=replace)
     check_target(target, replace=replace)
     one_process()
     objective: Objective = family("objectives").make(recipe.objective.name, recipe.objective.options)

@@ -34,7 +34,7 @@ def load_trainable(model: nn.Module, tensors: Tensors) -> None:
     here = trainable(model)
     if set(here) != set(tensors):
         odd = sorted(set(here) ^ set(tensors))[0]
-        raise TrainingError(f"The checkpoint does not fit the model: {odd}.", "Start afresh, without --resume.")
+        raise TrainingError(f"The checkpoint does not fit the model: {odd}.", "Start anew: --fresh.")
     put(here, tensors)
 
 
