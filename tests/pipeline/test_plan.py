@@ -199,6 +199,8 @@ def test_the_name_of_a_bundle_is_the_datas(tmp_path: Path, monkeypatch: pytest.M
     Path("out/评论").mkdir(parents=True)
     Path("out/评论-2").mkdir()
     assert free_name("/data/评论.csv.gz") == Path("out/评论-3")
+    assert free_name("/data/评论.csv.gz", replace=True) == Path("out/评论")
+    assert free_name("/data/*.csv") == Path("out/data")
     assert free_name("folder/*") == Path("out/folder")
 
 

@@ -204,7 +204,10 @@ def _check_free(place: Path, replace: bool) -> None:
             "Name another folder: bundle=out/name",
         )
     if not replace:
-        raise BundleError(f"{place} is a bundle already.", "Name another folder (bundle=out/name), or replace it: --replace, in Python replace=True.")
+        raise BundleError(
+            f"{place} is a bundle already.",
+            "Name another folder (bundle=out/name), or replace it: --replace, in Python replace=True.",
+        )
 
 
 def _in_words(error: Exception, place: Path) -> BundleError | None:

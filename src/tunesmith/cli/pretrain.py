@@ -82,4 +82,6 @@ def _page(result: dict[str, Any]) -> Any:
         f"bundle  {path}   ({result['seconds']:.0f} s; reloaded in a fresh process: it answers alike)",
         f"next    tunesmith tune rows.csv model={path}",
     ]
-    return Group(table, "", *result["notes"], *lines, "", *[Text(line, no_wrap=True, overflow="ignore") for line in closing])
+    return Group(
+        table, "", *result["notes"], *lines, "", *[Text(line, no_wrap=True, overflow="ignore") for line in closing]
+    )

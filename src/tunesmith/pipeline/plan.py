@@ -233,8 +233,8 @@ def free_name(data: str, *, replace: bool = False) -> Path:
 def bundle_name(data: str) -> str:
     """A folder's name for a data file, a pattern of files or a data set of the hub; every system can make it.
 
-    >>> bundle_name("shop/reviews.csv.gz"), bundle_name("data/*.csv"), bundle_name("part-*.csv"), bundle_name("me/set#a:b")
-    ('reviews', 'data', 'part', 'set')
+    >>> bundle_name("shop/reviews.csv.gz"), bundle_name("data/*.csv"), bundle_name("me/set#a:b")
+    ('reviews', 'data', 'set')
     >>> bundle_name("数据/评论.csv")
     '评论'
     """
