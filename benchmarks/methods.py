@@ -8,11 +8,11 @@ Resumable: what stands in the results under the same settings is not run again. 
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,19 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         ]
         answer = harness.verb(*command)
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-        size = sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
-        beside = sum(path.stat().st_size for path in (bundle / "adapter").glob("*.safetensors"))
+        size = saved(bundle)
         found = {"metrics": answer["metrics"], "parameters": report["context"]["parameters"]}
         found |= {"seconds": report["seconds"], "training": report["context"]["training"]}
-        peak = _peak_of_children()
+        peak = peak_of_children()
         after = recall(encoder(bundle), job["general"])
-    return {**found, "saved_mib": size / 2**20, "adapter_mib": beside / 2**20, "general": after, "tune_mib": peak}
+    return {**found, **size, "general": after, "tune_mib": peak}
+
+
+def saved(bundle: Path) -> dict[str, float]:
+    """MiB of a bundle's weights, and of the adapter beside them."""
+    size = sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
+    beside = sum(path.stat().st_size for path in (bundle / "adapter").glob("*.safetensors"))
+    return {"saved_mib": size / 2**20, "adapter_mib": beside / 2**20}
 
 
 def before(job: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +155,8 @@ def general(folder: Path, most: int) -> list[list[str]]:
     return [[" ".join(text[:20]), " ".join(text[20:40])] for text in words if len(text) >= 40][:most]
 
 
-def _peak_of_children() -> int:
+def peak_of_children() -> int:
+    """MiB, of the largest."""
     import resource
 
     return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
@@ -162,7 +169,7 @@ def dispatched(job: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """The command line."""
-    given = options()
+    given = options(__doc__, list(SETS), list(METHODS), (600, 60))
     path = given.results / "methods.json"
     kept: dict[str, Any] = harness.kept(path, {})
     halves = general(given.data, 40 if given.quick else 1000)
@@ -184,17 +191,21 @@ def main() -> None:
             harness.write(given.results, "methods", "Methods", page(kept), kept)
 
 
-def options() -> argparse.Namespace:
-    """The options."""
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+def options(about: str | None, sets: Sequence[str], methods: Sequence[str], quick: tuple[int, int]) -> Any:
+    """The options.
+
+    Args:
+        quick: training and test rows of ``--quick``.
+    """
+    parser = harness.parser(about)
+    parser.add_argument("--only", nargs="+", choices=list(sets), default=list(sets))
+    parser.add_argument("--methods", nargs="+", choices=list(methods), default=list(methods))
     parser.add_argument("--rows", type=int, help="training rows (default: as in SETS)")
-    parser.add_argument("--test-rows", type=int, help="test rows, and as many of validation (default: as in SETS)")
+    parser.add_argument("--test-rows", type=int, help="test rows (default: as in SETS)")
     parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
     given = harness.parse(parser)
     if given.quick:
-        given.rows, given.test_rows = 600, 60
+        given.rows, given.test_rows = quick
         given.set = ["training.max_steps=2", "model.max_length=64", *given.set]
     return given
 

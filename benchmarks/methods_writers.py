@@ -11,9 +11,7 @@ same settings is not run again. One child process each.
 
 from __future__ import annotations
 
-import argparse
 import json
-import random
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent / "tasks"))
 import dialogue
 import harness
 import translation
-from runs import drawn, lines_of
+from runs import drawn, lines_of, splits
 
-from methods import METHODS, _peak_of_children
+from methods import METHODS, options, peak_of_children, saved
 
 SETS: dict[str, dict[str, Any]] = {
     "instruct_demo": {
@@ -40,21 +38,9 @@ SETS: dict[str, dict[str, Any]] = {
         "other": "summaries of English dialogues (DialogSum)",
     },
 }  # fmt: skip
-WRITERS = (
-    "bitfit",
-    "ia3",
-    "prompt",
-    "p_tuning",
-    "prefix",
-    "adapter",
-    "lora",
-    "adalora",
-    "qlora",
-    "oft",
-    "freeze",
-    "full",
-)
-"""Of METHODS; a method that refuses a model is told so."""
+WRITERS = ["bitfit", "ia3", "prompt", "p_tuning", "prefix", "adapter", "lora", "adalora", "qlora", "oft"]
+WRITERS += ["freeze", "full"]
+"""Of METHODS."""
 OTHERS = 60
 """Answers by which forgetting is told."""
 
@@ -69,40 +55,27 @@ def files(job: dict[str, Any], folder: Path) -> list[Any]:
             Path(folder, f"{split}.json").write_text(json.dumps(some, ensure_ascii=False), "utf-8")
         return [folder / "train.json", *(f"data.{split}={folder / split}.json" for split in ("test", "validation"))]
     place, sides = Path(job["data"], "multi30k"), translation.RUNS["multi30k"]["sides"]
-    for split, size in (("train", job["rows"]), ("dev", 200), ("test", job["test_rows"])):
-        lines = translation.rows_of(place / f"{split}.tsv", sides, size)
-        Path(folder, f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
-    return [folder / "train.tsv", f"data.test={folder / 'test.tsv'}", f"data.validation={folder / 'dev.tsv'}"]
-
-
-def others(job: dict[str, Any]) -> tuple[Any, list[dict[str, Any]]]:
-    """The task that asks for answers of another kind (None: the bundle's own), and its rows."""
-    if job["set"] == "instruct_demo":
-        rows = dialogue.read(Path(job["data"], "instruct_demo", "alpaca_zh.json"))
-        random.Random(13).shuffle(rows)
-        return None, rows[:OTHERS]
-    from tunesmith.tasks import TASKS
-
-    lines = drawn(lines_of(Path(job["data"], "dialogsum", "test.jsonl")), OTHERS)
-    found = [json.loads(line) for line in lines]
-    return TASKS.make("summarization"), [{"text": one["dialogue"], "target": one["summary"]} for one in found]
+    return splits({**job, "validation": 200}, folder, "{}.tsv",
+                  lambda split, n: translation.rows_of(place / f"{split}.tsv", sides, n))  # fmt: skip
 
 
 def forgetting(bundle: Path, job: dict[str, Any]) -> dict[str, float]:
     """Perplexity of the other answers, of the model as it came and as it is."""
+    if job["set"] == "instruct_demo":
+        asked = {"name": "instruct-en", "data": job["data"], "other": "alpaca_zh.json", "rows": 0, "test_rows": OTHERS}
+        both: dict[str, float] = dialogue.forgetting(bundle, asked)["other"]
+        return both
     from tunesmith.bundle.predictor import Predictor
     from tunesmith.bundle.read import read_bundle
     from tunesmith.bundle.runtimes.torch import TorchRuntime, load_model
     from tunesmith.evaluation.metrics import METRICS
     from tunesmith.models.build import build
     from tunesmith.models.reference import resolve
+    from tunesmith.tasks import TASKS
 
-    tuned = read_bundle(bundle)
-    task, rows = others(job)
-    if task is None:
-        plain = build(resolve(job["model"]), tuned.task)
-        sides = {"before": dialogue.perplexity(plain, tuned, rows), "after": dialogue.perplexity(None, tuned, rows)}
-        return sides
+    lines = drawn(lines_of(Path(job["data"], "dialogsum", "dev.jsonl")), OTHERS)
+    rows = [{"text": one["dialogue"], "target": one["summary"]} for one in map(json.loads, lines)]
+    tuned, task = read_bundle(bundle), TASKS.make("summarization")
     found = {}
     for side, model in (("before", build(resolve(job["model"]), task)), ("after", load_model(tuned))):
         predictor = Predictor(task, tuned.processor, TorchRuntime(model), max_length=512)
@@ -117,20 +90,18 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         bundle = Path(folder, "bundle")
         told = harness.verb("tune", *files(job, Path(folder)), f"model={job['model']}", f"bundle={bundle}",
                             "evaluation.baselines=false", *job["settings"])  # fmt: skip
-        peak = _peak_of_children()
+        peak = peak_of_children()
         report = json.loads((bundle / "report.json").read_text("utf-8"))
-        size = sum(path.stat().st_size for path in bundle.rglob("*.safetensors") if path.parent.name != "adapter")
-        beside = sum(path.stat().st_size for path in (bundle / "adapter").glob("*.safetensors"))
         return {
             "metrics": told["metrics"], "training": told["training"],
             "parameters": report["context"]["parameters"], "rows": report["context"]["rows"], "tune_mib": peak,
-            "saved_mib": size / 2**20, "adapter_mib": beside / 2**20, "other": forgetting(bundle, job),
+            **saved(bundle), "other": forgetting(bundle, job),
         }  # fmt: skip
 
 
 def main() -> None:
     """The command line."""
-    given = options()
+    given = options(__doc__, list(SETS), WRITERS, (16, 4))
     kept: dict[str, Any] = harness.kept(given.results / "methods_writers.json", {})
     run = harness.context()
     for name in given.only:
@@ -142,21 +113,6 @@ def main() -> None:
             if of_set.get(method, {}).get("job") != job:
                 of_set[method] = {**harness.child(__file__, {**job, "data": str(given.data)}), **run, "job": job}
                 harness.write(given.results, "methods_writers", "Methods on models that write", page(kept), kept)
-
-
-def options() -> argparse.Namespace:
-    """The options."""
-    parser = harness.parser(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--methods", nargs="+", choices=WRITERS, default=list(WRITERS))
-    parser.add_argument("--rows", type=int, help="training rows (default: as in SETS)")
-    parser.add_argument("--test-rows", type=int, help="test rows (default: as in SETS)")
-    parser.add_argument("--set", nargs="*", default=[], help="overrides for every run, training.epochs=2 ...")
-    given = harness.parse(parser)
-    if given.quick:
-        given.rows, given.test_rows = 16, 4
-        given.set = ["training.max_steps=2", "model.max_length=64", *given.set]
-    return given
 
 
 def page(kept: dict[str, Any]) -> list[str]:
@@ -178,17 +134,8 @@ def page(kept: dict[str, Any]) -> list[str]:
             ]
             for method, one in runs.items()
         ]  # fmt: skip
-        header = [
-            "method",
-            "perplexity",
-            written,
-            "trained",
-            "seconds",
-            "peak MiB",
-            "saved MiB",
-            "adapter MiB",
-            "other",
-        ]
+        sizes = ("peak MiB", "saved MiB", "adapter MiB")
+        header = ["method", "perplexity", written, "trained", "seconds", *sizes, "other"]
         counts = first["rows"]
         about = (
             f"`{first['job']['model']}`, {counts['train']:,} training and {counts['test']:,} test rows, one epoch, the "

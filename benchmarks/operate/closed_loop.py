@@ -314,8 +314,14 @@ def abstained(answers: Sequence[dict[str, Any]]) -> float:
     return sum(bool(a["prediction"].get("abstain")) for a in answers) / max(1, len(answers))
 
 
-def loop_job(given: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """Sizes of all parts."""
+def parsed(about: str | None) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The command line, and sizes of all parts."""
+    parser = harness.parser(about)
+    parser.add_argument("--work", type=Path, default=Path("out/operate"), help="where bundles are kept (out/operate)")
+    parser.add_argument("--set", nargs="*", default=["training.epochs=2"], help="overrides of tune and learn")
+    given = harness.parse(parser)
+    work = (given.work / ("quick" if given.quick else "")).resolve()
+    work.mkdir(parents=True, exist_ok=True)
     job: dict[str, Any] = {
         "work": str(work), "data": str(given.data), "settings": given.set, "quick": given.quick,
         "requests": 10_000, "window": 500,
@@ -332,18 +338,12 @@ def loop_job(given: argparse.Namespace, work: Path) -> dict[str, Any]:
             "old": {"train": 80, "validation": 60, "baseline": 60, "test": 30},
             "new": {"wrong": 30, "test": 30, "canary": 40},
         }
-    return job
+    return given, job
 
 
 def main() -> None:
     """The command line."""
-    parser = harness.parser(__doc__)
-    parser.add_argument("--work", type=Path, default=Path("out/operate"), help="where bundles are kept (out/operate)")
-    parser.add_argument("--set", nargs="*", default=["training.epochs=2"], help="overrides of tune and learn")
-    given = harness.parse(parser)
-    work = (given.work / ("quick" if given.quick else "")).resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    job = loop_job(given, work)
+    given, job = parsed(__doc__)
     found = {
         **harness.child(__file__, job),
         **harness.context(),

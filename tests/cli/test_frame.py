@@ -8,11 +8,14 @@ from typing import Annotated, Any
 
 import pytest
 import typer
+from rich.console import Group
+from rich.text import Text
 
 from tunesmith.cli import VERBS, frame
 from tunesmith.cli.frame import Verb, emit, run
 from tunesmith.cli.options import Json, Overrides, is_override, split_overrides
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.pipeline.plan import place_for
 
 
 def good(text: str = "好", json: Json = False) -> None:
@@ -101,6 +104,18 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def test_a_person_gets_text(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "good")
     assert (code, out.splitlines()[-1]) == (0, "好")
+
+
+def test_a_line_that_is_not_wrapped_is_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    line = f"report  {'long/' * 20}report.html"
+    emit({}, False, lambda _: Group("a table", Text(line, no_wrap=True, overflow="ignore")))
+    assert capsys.readouterr().out == f"a table\n{line}\n"
+
+
+def test_the_first_minute_asks_the_bundle_that_tune_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"tunesmith predict {place_for('reviews.csv').as_posix()} " in frame.USAGE
 
 
 def test_json_is_alone_on_stdout_and_strict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from tunesmith.core.errors import BundleError, DataError, ModelError, RecipeError
 from tunesmith.core.recipe import Recipe
-from tunesmith.pipeline.plan import as_recipe, free_name, plan
+from tunesmith.pipeline.learn import sibling
+from tunesmith.pipeline.plan import as_recipe, place_for, plan
 from tunesmith.pipeline.save import PROVEN_ROWS, proof_rows
 
 
@@ -193,15 +194,22 @@ def test_a_place_that_is_taken_or_cannot_be_written(
         planned(files, models, tmp_path, f"bundle={tmp_path / 'full'}", replace=True)
 
 
+def test_what_learns_on_stands_beside_or_replaces_the_last_one(tmp_path: Path) -> None:
+    for name in ("reviews", "reviews-2"):
+        (tmp_path / name).mkdir()
+    assert sibling(tmp_path / "reviews") == tmp_path / "reviews-3"
+    assert sibling(tmp_path / "reviews", replace=True) == tmp_path / "reviews-2"
+
+
 def test_the_name_of_a_bundle_is_the_datas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert free_name("/data/评论.csv.gz") == Path("out/评论")
+    assert place_for("/data/评论.csv.gz") == Path("out/评论")
     Path("out/评论").mkdir(parents=True)
     Path("out/评论-2").mkdir()
-    assert free_name("/data/评论.csv.gz") == Path("out/评论-3")
-    assert free_name("/data/评论.csv.gz", replace=True) == Path("out/评论")
-    assert free_name("/data/*.csv") == Path("out/data")
-    assert free_name("folder/*") == Path("out/folder")
+    assert place_for("/data/评论.csv.gz") == Path("out/评论-3")
+    assert place_for("/data/评论.csv.gz", replace=True) == Path("out/评论")
+    assert place_for("/data/*.csv") == Path("out/data")
+    assert place_for("folder/*") == Path("out/folder")
 
 
 def test_the_longest_rows_are_among_those_that_are_proven(

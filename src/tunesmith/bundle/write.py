@@ -92,6 +92,17 @@ def _same_rights(folder: Path) -> None:
         (folder / name).chmod(rights)
 
 
+def unnumbered(place: Path, start: int = 1, *, replace: bool = False) -> Path:
+    """A place, or where that is taken the first of ``PLACE-2``, ``PLACE-3`` ... that is free.
+
+    Args:
+        start: 2 where the place itself does not count.
+        replace: what is there may give way, so the first will do.
+    """
+    choices = (place if i == 1 else place.with_name(f"{place.name}-{i}") for i in range(start, 10_000))
+    return next(one for one in choices if replace or not one.exists())
+
+
 def check_target(target: str | Path, *, replace: bool = False, need_bytes: int = 0) -> Path:
     """Whether a bundle can be written there: asked before training starts, so that no run is lost at its end.
 

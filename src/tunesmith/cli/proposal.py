@@ -32,11 +32,11 @@ def held_inputs(bundle: str, held: str) -> tuple[list[Any], list[str]]:
 def proposal(bundle: str, rows: Path, protect: str) -> dict[str, Any]:
     """The recipe that would learn from exported rows, written beside them, and the commands."""
     from tunesmith.bundle.read import read_bundle
-    from tunesmith.pipeline.learn import free_sibling
+    from tunesmith.pipeline.learn import sibling
     from tunesmith.pipeline.protected import as_recipe
 
     parent = read_bundle(bundle, verify=False)
-    place = str(free_sibling(parent.path))
+    place = str(sibling(parent.path))
     file = rows.with_suffix(".recipe.yaml")
     file.write_text(as_recipe(parent, str(rows), [], place).to_yaml(), "utf-8")
     return {

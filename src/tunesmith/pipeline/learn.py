@@ -14,6 +14,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.shrunk import refuse_shrunk
+from tunesmith.bundle.write import unnumbered
 from tunesmith.core.contracts import Evidence, Prediction, Row, Task
 from tunesmith.core.errors import BundleError, RecipeError, TrainingError
 from tunesmith.core.recipe import PluginBlock, Recipe
@@ -81,7 +82,7 @@ def learn(
 
         return learn_apart(parent, file, overrides, options, overwrite=overwrite, fresh=fresh)
     _can_learn(parent)
-    recipe = as_recipe(parent, file, list(overrides), str(free_sibling(parent.path)))
+    recipe = as_recipe(parent, file, list(overrides), str(sibling(parent.path, replace=overwrite)))
     recipe = _with_strategies(recipe, parent, options)
     inherited.refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
@@ -95,10 +96,9 @@ def learn(
     return run(planned, replace=overwrite, fresh=fresh, addition=addition, kind=kind)
 
 
-def free_sibling(path: Path) -> Path:
-    """``NAME-2`` beside a bundle, or the first number that is free."""
-    choices = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
-    return next(choice for choice in choices if not choice.exists())
+def sibling(path: Path, *, replace: bool = False) -> Path:
+    """``NAME-2`` beside a bundle, or unless that is to be replaced the first number that is free."""
+    return unnumbered(path, 2, replace=replace)
 
 
 def refuse_task(parent: Bundle) -> None:

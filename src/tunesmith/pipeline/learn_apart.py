@@ -25,7 +25,7 @@ from tunesmith.models.heads import mean
 from tunesmith.models.routed import Looking, Routed
 from tunesmith.models.router import Router, Seen, also, seen
 from tunesmith.pipeline.inherited import of_any_method, refuse_less_private
-from tunesmith.pipeline.learn import Learned, LearnOptions, free_sibling, go_on_from
+from tunesmith.pipeline.learn import Learned, LearnOptions, go_on_from, sibling
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected
 from tunesmith.pipeline.run import Addition, Run, run
@@ -44,7 +44,7 @@ def learn_apart(
         TunesmithError: something does not fit, before anything heavy; or more is forgotten than is allowed.
     """
     _can_learn_apart(parent, options)
-    recipe = _recipe(parent, file, list(overrides))
+    recipe = _recipe(parent, file, list(overrides), overwrite)
     refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
     planned = plan(recipe, replace=overwrite)
@@ -78,9 +78,9 @@ def _can_learn_apart(parent: Bundle, options: LearnOptions) -> None:
         )
 
 
-def _recipe(parent: Bundle, file: str, overrides: list[str]) -> Recipe:
+def _recipe(parent: Bundle, file: str, overrides: list[str], overwrite: bool) -> Recipe:
     """As the last adapter was made; the first one by lora, with its own settings and not those of the bundle."""
-    place = str(free_sibling(parent.path))
+    place = str(sibling(parent.path, replace=overwrite))
     if (parent.path / ROUTES).is_dir():
         return as_recipe(parent, file, overrides, place)
     return as_recipe(parent, file, overrides, place, method=DEFAULT, training=of_any_method(parent))

@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.bundle.layout import WEIGHTS
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.bundle.shrunk import refuse_shrunk
+from tunesmith.bundle.write import unnumbered
 from tunesmith.core.contracts import Evidence, Task
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
@@ -96,7 +97,7 @@ def planned(
     values = {**values, "evaluation": evaluation(first, first.recipe.data.columns)}
     if any(one.partition("=")[0] == "training.batch_size" for one in overrides):  # a new batch is that of a step
         values["training"]["accumulate"] = None
-    recipe = Recipe.parse({**values, "bundle": str(_free(first.path, what))}, overrides)
+    recipe = Recipe.parse({**values, "bundle": str(unnumbered(first.path.with_name(what)))}, overrides)
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
     made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace)
     _of_the_same_rows(members, made, hint)
@@ -129,11 +130,6 @@ def as_figure(task: Task, found: float, metric: str = "") -> float:
 def told(member: Bundle) -> dict[str, Any]:
     """Which one it is, for a report."""
     return {"path": str(member.path), "seal": member.manifest.to_json()["seal"]}
-
-
-def _free(path: Path, what: str) -> Path:
-    names = [what, *(f"{what}-{i}" for i in range(2, 10_000))]
-    return next(place for name in names if not (place := path.with_name(name)).exists())
 
 
 def _of_the_same_rows(members: Sequence[Bundle], made: Plan, hint: str) -> None:

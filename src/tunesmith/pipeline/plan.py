@@ -9,7 +9,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.write import check_target
+from tunesmith.bundle.write import check_target, unnumbered
 from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, PluginBlock, Recipe, read_yaml
@@ -115,7 +115,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     if not recipe.data.path and not recipe.data.parts:
         raise RecipeError("data.path is missing: there is nothing to learn from.", "Run: tunesmith tune YOUR_FILE")
     one_process()
-    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path or "mixture", replace=replace)
+    target = Path(recipe.bundle) if recipe.bundle else place_for(recipe.data.path or "mixture", replace=replace)
     check_target(target, replace=replace)
     strategies = ordered([_made("strategies", block) for block in recipe.training.strategies])
     parse_gate(recipe.evaluation.gate)
@@ -221,17 +221,13 @@ def _task_block(recipe: Recipe, data: Prepared, decided_data: DataBlock) -> Plug
     )
 
 
-def free_name(data: str, *, replace: bool = False) -> Path:
+def place_for(data: str, *, replace: bool = False) -> Path:
     """``out/NAME`` for a data file, numbered where that is taken and not to be replaced."""
-    name = bundle_name(data)
-    if replace:
-        return Path("out", name)
-    choices = (Path("out", name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
-    return next(path for path in choices if not path.exists())
+    return unnumbered(Path("out", bundle_name(data)), replace=replace)
 
 
 def bundle_name(data: str) -> str:
-    """A folder's name for a data file, a pattern of files or a data set of the hub; every system can make it.
+    """A folder's name for a data file, a pattern of files or a data set of the hub.
 
     >>> bundle_name("shop/reviews.csv.gz"), bundle_name("data/*.csv"), bundle_name("me/set#a:b")
     ('reviews', 'data', 'set')

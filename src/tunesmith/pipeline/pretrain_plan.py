@@ -22,7 +22,7 @@ from tunesmith.models.reference import ModelReference
 from tunesmith.models.reference import resolve as resolve_model
 from tunesmith.objectives.objective import Objective
 from tunesmith.pipeline.downstream import refuse_unmeasurable
-from tunesmith.pipeline.plan import free_name
+from tunesmith.pipeline.plan import place_for
 
 PEEKED = 500
 """Documents that the language is told by."""
@@ -86,7 +86,7 @@ def plan_pretraining(recipe: PretrainRecipe, *, replace: bool = False) -> Pretra
         raise RecipeError(
             f"scratch makes a model anew, and model={recipe.model.name} names one.", "Leave one of them out."
         )
-    target = Path(recipe.bundle) if recipe.bundle else free_name(recipe.data.path, replace=replace)
+    target = Path(recipe.bundle) if recipe.bundle else place_for(recipe.data.path, replace=replace)
     check_target(target, replace=replace)
     one_process()
     objective: Objective = family("objectives").make(recipe.objective.name, recipe.objective.options)
