@@ -182,8 +182,12 @@ def test_the_gate(learn: Learn, files: dict[str, Path], news: dict[str, Path], t
     assert "it has forgotten" in told["forgetting"]["words"]
 
 
-def test_other_rows_are_protected(learn: Learn, news: dict[str, Path], tmp_path: Path) -> None:
-    others = write_csv(tmp_path / "others.csv", toy_rows("en", 60, seed=99))
+def test_other_rows_are_protected(
+    learn: Learn, news: dict[str, Path], rows: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    met = {row["text"] for row in rows["en"]}
+    unmet = [row for row in toy_rows("en", 120, seed=99) if row["text"] not in met]
+    others = write_csv(tmp_path / "others.csv", unmet[:60])
     code, told, err = learn("en", news["en"], others, "--strategy", "none", "training.epochs=1")
     assert code == 0, err
     assert told["forgetting"]["protected"]["rows"] == 30 and "half of its rows" in told["forgetting"]["note"]

@@ -15,6 +15,7 @@ A bundle is a plain Hugging Face folder, and beside it what Tunesmith knows of i
     README.md                                          the model card
     tunesmith.json                                     the manifest, written last
     recipe.yaml report.json report.html log.jsonl environment.txt
+    known_rows.npy                                     keys of the rows that it met (``known_rows``)
     baseline.json                                      what rows look like, for those who watch it answer (``drift/``)
 """
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError
@@ -20,7 +22,7 @@ from tunesmith.data.shapes import TEXTS
 from tunesmith.data.shapes.direction import UNTOLD, Languages, turned
 from tunesmith.data.shapes.settle import is_log, shape_of
 from tunesmith.data.shapes.shape import Shape
-from tunesmith.data.split import split
+from tunesmith.data.split import AllTrained, split
 from tunesmith.data.times import notes_on_times
 
 
@@ -47,8 +49,16 @@ class Prepared:
     """Tables beside the rows, by their word: ``items``, ``users`` (``side_tables.SideTable``)."""
 
 
+Stood = Callable[[Iterable[Mapping[str, Any]]], np.ndarray]
+"""Rows by role -> where each stood before, as ``split`` wants it."""
+
+
 def prepare(
-    block: DataBlock, task: str = "auto", languages: Languages = UNTOLD, reads: Collection[str] = ()
+    block: DataBlock,
+    task: str = "auto",
+    languages: Languages = UNTOLD,
+    reads: Collection[str] = (),
+    stood: Stood | None = None,
 ) -> Prepared:
     """Read and divide the rows.
 
@@ -57,6 +67,7 @@ def prepare(
         task: a name, or "auto" to guess.
         languages: of texts and targets, where the task says them.
         reads: roles that are read beside the task's own.
+        stood: where rows stood before; they stand there again. Logs of users are divided without it.
 
     Raises:
         DataError: a file cannot be read, a column is missing, or nothing can be learned from the rows.
@@ -77,9 +88,12 @@ def prepare(
     rows, cleaned = clean(shaped, columns, **options)
     notes += [*source.origin.notes, *cleaned.notes()]
     held = {name: _held(block, getattr(block, name), guessed, options, notes, kept) for name in ("test", "validation")}
+    known = None if stood is None else stood(table_of_roles(rows, columns))
+    if stood is not None and held["test"] is not None:
+        held["test"] = (_untrained(*held["test"], stood, notes), held["test"][1])
     given = {name: None if found is None else found[0] for name, found in held.items()}
     dividing = block.split.model_dump()
-    parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], **dividing)
+    parts = split(rows, columns, given_test=given["test"], given_validation=given["validation"], known=known, **dividing)
     notes += parts.notes
     if block.split.by == "time" and block.split.time:
         notes += notes_on_times(rows, block.split.time)
@@ -152,6 +166,18 @@ def _held(
         return None
     rows, columns = as_read(_read(block, path), guessed.task, guessed.columns, notes, shape=shape)
     return clean(rows, columns, **{**options, "duplicates": False, "conflicts": "keep"})[0], columns
+
+
+def _untrained(rows: Rows, columns: Columns, stood: Stood, notes: list[str]) -> Rows:
+    """Test rows of a file of their own, without those that were trained on before."""
+    trained = stood(table_of_roles(rows, columns)) == 0
+    if not trained.any():
+        return rows
+    told = f"{int(trained.sum())} of {len(rows)} rows of the test file were trained on before"
+    if trained.all():
+        raise AllTrained(f"{told}.", "Give a file of rows that it never learned from: data.test=FILE")
+    notes.append(f"{told}; they were left out.")
+    return rows.select(np.flatnonzero(~trained))
 
 
 def _read(block: DataBlock, path: str, limit: int | None = None) -> Rows:

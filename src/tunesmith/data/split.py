@@ -21,6 +21,14 @@ Hold = Callable[[np.ndarray, float, int], np.ndarray]
 """(places of rows, share, number of parts held out before) -> places that are held out."""
 
 
+STOOD = ("train", "validation", "test")
+"""Parts, the one first that a row can never leave: what was trained on proves nothing."""
+
+
+class AllTrained(DataError):
+    """No row is left that was not trained on before."""
+
+
 @dataclass
 class Splits:
     """Three disjoint parts, and in words what was decided."""
@@ -45,6 +53,7 @@ def split(
     given_test: Rows | None = None,
     given_validation: Rows | None = None,
     groups: np.ndarray | None = None,
+    known: np.ndarray | None = None,
 ) -> Splits:
     """Divide rows. The same rows and seed give the same parts on every machine.
 
@@ -61,9 +70,11 @@ def split(
             ``near_duplicates``) are left out, with a note.
         given_validation: validation rows of their own, likewise.
         groups: what ``near_groups`` gave for these rows, if it is known already.
+        known: int8 [rows], where a row stood before: 0 in training, 1 in validation, 2 in test, -1 nowhere. It stands
+            there again, and what belongs with it; of a group that stood in several, where training comes first.
 
     Raises:
-        DataError: fewer than two labels, too few rows, or a column is missing.
+        DataError: fewer than two labels, too few rows, a column is missing, or all rows were trained on before.
     """
     notes: list[str] = []
     found = targets(rows, columns)
@@ -81,13 +92,17 @@ def split(
             pool = pool[~_noted(theirs[pool], f'have a "{needed(group, by)}" that the {name} file has', notes)]
     whole = group is not None or "context" in columns
     hold = _by_time(rows, needed(time, by)) if by == "time" else _by_lot(rows, found, links, by, whole, seed)
+    stood = _stood(pool, links, known, wanted=test > 0 and "test" not in parts, notes=notes)
     held: dict[str, np.ndarray] = {}
     for name, share in (("test", test), ("validation", validation)):
         wanted = share > 0 and name not in parts
-        held[name] = hold(pool, share, len(held)) if wanted else pool[:0]
+        free = pool[stood[pool] < 0]
+        held[name] = hold(free, share, len(held)) if wanted and len(free) else pool[:0]
+        if wanted:
+            held[name] = np.union1d(held[name], pool[stood[pool] == STOOD.index(name)])
         if wanted and not len(held[name]):
             if name == "test":
-                raise _too_few(rows, share)
+                raise _too_few(rows, share, int((stood[pool] == 0).sum()))
             notes.append(f"{len(pool)} rows are too few to hold any out for validation: the last weights are kept.")
         pool = np.setdiff1d(pool, held[name], assume_unique=True)
         pool = _without(pool, links, links[held[name]], f"belong with newer rows that are held out for {name}", notes)
@@ -181,7 +196,41 @@ def _nearly(near: bool) -> str:
     return " (or nearly)" if near else ""
 
 
-def _too_few(rows: Rows, share: float) -> DataError:
+def _stood(
+    pool: np.ndarray, links: np.ndarray, known: np.ndarray | None, *, wanted: bool, notes: list[str]
+) -> np.ndarray:
+    """Where each row stood before, whole groups; -1: nowhere.
+
+    Test rows of then may be trained on where nothing else is left for that; never the other way round.
+
+    Args:
+        wanted: whether test rows are held out here.
+    """
+    stood = np.full(len(links), -1, np.int8)
+    if known is None or not (known[pool] >= 0).any():
+        return stood
+    mine = pool[known[pool] >= 0]
+    least = np.full(len(links) and int(links.max()) + 1, len(STOOD), np.int8)
+    np.minimum.at(least, links[mine], known[mine])
+    of_group = least[links[pool]]
+    stood[pool] = np.where(of_group < len(STOOD), of_group, -1)
+    if wanted and (stood[pool] > 0).all():
+        stood[pool] = -1
+        notes.append(f"{len(mine)} of {len(pool)} rows were held out before, and now some of them are trained on.")
+        return stood
+    told = ", ".join(f"{int((stood[pool] == part).sum())} in {name}" for part, name in enumerate(STOOD))
+    notes.append(f"Rows that were met before, or belong with such rows, stand where they stood: {told}.")
+    return stood
+
+
+def _too_few(rows: Rows, share: float, trained: int) -> DataError:
+    if trained:
+        file = rows.origin.files[0] if rows.origin.files else "the rows"
+        return AllTrained(
+            f"{file}: {trained} of {len(rows)} rows were trained on before, and of the others none can be held out for "
+            "test.",
+            "Give newer rows too, or a file of rows that it never learned from: data.test=FILE",
+        )
     return DataError(
         f"{len(rows)} rows are too few to hold {share:.0%} of them out for test.",
         "Add rows, give a file of test rows (data.test=FILE), or hold out more: data.split.test=0.3",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from tunesmith.data.asking import asked
 from tunesmith.data.duplicates import near_groups
 
 
@@ -30,21 +30,3 @@ def apart(
     groups = near_groups(pa.chunked_array([pa.array(texts, pa.large_string())]))
     taken = set(groups[len(rows) :].tolist())
     return [row for row, group in zip(rows, groups.tolist(), strict=False) if group not in taken]
-
-
-def asked(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    """What a row asks, as one text; of a conversation, what was not answered by the model.
-
-    >>> said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
-    >>> asked({"messages": said}, ["messages"])
-    'Hi'
-    """
-    return "\n".join(_text(row[name]) for name in names if row.get(name) is not None)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence) and all(isinstance(one, Mapping) and "role" in one for one in value):
-        return "\n".join(str(one.get("content", "")) for one in value if one["role"] != "assistant")
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)

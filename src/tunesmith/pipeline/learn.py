@@ -24,6 +24,7 @@ from tunesmith.evaluation.words import number
 from tunesmith.methods.apart import put_back
 from tunesmith.models.heads.grow import class_names, keep_rows
 from tunesmith.pipeline import inherited
+from tunesmith.pipeline.known import met, overlap
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
 from tunesmith.pipeline.run import Addition, Run, run
@@ -86,7 +87,7 @@ def learn(
     recipe = _with_strategies(recipe, parent, options)
     inherited.refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
-    planned = plan(recipe, replace=overwrite)
+    planned = plan(recipe, replace=overwrite, earlier=met(parent, old))
     go_on_from(planned, parent, old)
     addition = Learned(planned, parent, old, options.max_forgetting)
     kind: Callable[[Plan, Path, Addition], Run] = Run
@@ -158,7 +159,7 @@ def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = T
     data = planned.data
     data.validation = [*data.validation, *(old.validation if mixed else [])]
     data.fingerprints = {**data.fingerprints, "protected": old.fingerprints}
-    data.notes += [old.note, *inherited.left_out(parent, planned.recipe)]
+    data.notes += [*overlap(planned, old), old.note, *inherited.left_out(parent, planned.recipe)]
     for strategy in planned.strategies:
         if strategy.protects and _same_file(getattr(strategy, "path", ""), old.path):
             # Only what is not measured on; the recipe names the file, not its rows.

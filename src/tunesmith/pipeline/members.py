@@ -15,6 +15,7 @@ from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.inherited import evaluation, unheld
+from tunesmith.pipeline.known import known_by
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.trained_on import class_counts
 from tunesmith.tasks.grown import uncalibrated
@@ -99,7 +100,8 @@ def planned(
         values["training"]["accumulate"] = None
     recipe = Recipe.parse({**values, "bundle": str(unnumbered(first.path.with_name(what)))}, overrides)
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
-    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace)
+    earlier = known_by(first, only_earlier=True)  # what kept rows in their parts then does so again
+    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace, earlier=earlier)
     _of_the_same_rows(members, made, hint)
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")

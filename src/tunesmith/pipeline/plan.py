@@ -9,6 +9,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.known_rows import KnownRows
 from tunesmith.bundle.write import check_target, unnumbered
 from tunesmith.core.contracts import Check, Method, Strategy, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
@@ -53,6 +54,8 @@ class Plan:
     checks: list[Check] = field(default_factory=list)
     parent: str | None = None
     """The seal of the bundle that is learned on from, if one is."""
+    earlier: KnownRows | None = None
+    """Rows that were met before these were divided."""
     beside: dict[str, Any] = field(default_factory=dict)
     """What a verb does beside the recipe, as JSON values: another one is another run."""
     features: Path | None = None
@@ -102,12 +105,15 @@ def as_recipe(data: Any, overrides: Iterable[str] = (), blocks: Mapping[str, Any
     return Recipe.parse({**values, **extra}, overrides)
 
 
-def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None) -> Plan:
+def plan(
+    recipe: Recipe, *, replace: bool = False, data: Prepared | None = None, earlier: KnownRows | None = None
+) -> Plan:
     """Read the data, guess what is not said, choose model, method and defaults.
 
     Args:
         replace: whether a bundle in the bundle's place is to be written over; else it is an error, and an early one.
         data: the rows, where another plan has read and divided them already.
+        earlier: rows that were met before, which keep their part.
 
     Raises:
         TunesmithError: what does not fit, before anything heavy is done.
@@ -121,7 +127,7 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
     parse_gate(recipe.evaluation.gate)
     machine = resolve(recipe.training.device, recipe.training.precision, recipe.training.threads)
     # What this run adds to the notes is not of the others.
-    data = _prepared(recipe, strategies) if data is None else replaced(data, notes=list(data.notes))
+    data = _prepared(recipe, strategies, earlier) if data is None else replaced(data, notes=list(data.notes))
     data = imitable(data, parts=_imitated(strategies))
     decided_data = _decided_data(recipe.data, data)
     task_block = _task_block(recipe, data, decided_data)
@@ -163,12 +169,12 @@ def plan(recipe: Recipe, *, replace: bool = False, data: Prepared | None = None)
         }
     )
     trackers = [_made("trackers", block) for block in training.trackers]
-    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks, earlier=earlier)
     refuse_calibration(made)
     return made
 
 
-def _prepared(recipe: Recipe, strategies: Sequence[Strategy]) -> Prepared:
+def _prepared(recipe: Recipe, strategies: Sequence[Strategy], earlier: KnownRows | None) -> Prepared:
     """The rows; those that no answer is learned from may have none but the one that rewards read.
 
     Raises:
@@ -178,13 +184,15 @@ def _prepared(recipe: Recipe, strategies: Sequence[Strategy]) -> Prepared:
     languages = (options.get("source_language"), options.get("target_language"))
     text, target = (code_of(str(one)) if one else None for one in languages)
     try:
-        return prepared(block, recipe.task.name, recipe.training.device, (text, target), _read_by(strategies))
+        return prepared(block, recipe.task.name, recipe.training.device, (text, target), _read_by(strategies), earlier)
     except DataError:
         answer = block.columns.get("answer")
         if answer is None or ANSWERS & block.columns.keys() or all(strategy.imitates for strategy in strategies):
             raise
     standing = block.model_copy(update={"columns": {**block.columns, "completion": answer}})
-    found = prepared(standing, recipe.task.name, recipe.training.device, reads=_read_by(strategies))
+    found = prepared(
+        standing, recipe.task.name, recipe.training.device, reads=_read_by(strategies), stood=earlier
+    )
     found.notes.append(
         f'Conversations without answers: "{answer}" stands in for them. It is not imitated; perplexity and what '
         "compares with a right answer are of it."

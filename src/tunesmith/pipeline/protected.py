@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.layout import BASE
+from tunesmith.bundle.known_rows import KnownRows
 from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe
+from tunesmith.data.prepare import Prepared
 from tunesmith.data.read import read
 from tunesmith.data.shapes.direction import languages_of
+from tunesmith.data.split import AllTrained
 from tunesmith.pipeline import inherited
+from tunesmith.pipeline.known import known_by
 from tunesmith.pipeline.transcribed import prepared
 
 MEASURED, CHOSEN_ON = 0.5, 0.2
@@ -45,7 +49,7 @@ def protected(parent: Bundle, path: str) -> Protected:
     """Divide the rows of a file.
 
     The file that the bundle was tuned on is divided as then, so that forgetting is measured on rows that were never
-    learned from. Any other is divided anew.
+    learned from. Any other is divided anew, but rows that the bundle or its parents met keep the part that they had.
 
     Raises:
         DataError: it cannot be read, or its labels are not the bundle's.
@@ -56,10 +60,31 @@ def protected(parent: Bundle, path: str) -> Protected:
         return own
     split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
     fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
-    found = prepared(fresh, parent.task.name, languages=languages_of(parent.task))
+    found, note = _anew(parent, fresh)
     _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
-    note = f"{path} is not the file that the bundle was tuned on as a whole: half of its rows are measured on."
     return _of(found, path, note)
+
+
+def _anew(parent: Bundle, block: DataBlock) -> tuple[Prepared, str]:
+    """Divided, and what that means, in words; where all rows were learned from, there is nothing better to measure."""
+    known = known_by(parent)
+
+    def divided(stood: KnownRows | None) -> Prepared:
+        return prepared(block, parent.task.name, languages=languages_of(parent.task), stood=stood)
+
+    note = f"{block.path} is not the file that the bundle was tuned on as a whole"
+    try:
+        found = divided(known)
+    except AllTrained:
+        found = divided(None)
+        return found, (
+            f"{note}, and it learned from the rows all the same: forgetting is measured on {len(found.test)} rows that "
+            f"it, or a bundle before it, was trained on."
+        )
+    before = 0 if known is None else sum(int((known(part) >= 0).sum()) for part in (found.train, found.test))
+    if before:
+        return found, f"{note}: {len(found.test)} of its rows, which were never learned from, are measured on."
+    return found, f"{note}: half of its rows are measured on."
 
 
 def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dict[str, Any]:
@@ -74,7 +99,11 @@ def columns_in(parent: Bundle, path: str, block: DataBlock | None = None) -> dic
 def _as_then(parent: Bundle, block: DataBlock) -> Protected | None:
     if parent.recipe.data.path != block.path and parent.recipe.data.test is not None:
         return None
-    found = prepared(block, parent.task.name, languages=languages_of(parent.task))
+    earlier = known_by(parent, only_earlier=True)
+    try:
+        found = prepared(block, parent.task.name, languages=languages_of(parent.task), stood=earlier)
+    except AllTrained:
+        return None
     then = parent.manifest.data
     if any(found.fingerprints[name] != then.get(name) for name in ("train", "test")):
         return None

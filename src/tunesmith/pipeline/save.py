@@ -40,6 +40,7 @@ from tunesmith.methods.apart import of_base
 from tunesmith.models.heads import mean
 from tunesmith.models.routed import Routed
 from tunesmith.models.together import Together
+from tunesmith.pipeline.known import keep_known
 from tunesmith.tasks.askable import askable
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def save(
         write_report(part, report)
         if baseline is not None:
             write_baseline(part, baseline)
+        keep_known(part, plan)
 
     def prove(part: Path) -> Sequence[Parity]:
         for tracker in plan.trackers:

@@ -19,7 +19,7 @@ from tunesmith.data.media.limits import MediaProblem
 from tunesmith.data.media.place import content, settled
 from tunesmith.data.media.sound import sound
 from tunesmith.data.mixture import prepare_parts
-from tunesmith.data.prepare import Prepared, prepare
+from tunesmith.data.prepare import Prepared, Stood, prepare
 from tunesmith.data.read import drawn, read
 from tunesmith.data.rows import BrokenRow, Rows, missing_column
 from tunesmith.data.shapes.direction import UNTOLD, Languages
@@ -47,12 +47,13 @@ def prepared(
     device: str = "auto",
     languages: Languages = UNTOLD,
     reads: Collection[str] = (),
+    stood: Stood | None = None,
 ) -> Prepared:
     """As ``data.prepare.prepare``, of sounds by what is said in them; what could not be used is among its notes and
     broken rows.
     """
     heard = transcribed(block, device)
-    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task, languages, reads)
+    found = prepare_parts(heard.block) if heard.block.parts else prepare(heard.block, task, languages, reads, stood)
     found.notes[:0] = heard.notes
     found.source.broken.extend(heard.broken)
     return found
