@@ -157,9 +157,10 @@ def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = T
     planned.parent = str(parent.manifest.to_json()["seal"])
     planned.task.restore(grown(parent.task.state, planned.task.state))
     data = planned.data
+    shared = overlap(planned, old)
     data.validation = [*data.validation, *(old.validation if mixed else [])]
     data.fingerprints = {**data.fingerprints, "protected": old.fingerprints}
-    data.notes += [*overlap(planned, old), old.note, *inherited.left_out(parent, planned.recipe)]
+    data.notes += [*shared, old.note, *inherited.left_out(parent, planned.recipe)]
     for strategy in planned.strategies:
         if strategy.protects and _same_file(getattr(strategy, "path", ""), old.path):
             # Only what is not measured on; the recipe names the file, not its rows.

@@ -101,7 +101,8 @@ def planned(
     recipe = Recipe.parse({**values, "bundle": str(unnumbered(first.path.with_name(what)))}, overrides)
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
     earlier = known_by(first, only_earlier=True)  # what kept rows in their parts then does so again
-    made = plan(recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block}), replace=replace, earlier=earlier)
+    full = recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block})
+    made = plan(full, replace=replace, earlier=earlier)
     _of_the_same_rows(members, made, hint)
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")

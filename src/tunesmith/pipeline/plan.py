@@ -169,7 +169,8 @@ def plan(
         }
     )
     trackers = [_made("trackers", block) for block in training.trackers]
-    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks, earlier=earlier)
+    made = Plan(full, data, reference, task, method, strategies, trackers, machine, target, length, checks)
+    made.earlier = earlier
     refuse_calibration(made)
     return made
 
@@ -190,9 +191,7 @@ def _prepared(recipe: Recipe, strategies: Sequence[Strategy], earlier: KnownRows
         if answer is None or ANSWERS & block.columns.keys() or all(strategy.imitates for strategy in strategies):
             raise
     standing = block.model_copy(update={"columns": {**block.columns, "completion": answer}})
-    found = prepared(
-        standing, recipe.task.name, recipe.training.device, reads=_read_by(strategies), stood=earlier
-    )
+    found = prepared(standing, recipe.task.name, recipe.training.device, reads=_read_by(strategies), stood=earlier)
     found.notes.append(
         f'Conversations without answers: "{answer}" stands in for them. It is not imitated; perplexity and what '
         "compares with a right answer are of it."

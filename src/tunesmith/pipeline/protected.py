@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.layout import BASE
 from tunesmith.bundle.known_rows import KnownRows
+from tunesmith.bundle.layout import BASE
 from tunesmith.bundle.read import Bundle
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, did_you_mean
