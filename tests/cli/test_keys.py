@@ -127,3 +127,19 @@ def test_usage_and_invoice(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
     assert main(["usage", "--store", store, "--since", "yesterday"]) == 2
     assert main(["usage", "--store", store, "--by", "customer"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "said"),
+    [
+        ("rotate", ["--plan", "big"], "does not read --plan"),
+        ("rotate", ["--expires", "1d", "--products", "a"], "--products, --expires"),
+        ("revoke", ["--grace", "1h"], "does not read --grace"),
+        ("make", ["--grace", "1h"], '"rotate" does'),
+    ],
+)
+def test_what_another_action_reads_is_refused(
+    capsys: pytest.CaptureFixture[str], action: str, options: list[str], said: str
+) -> None:
+    made = asked(capsys, "keys", "make", "shop")
+    assert said in error(capsys, "keys", action, made["id"], *options)

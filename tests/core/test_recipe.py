@@ -97,6 +97,13 @@ def test_overrides_keep_what_stands_beside_them() -> None:
     assert (recipe.data.path, recipe.data.test) == ("a.csv", "b.csv")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_on_with_options(order: int) -> None:
+    overrides = ["evaluation.calibrate=true", "evaluation.calibrate.error=0.02"]
+    found = Recipe.parse({"data": "a.csv"}, overrides[::order]).evaluation.calibrate
+    assert found is not None and found.error == 0.02
+
+
 def test_overrides_do_not_change_what_they_were_given() -> None:
     values: dict[str, Any] = {"data": {"split": {"test": 0.2}}}
     Recipe.parse(values, ["data.split.test=0.3"])

@@ -139,6 +139,7 @@ RIGHT: list[tuple[dict[str, Any], dict[str, Any], Any, bool | None, dict[str, An
     ({"text": "t"}, {"value": 0.5}, 0.5, None, {"label": 0.5}),
     ({"text": "t"}, {"text": "hi", "tokens": 2, "finish": "stop"}, "hello", None, {"target": "hello"}),
     ({"messages": []}, {"text": "hi", "tokens": 2}, "hello", None, {"completion": "hello"}),
+    ({"prompt": "你好"}, {"text": "hi", "tokens": 2}, "您好！", None, {"completion": "您好！"}),
     ({"control": "good"}, {"text": "hi", "tokens": 2}, "nice", None, {"text": "nice"}),
     ({"text": "王小明来了"}, {"spans": [{"start": 0, "end": 3, "text": "王小明", "label": "PER"}], "score": 1},
      [{"start": 0, "end": 3, "label": "PER"}], True, {"spans": [{"start": 0, "end": 3, "label": "PER"}]}),

@@ -44,6 +44,8 @@ def keys(
     A key is shown once, when it is made or rotated; the store has only a hash of it. A running service sees a change
     within a second.
     """
+    given = {"--products": products, "--plan": plan, "--expires": expires, "--grace": None if grace == "0" else grace}
+    _refuse_unread(action, [option for option, value in given.items() if value])
     known = stores.read(catalog)
     scope = None if products is None else [name.strip() for name in products.split(",")]
     _check(action, who, plan, scope, known)
@@ -64,6 +66,23 @@ def keys(
             made = ring.rotate(who, seconds(grace, "--grace"))
         told = next(shown(key) for key in ring.all() if key.id == made.id)
         emit({**told, "key": made.text}, json, lambda _: _once(made))
+
+
+READ = {Action.make: ("--products", "--plan", "--expires"), Action.rotate: ("--grace",)}
+"""Options of one action; a rotated key keeps its plan, products and end."""
+
+
+def _refuse_unread(action: Action, given: list[str]) -> None:
+    """What is said and not read would be taken for done: a key that was to end would work for ever."""
+    strange = [option for option in given if option not in READ.get(action, ())]
+    if not strange:
+        return
+    owners = sorted({f'"{owner.value}"' for owner, options in READ.items() if set(options) & set(strange)})
+    hint = "A key's plan, products and end stay as they were made: make another and revoke this one."
+    raise RecipeError(
+        f'"{action.value}" does not read {", ".join(strange)}: {" and ".join(owners)} does.',
+        hint if action is Action.rotate else "See: tunesmith keys --help",
+    )
 
 
 def _check(action: Action, who: str, plan: str, scope: list[str] | None, catalog: Catalog | None) -> None:

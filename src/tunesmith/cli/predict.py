@@ -7,6 +7,7 @@ cat lines.txt | tunesmith predict out/reviews --output answers.jsonl
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -81,6 +82,7 @@ def _questions(
         raise RecipeError("Both texts and --file were given.", "Give one of them.")
     trained = (bundle.manifest.recipe.get("data") or {}).get("columns") or {}
     if texts:
+        _refuse_files(texts)
         return from_texts(bundle.task, texts)
     if not file:
         if sys.stdin is None or sys.stdin.isatty():
@@ -98,6 +100,17 @@ def _questions(
         )
         _tell(told)
     return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained, tell=_tell))
+
+
+def _refuse_files(texts: list[str]) -> None:
+    """A data file's name among the texts would be answered as a text. Names of pictures and sounds are questions."""
+    from tunesmith.data.locate import known_suffixes, suffix_of
+
+    for text in texts:
+        if suffix_of(text) in known_suffixes() and os.path.isfile(text):
+            raise RecipeError(
+                f'"{text}" is a file, and was given as a text.', f"Ask about its rows: tunesmith predict BUNDLE --file {text}"
+            )
 
 
 def _refuse_unheard(bundle: Bundle, names: Collection[str], columns: Mapping[str, str], file: str) -> None:

@@ -322,10 +322,11 @@ def _merge(values: Mapping[str, Any], overrides: Iterable[str], mistakes: list[s
             inner = block.get(parent)
             if not isinstance(inner, Mapping):
                 short = "path" if parent == "data" else "name"
-                inner = {} if inner is None else {short: inner}
+                inner = {} if inner is None or inner is True else {short: inner}  # calibrate=true calibrate.error=...
             block[parent] = dict(inner)
             block = block[parent]
-        block[last] = value
+        if not (value is True and isinstance(block.get(last), Mapping)):  # on, and already with options
+            block[last] = value
     return merged
 
 

@@ -124,9 +124,11 @@ def _write_weights(part: Path, plan: Plan, model: Any, processor: Any) -> None:
 
 
 def _bring_along(part: Path, folder: Path, adapter: bool) -> None:
-    """What the run's folder has for the bundle: the adapter, the log, rows that could not be read."""
+    """What the run's folder has for the bundle: the adapter, the log, curves, rows that could not be read."""
     if adapter:
         shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
+    if (folder / "tensorboard").is_dir():
+        shutil.copytree(folder / "tensorboard", part / "tensorboard")
     for name in (LOG, "broken_rows.csv"):
         if (folder / name).is_file():
             shutil.copy(folder / name, part / name)

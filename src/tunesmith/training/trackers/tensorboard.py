@@ -11,7 +11,7 @@ from tunesmith.core.extras import need
 
 
 class TensorBoard(Tracker):
-    """Look with: ``tensorboard --logdir RUN/tensorboard``."""
+    """Look with: ``tensorboard --logdir BUNDLE/tensorboard``; while it trains, RUN/tensorboard."""
 
     name: ClassVar[str] = "tensorboard"
     summary: ClassVar[str] = "TensorBoard event files"
@@ -30,6 +30,7 @@ class TensorBoard(Tracker):
         """One point a figure."""
         for key, value in values.items():
             self._writer.add_scalar(key, value, step)
+        self._writer.flush()  # the bundle gets a copy before the run ends
 
     def finish(self) -> None:
         """Write what is left."""
