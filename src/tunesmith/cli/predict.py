@@ -109,7 +109,8 @@ def _refuse_files(texts: list[str]) -> None:
     for text in texts:
         if suffix_of(text) in known_suffixes() and os.path.isfile(text):
             raise RecipeError(
-                f'"{text}" is a file, and was given as a text.', f"Ask about its rows: tunesmith predict BUNDLE --file {text}"
+                f'"{text}" is a file, and was given as a text.',
+                f"Ask about its rows: tunesmith predict BUNDLE --file {text}",
             )
 
 

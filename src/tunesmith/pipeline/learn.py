@@ -208,6 +208,10 @@ class Learned(Addition):
                 f"The report is {folder / REPORT}. Try --strategy replay --strategy ewc, fewer epochs, a smaller rate.",
             )
 
+    def usual(self) -> Sequence[Row]:
+        """It goes on being asked what it was asked before."""
+        return self.old.measured
+
     def measured(self, predictor: Predictor) -> dict[str, Any]:
         """The old bundle and the new one on protected rows, and on new ones."""
         task, known = self.plan.task, len(getattr(self.parent.task, "labels", []))

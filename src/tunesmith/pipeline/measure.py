@@ -22,6 +22,7 @@ from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
+from tunesmith.pipeline.own_file import own_file
 from tunesmith.pipeline.plan import figures
 from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.pipeline.unread import unread_keys
@@ -58,7 +59,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         )
     asked, block = answering(bundle.asked(recipe.task.options), part), recipe.data
     hand_over(asked.task)
-    notes: list[str] = []
+    notes = own_file(bundle, file)
     rows = labelled_rows(asked, block, notes)
     thresholds = recipe.evaluation.gate
     _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))

@@ -47,13 +47,17 @@ BASELINE_ROWS = 2000
 
 
 class Addition:
-    """What a verb adds to a run. Both do nothing here."""
+    """What a verb adds to a run; nothing here."""
 
     def built(self, model: Any) -> None:
         """The model as it was built, before anything is measured."""
 
     def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
         """The tuned model, its report and the run's folder; may add to the report, or raise so that nothing ships."""
+
+    def usual(self) -> Sequence[Row]:
+        """Rows that the bundle will be asked besides those that are like its test rows; it did not train on them."""
+        return ()
 
 
 @dataclass
@@ -110,7 +114,10 @@ def run(
     with opened(run_folder(plan.bundle, plan.identity), fresh=fresh) as folder:
         (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
         for tracker in plan.trackers:
-            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
+            told = [*plan.data.why, *plan.data.notes]
+            tracker.start(
+                str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train), "notes": told}
+            )
         try:
             with memory.told():
                 return (kind or Run)(plan, folder, addition or Addition()).go(replace)
@@ -289,9 +296,15 @@ class Run:
         plan = self.plan
         chosen = places(len(plan.data.test), BASELINE_ROWS)
         rows = inputs_only(plan.task, [plan.data.test[i] for i in chosen])
+        answers = [self.answers[i] for i in chosen]
+        if beside := self.addition.usual():
+            others = inputs_only(plan.task, [beside[i] for i in places(len(beside), BASELINE_ROWS)])
+            with mean.shortened(self.model):
+                answers += self._predictor("fp32").predict(others)
+            rows += others
         encode = partial(plan.task.encode, processor=self.processor, max_length=plan.max_length, targets=False)
         able, features = askable(encode, rows)
-        rows, answers = [rows[i] for i in able], [self.answers[chosen[i]] for i in able]
+        rows, answers = [rows[i] for i in able], [answers[i] for i in able]
         unknown = getattr(self.processor, "unk_token_id", None)
         return baseline_of(list(facts_of(rows, features, answers, unknown)), unknown)
 

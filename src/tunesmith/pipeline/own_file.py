@@ -1,0 +1,23 @@
+"""Whether a bundle is measured on the file that it learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunesmith.bundle.read import Bundle
+
+
+def own_file(bundle: Bundle, file: str) -> list[str]:
+    """A note where a file is the one that the bundle was tuned on, by its path; else nothing.
+
+    Its rows may have changed since, so the note says what the bundle learned then, and nothing is refused.
+    """
+    trained = (bundle.manifest.recipe.get("data") or {}).get("path")
+    if not trained or Path(trained).absolute() != Path(file).absolute():
+        return []
+    rows = (bundle.manifest.data.get("train") or {}).get("rows")
+    learned = "most of its rows" if rows is None else f"{rows:,} of its rows"
+    return [
+        f"{file} is the file that {bundle.path} was tuned on: it learned {learned}, and these figures are too good. "
+        f"Those of rows that it did not learn are in {bundle.path / 'report.html'}."
+    ]
