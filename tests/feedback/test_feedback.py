@@ -19,7 +19,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.data.read import read
 from tunesmith.feedback.admin import Admin
 from tunesmith.feedback.canary import decide
-from tunesmith.feedback.collect import Agreement, agreement, collected, first_answer, unsure
+from tunesmith.feedback.collect import Agreement, agreement, collected, first_answer, unsure, write_lines
 from tunesmith.feedback.right import agrees, row_of
 from tunesmith.feedback.trigger import Limits, reasons
 from tunesmith.service.answers import Answers
@@ -372,3 +372,16 @@ def test_a_proposal_is_carried_out(
     told = json.loads(capsys.readouterr().out)
     assert told["accepted"] and "canary" not in told and "Drift is not known" in told["words"]
     assert "from the catalog alone" in told["words"] and Admin(address).drifting("shop") is None
+
+
+def test_rows_that_would_be_lost_are_kept_beside(tmp_path: Path) -> None:
+    """What a bundle was learned from, after the store has purged it; a queue that somebody has labelled."""
+    file = tmp_path / "反馈.jsonl"
+    old, new = {"text": "很好", "label": "好"}, {"text": "bad", "label": "no"}
+    assert write_lines(file, [old]) is None
+    assert write_lines(file, [old, new]) is None, "nothing is lost"
+    aside = write_lines(file, [new])
+    assert aside is not None and aside != file and aside.suffix == ".jsonl"
+    assert [json.loads(line) for line in aside.read_text("utf-8").splitlines()] == [old, new]
+    assert [json.loads(line) for line in file.read_text("utf-8").splitlines()] == [new]
+    assert sorted(tmp_path.iterdir()) == sorted([file, aside])

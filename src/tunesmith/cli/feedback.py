@@ -113,12 +113,13 @@ def _exported(
     rows = found.rows if gated is None else apart(found.rows, *gated)
     told: dict[str, Any] = {"product": product, "rows": len(rows), "without_text": found.without_text,
                             "conflicts": found.conflicts, "unread": found.unread, "output": None}  # fmt: skip
+    kept: list[Path | None] = []
     if rows:
-        write_lines(output, rows)
+        kept.append(write_lines(output, rows))
         told["output"] = str(output)
     if queue is not None:
         unsure_rows, without, unread = unsure(engine, product, below=below, since=since)
-        write_lines(queue, unsure_rows)
+        kept.append(write_lines(queue, unsure_rows))
         told |= {"queue": str(queue), "to_label": len(unsure_rows), "to_label_without_text": without}
         told["to_label_unread"] = unread
     words = f"{len(rows):,} labelled rows" + (f" in {output}" if rows else "")
@@ -133,6 +134,9 @@ def _exported(
         )
     if most := max(found.unread, told.get("to_label_unread", 0)):
         words += f"; {most:,} older ones were not read (--days says from when on)"
+    told["kept"] = [str(path) for path in kept if path is not None]
+    if told["kept"]:
+        words += f"; what stood there had other rows and is kept as {' and '.join(told['kept'])}"
     return {**told, "words": f"{words}."}
 
 
