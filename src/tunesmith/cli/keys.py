@@ -15,6 +15,9 @@ from tunesmith.cli.options import Json
 from tunesmith.core.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tunesmith.service.auth import KeyRing
     from tunesmith.service.keys.secret import NewKey
     from tunesmith.service.settings import Catalog
 
@@ -26,10 +29,11 @@ class Action(StrEnum):
     list = "list"
     revoke = "revoke"
     rotate = "rotate"
+    forget = "forget"
 
 
 def keys(
-    action: Annotated[Action, typer.Argument(help="make, list, revoke or rotate.")],
+    action: Annotated[Action, typer.Argument(help="make, list, revoke, rotate or forget.")],
     who: Annotated[str, typer.Argument(metavar="[NAME|ID]", help="Of a new key its name, else the key's id.")] = "",
     products: Annotated[str | None, typer.Option("--products", help="What it may ask: a,b; default: all.")] = None,
     plan: Annotated[str, typer.Option("--plan", help="Of the catalog; default: no limits.")] = "",
@@ -39,10 +43,11 @@ def keys(
     catalog: stores.CatalogFile = None,
     json: Json = False,
 ) -> None:
-    """Make, list, revoke or rotate the keys of the service.
+    """Make, list, revoke or rotate the keys of the service; forget what a key asked.
 
     A key is shown once, when it is made or rotated; the store has only a hash of it. A running service sees a change
-    within a second.
+    within a second. forget deletes from the store what the key was answered and what was said about it, not what it
+    used, which invoices need; revoke the key before, or more may come.
     """
     given = {"--products": products, "--plan": plan, "--expires": expires, "--grace": None if grace == "0" else grace}
     _refuse_unread(action, [option for option, value in given.items() if value])
@@ -58,6 +63,8 @@ def keys(
         emit({"keys": [shown(key) for key in ring.all()]}, json, _table)
     elif action is Action.revoke:
         emit(shown(ring.revoke(who)), json, lambda key: f"{key['id']} ({key['name']}) is revoked.")
+    elif action is Action.forget:
+        emit(_forgotten(engine, ring, who), json, lambda told: told["words"])
     else:
         ends = None if expires is None else seconds(expires, "--expires")
         if action is Action.make:
@@ -66,6 +73,20 @@ def keys(
             made = ring.rotate(who, seconds(grace, "--grace"))
         told = next(shown(key) for key in ring.all() if key.id == made.id)
         emit({**told, "key": made.text}, json, lambda _: _once(made))
+
+
+def _forgotten(engine: Engine, ring: KeyRing, who: str) -> dict[str, Any]:
+    from tunesmith.service.answers import forget
+
+    key = next((key for key in ring.all() if key.id == who), None)
+    if key is None:
+        known = [key.id for key in ring.all()]
+        raise RecipeError(f'There is no key "{who}".', did_you_mean(who, known))
+    rows = forget(engine, who)
+    words = f"{rows:,} remembered answers and words about them of {key.id} ({key.name}) are deleted."
+    if key.revoked_at is None:
+        words += f" The key works on, and more may come: tunesmith keys revoke {key.id}"
+    return {"id": key.id, "name": key.name, "deleted": rows, "words": words}
 
 
 READ = {Action.make: ("--products", "--plan", "--expires"), Action.rotate: ("--grace",)}
