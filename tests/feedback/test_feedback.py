@@ -295,6 +295,7 @@ def test_a_canary_goes_out_and_comes_back(
     address, services = running
     admin = Admin(address)
     admin.load("shop", "3", "three")
+    admin.load("shop", "4", "four")
     admin.route("shop", "1", ("3", 0.2))
     assert admin.product("shop")["route"]["canary"] == {"version": "3", "share": 0.2}
     services.counts.drifted("shop", "1", {"length": 0.4}, True)
@@ -306,8 +307,9 @@ def test_a_canary_goes_out_and_comes_back(
     words = ["feedback", "canary", "shop", "--service", address, "--store", url, "--act", "--json"]
     assert main(words) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["what"] == "roll back" and told["high"] < 0
+    assert told["what"] == "roll back" and told["high"] < 0 and told["idle"] == ["4"], "what others loaded is theirs"
     assert admin.product("shop")["route"] == {"stable": "1", "canary": None, "shadow": None}
+    assert not admin.product("shop")["versions"]["3"]["loaded"], "a canary that was rolled back frees its memory"
     assert main(words) == 2 and "has no canary" in capsys.readouterr().err
 
 
