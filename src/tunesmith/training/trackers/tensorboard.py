@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from tunesmith.core.contracts import Tracker
 from tunesmith.core.extras import need
 
+FOLDER = "tensorboard"
+"""Of the run; the bundle gets a copy."""
+
 
 class TensorBoard(Tracker):
     """Look with: ``tensorboard --logdir BUNDLE/tensorboard``; while it trains, RUN/tensorboard."""
@@ -24,7 +27,7 @@ class TensorBoard(Tracker):
         need("tensorboard", extra="tensorboard", purpose="the tensorboard tracker")
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(Path(folder, "tensorboard")))
+        self._writer = SummaryWriter(str(Path(folder, FOLDER)))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One point a figure."""
