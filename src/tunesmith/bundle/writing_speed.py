@@ -150,8 +150,8 @@ def _words(found: Mapping[str, Any]) -> str:
     >>> _words({"tokens_per_second": 512.4, "tokens": 9000, "texts": 300, "texts_at_once": 64, "runtime": "torch",
     ...     "precision": "fp32", "device": "cpu", "threads": 2, "first_token_seconds": 0.0312,
     ...     "first_token_prompts": 5, "first_token_prompt_tokens": 40})
-    'Writes 512 tokens/s (9,000 tokens of 300 texts, up to 64 at once); asked alone, the first token comes after 31.2 ms \
-(median of 5 prompts, of 40 tokens). Runtime torch, fp32, cpu, 2 threads.'
+    'Writes 512 tokens/s (9,000 tokens of 300 texts, up to 64 at once); asked alone, the first token comes after \
+31.2 ms (median of 5 prompts, of 40 tokens). Runtime torch, fp32, cpu, 2 threads.'
     """
     rate = found["tokens_per_second"]
     texts = "1 text" if found["texts"] == 1 else f"{found['texts']:,} texts, up to {found['texts_at_once']} at once"

@@ -192,7 +192,7 @@ def _asked_for_here(requirement: str) -> bool:
 
 
 def _parts(value: str) -> list[tuple[bool, int, str]]:
-    """ "3.9" comes before "3.11"."""
+    """So that 3.9 comes before 3.11."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in value.split(".")]
 
 

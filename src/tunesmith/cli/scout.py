@@ -67,7 +67,7 @@ def _page(result: dict[str, Any]) -> Any:
     rows = ", ".join(f"{name} {count}" for name, count in result["rows"].items())
     # To be copied: a line that the terminal's width broke would be another recipe, and [brackets] are no markup.
     recipe = Text(_yaml(result["recipe"]), no_wrap=True, overflow="ignore")
-    ready = ["", "recipe (save it as recipe.yaml, then: tunesmith tune recipe.yaml)", "", recipe]
+    ready: list[str | Text] = ["", "recipe (save it as recipe.yaml, then: tunesmith tune recipe.yaml)", "", recipe]
     return Group(table, "", result["words"], f"rows: {rows}", *(ready if result["recipe"] else []))
 
 
