@@ -51,6 +51,7 @@ def predict(
     from tunesmith.bundle.answers import check_suffix
     from tunesmith.bundle.questions import answers
     from tunesmith.bundle.read import read_bundle
+    from tunesmith.bundle.writing_speed import clocked, writing_speed
 
     if output is not None:
         check_suffix(output)
@@ -59,9 +60,12 @@ def predict(
     predictor = opened.predictor(runtime, batch_size=batch_size)
     answered = answers(predictor, questions)
     if output is None and json:
+        clock = clocked(predictor)
         pairs = list(answered)
         _complain(len(pairs), [question for question, _ in pairs if question.row is None])
-        emit({"predictions": [answer for _, answer in pairs]}, as_json=True)
+        speed = writing_speed(clock)
+        told = {"writing_speed": speed} if speed else {}
+        emit({"predictions": [answer for _, answer in pairs], **told}, as_json=True)
     else:
         with _destination(output) as write:
             total, wrong = _written(answered, write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import shutil
@@ -138,7 +139,7 @@ def models() -> Iterator[Finding]:
             yield Finding(f"model {name}", "ok", model.revision)
         else:
             status: Literal["note", "bad"] = "note" if any_model else "bad"
-            yield Finding(f"model {name}", status, "not installed", f"Run: {model.install}")
+            yield Finding(f"model {name}", status, "not installed", model.to_have_it)
     yield Finding("hub", "ok" if reached == "reachable" else "note", reached)
 
 
@@ -171,9 +172,28 @@ def packages_by_extra() -> dict[str, list[str]]:
     for requirement in metadata.requires("tunesmith") or []:
         name = normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
+        if not _asked_for_here(requirement):
+            continue
         if name != "tunesmith" and (not extra or extra[1] not in ("all", "dev")):
             found.setdefault(extra[1] if extra else "", []).append(name)
     return found
+
+
+def _asked_for_here(requirement: str) -> bool:
+    """Whether pip would install it on this system and Python: else asking for it again helps nobody.
+
+    >>> _asked_for_here("a==1; (python_version < '3.9') and extra == 'b'"), _asked_for_here("a==1; extra == 'b'")
+    (False, True)
+    """
+    here = {"sys_platform": sys.platform, "python_version": f"{sys.version_info[0]}.{sys.version_info[1]}"}
+    signs = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, ">=": operator.ge}
+    marks = re.findall(r"(sys_platform|python_version)\s*(==|!=|<|>=)\s*['\"]([^'\"]+)", requirement)
+    return all(signs[sign](_parts(here[name]), _parts(value)) for name, sign, value in marks)
+
+
+def _parts(value: str) -> list[tuple[bool, int, str]]:
+    """So that 3.9 comes before 3.11."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in value.split(".")]
 
 
 @cache

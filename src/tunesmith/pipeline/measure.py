@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.columns import there, unheard, unread
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import read_bundle
+from tunesmith.bundle.writing_speed import clocked, writing_speed
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe, TranscribeBlock
@@ -67,8 +69,10 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     predictor = asked.predictor()
     if recipe.data.clean.model_fields_set:  # these rows were cleaned as was said, or left
         predictor.clean = None
+    clock = clocked(predictor) if isinstance(predictor, Predictor) else None
     _, evidence = asked.task.measure(predictor, rows)
     seconds = time.monotonic() - start
+    speed = writing_speed(clock, predictor, rows) if clock else {}
     report = build_report(
         task_name=asked.task.name,
         class_names=getattr(asked.task, "labels", []),
@@ -80,6 +84,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         context={"bundle": str(bundle.path), "file": file, **({"part": part} if part else {})},
         **recipe.evaluation.model_dump(include={"resamples", "confidence"}),
     )
+    report |= {"writing_speed": speed} if speed else {}
     return {**report, "gate": gate(report, thresholds).to_json()} if thresholds else report
 
 

@@ -18,6 +18,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.bundle.writing_speed import Clocked, clocked, writing_speed
 from tunesmith.core import memory
 from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
@@ -167,6 +168,8 @@ class Run:
         self.of_parts: PartBaselines = {}
         self.answers: Sequence[Prediction] = ()
         """To the test rows, when they were last measured."""
+        self.clock: Clocked | None = None
+        """Of what was written then."""
         seed_everything(plan.recipe.training.seed)
         processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
         self.processor = plan.task.adapt(processor)
@@ -202,6 +205,7 @@ class Run:
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
         report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self.checked(), self.titles)
+        report |= self._writing_speed()
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
         options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
@@ -325,11 +329,21 @@ class Run:
         start = time.monotonic()
         with mean.shortened(self.model):
             rows = self.plan.data.test
-            predictions, evidence = self.task.measure(self._predictor(precision), rows, self.stage.progress)
+            predictor = self._predictor(precision)
+            self.clock = clocked(predictor)
+            predictions, evidence = self.task.measure(predictor, rows, self.stage.progress)
         self.answers = predictions
         for strategy in self.plan.strategies:
             evidence = {**evidence, **strategy.judge(rows, predictions)}
         return evidence, {"predict": time.monotonic() - start}
+
+    def _writing_speed(self) -> dict[str, Any]:
+        """Of the texts that were last written to measure; of the first token in the same precision."""
+        if self.clock is None:
+            return {}
+        with mean.shortened(self.model):
+            found = writing_speed(self.clock, self._predictor("fp32"), self.plan.data.test)
+        return {"writing_speed": found} if found else {}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         data = self.plan.data
