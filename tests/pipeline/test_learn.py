@@ -174,6 +174,9 @@ def test_what_was_protected_is_watched_and_asked_for_as_rows_that_were_not_learn
     assert asked["protected"]["rows"] == kept == 24
     others = write_csv(tmp_path / "others.csv", toy_rows("zh", 60, seed=99))
     assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(others))["protected"]["rows"] == 60
+    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(news["zh"]))["protected"]["rows"] > 60, (
+        "a file with classes that the old bundle lacks is compared, as any other"
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in ("ewc", "lwf") if n in family("strategies")])

@@ -78,10 +78,10 @@ def keys(
 def _forgotten(engine: Engine, ring: KeyRing, who: str) -> dict[str, Any]:
     from tunesmith.service.answers import forget
 
-    key = next((key for key in ring.all() if key.id == who), None)
-    if key is None:
-        known = [key.id for key in ring.all()]
+    known = {key.id: key for key in ring.all()}
+    if who not in known:
         raise RecipeError(f'There is no key "{who}".', did_you_mean(who, known))
+    key = known[who]
     rows = forget(engine, who)
     words = f"{rows:,} remembered answers and words about them of {key.id} ({key.name}) are deleted."
     if key.revoked_at is None:

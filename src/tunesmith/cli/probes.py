@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import re
 import shutil
@@ -168,32 +167,19 @@ def cache_place() -> Iterator[Finding]:
 @cache
 def packages_by_extra() -> dict[str, list[str]]:
     """Extra -> its packages, from this installation's own metadata; "" holds the core's."""
+    from packaging.requirements import Requirement
+
     found: dict[str, list[str]] = {}
-    for requirement in metadata.requires("tunesmith") or []:
-        name = normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
-        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
-        if not _asked_for_here(requirement):
-            continue
-        if name != "tunesmith" and (not extra or extra[1] not in ("all", "dev")):
-            found.setdefault(extra[1] if extra else "", []).append(name)
+    for text in metadata.requires("tunesmith") or []:
+        requirement = Requirement(text)
+        named = re.search(r"extra\s*==\s*['\"]([^'\"]+)", text)
+        extra = named[1] if named else ""
+        here = {"extra": extra, "sys_platform": sys.platform}
+        if requirement.marker is not None and not requirement.marker.evaluate(here):
+            continue  # pip would not install it on this system or Python: asking for it again helps nobody
+        if requirement.name != "tunesmith" and extra not in ("all", "dev"):
+            found.setdefault(extra, []).append(normal(requirement.name))
     return found
-
-
-def _asked_for_here(requirement: str) -> bool:
-    """Whether pip would install it on this system and Python: else asking for it again helps nobody.
-
-    >>> _asked_for_here("a==1; (python_version < '3.9') and extra == 'b'"), _asked_for_here("a==1; extra == 'b'")
-    (False, True)
-    """
-    here = {"sys_platform": sys.platform, "python_version": f"{sys.version_info[0]}.{sys.version_info[1]}"}
-    signs = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, ">=": operator.ge}
-    marks = re.findall(r"(sys_platform|python_version)\s*(==|!=|<|>=)\s*['\"]([^'\"]+)", requirement)
-    return all(signs[sign](_parts(here[name]), _parts(value)) for name, sign, value in marks)
-
-
-def _parts(value: str) -> list[tuple[bool, int, str]]:
-    """So that 3.9 comes before 3.11."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in value.split(".")]
 
 
 @cache

@@ -17,7 +17,7 @@ from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
 from tunesmith.pipeline.own_file import own_file
-from tunesmith.pipeline.protected import protected as divided
+from tunesmith.pipeline.protected import divided
 from tunesmith.tasks.grown import grown
 
 
@@ -35,7 +35,7 @@ def candidate(
         least_gained: of it on held rows, at least.
 
     Returns:
-        ``accepted``, ``reasons`` (why not), ``words``, and the figures under ``held`` and ``protected``.
+        ``accepted``, ``reasons`` (why not), ``words``, ``notes``, and the figures under ``held`` and ``protected``.
 
     Raises:
         TunesmithError: the bundles are of different tasks, or a file does not fit.
@@ -70,24 +70,17 @@ def candidate(
     )
     notes = [note for bundle in bundles for note in own_file(bundle, held)]
     words = " ".join([f"{'Refused: ' + '; '.join(reasons) if reasons else 'Accepted'}. {told}.", *notes])
-    return {
-        "accepted": not reasons,
-        "reasons": reasons,
-        "words": words,
-        "notes": notes,
-        "metric": metric,
-        "lost": lost,
-        **sides,
-    }
+    return {"accepted": not reasons, "reasons": reasons, "words": words, "notes": notes, "metric": metric,
+            "lost": lost, **sides}  # fmt: skip
 
 
 def not_replayed(old: Bundle, new: Bundle, file: str) -> list[Row] | None:
     """Of the rows that the new bundle protected while it learned from the old one, those that it did not train on.
 
-    None: it protected no rows, or others than these.
+    None: it learned from another, protected no rows, or others than these.
     """
     then = new.manifest.data.get("protected")
-    if not then:
+    if not then or new.manifest.lineage.parent != old.manifest.to_json()["seal"]:
         return None
     found = divided(old, file)
     return found.measured if found.fingerprints == then else None

@@ -114,11 +114,9 @@ def run(
     """
     with opened(run_folder(plan.bundle, plan.identity), fresh=fresh) as folder:
         (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
+        told = {"samples": len(plan.data.train), "notes": [*plan.data.why, *plan.data.notes]}
         for tracker in plan.trackers:
-            told = [*plan.data.why, *plan.data.notes]
-            tracker.start(
-                str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train), "notes": told}
-            )
+            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), **told})
         try:
             with memory.told():
                 return (kind or Run)(plan, folder, addition or Addition()).go(replace)

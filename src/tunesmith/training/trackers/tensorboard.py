@@ -33,7 +33,11 @@ class TensorBoard(Tracker):
         """One point a figure."""
         for key, value in values.items():
             self._writer.add_scalar(key, value, step)
-        self._writer.flush()  # the bundle gets a copy before the run ends
+
+    def stage(self, name: str) -> None:
+        """Write what waits before the bundle gets a copy."""
+        if name == "save" and self._writer is not None:
+            self._writer.flush()
 
     def finish(self) -> None:
         """Write what is left."""
