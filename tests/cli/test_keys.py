@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from tunesmith.cli import main
+from tunesmith.service.answers import Answers
 from tunesmith.service.auth import KeyRing
 from tunesmith.service.metering.event import Event
 from tunesmith.service.metering.settle import count
 from tunesmith.service.problems import Refused
 from tunesmith.service.store.connect import writing
 from tunesmith.service.store.migrate import open_store
+from tunesmith.service.store.tables import answered, feedback
 
 CATALOG = """
 products: {reviews: out/reviews, 评价: out/zh}
@@ -127,3 +129,47 @@ def test_usage_and_invoice(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
     assert main(["usage", "--store", store, "--since", "yesterday"]) == 2
     assert main(["usage", "--store", store, "--by", "customer"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "said"),
+    [
+        ("rotate", ["--plan", "big"], "does not read --plan"),
+        ("rotate", ["--expires", "1d", "--products", "a"], "--products, --expires"),
+        ("revoke", ["--grace", "1h"], "does not read --grace"),
+        ("make", ["--grace", "1h"], '"rotate" does'),
+    ],
+)
+def test_what_another_action_reads_is_refused(
+    capsys: pytest.CaptureFixture[str], action: str, options: list[str], said: str
+) -> None:
+    made = asked(capsys, "keys", "make", "shop")
+    assert said in error(capsys, "keys", action, made["id"], *options)
+
+
+def test_a_customer_is_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    gone, other = (asked(capsys, "keys", "make", name)["id"] for name in ("王记茶馆", "shop"))
+    engine = open_store("sqlite:///tunesmith.db")
+    answers = Answers(engine)
+    for key in (gone, other):
+        facts = {"key": key, "request": f"req_{key}", "product": "zh", "version": "1"}
+        row = {**facts, "predictions": [{"label": "好"}], "rows": [{"text": "茶很好"}], "at": 1.0, "until": 9e9}
+        said = {
+            **facts,
+            "row": 0,
+            "asked": {"text": "茶很好"},
+            "predicted": {"label": "好"},
+            "right": "好",
+            "comment": "",
+        }
+        with engine.begin() as connection:
+            connection.execute(answered.insert().values(row))
+            connection.execute(feedback.insert().values({**said, "at": 1.0, "until": 9e9}))
+    told = asked(capsys, "keys", "forget", gone)
+    assert told["deleted"] == 2 and "works on" in told["words"]
+    assert [said["key"] for said in answers.said("zh")] == [other]
+    with engine.connect() as connection:
+        assert [row.key for row in connection.execute(answered.select())] == [other]
+    answers.close()
+    assert asked(capsys, "keys", "revoke", gone) and "works on" not in asked(capsys, "keys", "forget", gone)["words"]
+    assert "There is no key" in error(capsys, "keys", "forget", "nobody")

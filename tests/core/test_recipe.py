@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,3 +152,36 @@ def test_what_is_written_reads_the_same(rate: float, size: int, column: str) -> 
         {"training": {"learning_rate": rate, "batch_size": size}, "data": {"path": "a.csv", "text": column}}
     )
     assert Recipe.parse(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"training": {"patience": None}},
+        {"training": {"trackers": []}},
+        {"task": {"name": "relation-extraction", "none_label": None}, "method": {"name": "lora", "rank": 4}},
+        {"training": {"strategies": [{"name": "replay", "path": "旧.csv", "share": None}, "fgm"]}},
+        {"evaluation": {"calibrate": True}, "data": {"path": "评论.csv", "split": {"group": None}}},
+    ],
+)
+def test_what_is_written_is_read_again_as_the_same_recipe(values: dict[str, Any]) -> None:
+    recipe = Recipe.model_validate(values)
+    again = Recipe.model_validate(yaml.safe_load(recipe.to_yaml()))
+    assert again.model_dump() == recipe.model_dump()
+    assert "null" not in Recipe().to_yaml()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["evaluation.calibrate=true", "evaluation.calibrate.error=0.05"],
+        ["evaluation.calibrate.error=0.05", "evaluation.calibrate=true"],
+    ],
+)
+def test_true_and_options_mean_on_with_these(overrides: list[str]) -> None:
+    calibrate = Recipe.parse({}, overrides).evaluation.calibrate
+    assert calibrate is not None and calibrate.error == 0.05
+    assert Recipe.parse({"evaluation": {"calibrate": True}}, overrides[-1:]).evaluation.calibrate is not None
+    assert Recipe.parse({}, [*overrides, "evaluation.calibrate=false"]).evaluation.calibrate is None
+    with pytest.raises(RecipeError):
+        Recipe.parse({}, ["method=true", "method.rank=4"])

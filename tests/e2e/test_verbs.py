@@ -65,6 +65,7 @@ def test_reproduce_agrees(told: Any, tunesmith: Run) -> None:
         (("tune", "recipe.yaml", "bundle=recipe.yaml/out"), "cannot be written"),
         (("tune", "reviews.csv", "method=lroa", "training.epochs=-1", "training.bach_size=3"), "3 mistakes"),
         (("evaluate", "out/whole", "recipe.csv"), "recipe.csv"),
+        (("predict", "out/whole", "reviews.csv"), "was given as a text"),
     ],
 )
 def test_what_is_wrong_is_two_lines(

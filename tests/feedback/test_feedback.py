@@ -19,7 +19,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.data.read import read
 from tunesmith.feedback.admin import Admin
 from tunesmith.feedback.canary import decide
-from tunesmith.feedback.collect import Agreement, agreement, collected, first_answer, unsure
+from tunesmith.feedback.collect import Agreement, agreement, collected, first_answer, unsure, write_lines
 from tunesmith.feedback.right import agrees, row_of
 from tunesmith.feedback.trigger import Limits, reasons
 from tunesmith.service.answers import Answers
@@ -139,6 +139,7 @@ RIGHT: list[tuple[dict[str, Any], dict[str, Any], Any, bool | None, dict[str, An
     ({"text": "t"}, {"value": 0.5}, 0.5, None, {"label": 0.5}),
     ({"text": "t"}, {"text": "hi", "tokens": 2, "finish": "stop"}, "hello", None, {"target": "hello"}),
     ({"messages": []}, {"text": "hi", "tokens": 2}, "hello", None, {"completion": "hello"}),
+    ({"prompt": "你好"}, {"text": "hi", "tokens": 2}, "您好！", None, {"completion": "您好！"}),
     ({"control": "good"}, {"text": "hi", "tokens": 2}, "nice", None, {"text": "nice"}),
     ({"text": "王小明来了"}, {"spans": [{"start": 0, "end": 3, "text": "王小明", "label": "PER"}], "score": 1},
      [{"start": 0, "end": 3, "label": "PER"}], True, {"spans": [{"start": 0, "end": 3, "label": "PER"}]}),
@@ -294,6 +295,7 @@ def test_a_canary_goes_out_and_comes_back(
     address, services = running
     admin = Admin(address)
     admin.load("shop", "3", "three")
+    admin.load("shop", "4", "four")
     admin.route("shop", "1", ("3", 0.2))
     assert admin.product("shop")["route"]["canary"] == {"version": "3", "share": 0.2}
     services.counts.drifted("shop", "1", {"length": 0.4}, True)
@@ -305,8 +307,9 @@ def test_a_canary_goes_out_and_comes_back(
     words = ["feedback", "canary", "shop", "--service", address, "--store", url, "--act", "--json"]
     assert main(words) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["what"] == "roll back" and told["high"] < 0
+    assert told["what"] == "roll back" and told["high"] < 0 and told["idle"] == ["4"], "what others loaded is theirs"
     assert admin.product("shop")["route"] == {"stable": "1", "canary": None, "shadow": None}
+    assert not admin.product("shop")["versions"]["3"]["loaded"], "a canary that was rolled back frees its memory"
     assert main(words) == 2 and "has no canary" in capsys.readouterr().err
 
 
@@ -371,3 +374,16 @@ def test_a_proposal_is_carried_out(
     told = json.loads(capsys.readouterr().out)
     assert told["accepted"] and "canary" not in told and "Drift is not known" in told["words"]
     assert "from the catalog alone" in told["words"] and Admin(address).drifting("shop") is None
+
+
+def test_rows_that_would_be_lost_are_kept_beside(tmp_path: Path) -> None:
+    """What a bundle was learned from, after the store has purged it; a queue that somebody has labelled."""
+    file = tmp_path / "反馈.jsonl"
+    old, new = {"text": "很好", "label": "好"}, {"text": "bad", "label": "no"}
+    assert write_lines(file, [old]) is None
+    assert write_lines(file, [old, new]) is None, "nothing is lost"
+    aside = write_lines(file, [new])
+    assert aside is not None and aside != file and aside.suffix == ".jsonl"
+    assert [json.loads(line) for line in aside.read_text("utf-8").splitlines()] == [old, new]
+    assert [json.loads(line) for line in file.read_text("utf-8").splitlines()] == [new]
+    assert sorted(tmp_path.iterdir()) == sorted([file, aside])

@@ -65,7 +65,7 @@ class Answers:
     def __init__(self, labels: Sequence[str], said: Sequence[str]) -> None:
         self.task: Any = TextClassification()
         self.task.restore({"labels": list(labels), "counts": [1] * len(labels)})
-        self.manifest = SimpleNamespace(task=SimpleNamespace(name="text-classification"), recipe={})
+        self.manifest = SimpleNamespace(task=SimpleNamespace(name="text-classification"), recipe={}, data={})
         self.said, self.path = said, "/".join(labels)
 
     def predictor(self) -> Answers:

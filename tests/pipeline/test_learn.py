@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from toy_files import LEARNS, write_csv
 
+from tunesmith.bundle.drift.baseline import read_baseline
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.registry import family
+from tunesmith.pipeline.candidate import candidate
 from tunesmith.pipeline.smaller import smaller
 from tunesmith.testing import toy_rows
 
@@ -157,6 +159,24 @@ def test_replay_is_the_default_and_sees_no_measured_row(
     replayed, measured = ({row["text"] for row in seen[key]} for key in ("rows", "measured"))
     assert replayed and measured and not replayed & measured
     assert seen["recipe"].training.strategies[0].options == {"path": str(files["en"])}, "no row stands in the recipe"
+
+
+def test_what_was_protected_is_watched_and_asked_for_as_rows_that_were_not_learned(
+    learn: Learn, parents: dict[str, Path], files: dict[str, Path], news: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its old rows go on coming: they are no drift. The gate leaves out those that were replayed."""
+    code, told, err = learn("zh", news["zh"], files["zh"], "training.epochs=1", "data.split.test=0.3")
+    assert code == 0, err
+    kept, new = (told["forgetting"][side]["rows"] for side in ("protected", "new"))
+    baseline = read_baseline(tmp_path / "grown")
+    assert baseline is not None and baseline.rows == kept + new >= 50
+    asked = candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(files["zh"]))
+    assert asked["protected"]["rows"] == kept == 24
+    others = write_csv(tmp_path / "others.csv", toy_rows("zh", 60, seed=99))
+    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(others))["protected"]["rows"] == 60
+    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(news["zh"]))["protected"]["rows"] > 60, (
+        "a file with classes that the old bundle lacks is compared, as any other"
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in ("ewc", "lwf") if n in family("strategies")])

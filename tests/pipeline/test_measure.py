@@ -23,6 +23,20 @@ def test_a_gate_is_held(members: dict[str, Path], files: dict[str, Path], capsys
     assert main(words) == 0 and "gate" not in json.loads(capsys.readouterr().out)
 
 
+def test_the_file_that_it_learned_is_told(
+    members: dict[str, Path], files: dict[str, Path], tmp_path: Path, capsys: Any
+) -> None:
+    bundle, own, other = str(members["short"]), str(files["zh"]), tmp_path / "other.csv"
+    other.write_bytes(files["zh"].read_bytes())
+    assert main(["evaluate", bundle, own, "evaluation.resamples=100"]) == 0
+    assert "too good" in " ".join(capsys.readouterr().out.split())
+    assert not any(
+        "too good" in note for note in measured(bundle, str(other), ["evaluation.resamples=100"])["data_notes"]
+    )
+    assert main(["gate", bundle, "--against", bundle, "--held", own]) == 0
+    assert "too good" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_interval_is_the_one_that_is_asked_for(members: dict[str, Path], files: dict[str, Path]) -> None:
     def width(confidence: float) -> float:
         given = ["evaluation.resamples=200", f"evaluation.confidence={confidence}"]

@@ -12,6 +12,8 @@ import yaml
 from toy_files import LEARNS, write_csv
 
 from tunesmith.cli import main
+from tunesmith.cli.frame import emit
+from tunesmith.cli.scout import _page
 from tunesmith.core.recipe import Recipe
 from tunesmith.pipeline import scout as module
 from tunesmith.pipeline.plan import plan
@@ -197,3 +199,12 @@ def test_help_and_the_page_for_a_person(
     assert main(["scout", str(files["zh"]), f"model={models['bert']}", *FEW]) == 0
     out = capsys.readouterr().out
     assert "a head on frozen embeddings" in out and "recipe (save it" in out and "The pick is" in out
+
+
+def test_the_recipe_is_printed_as_it_is_to_be_saved(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    recipe = {"data": "/home/someone/a/long/way/to/my/texts/影评.csv", "task": {"labels": ["[好]", "[red]"]}}
+    found = {"metric": "macro_f1", "rungs": [], "rows": {"train": 9}, "words": "The pick is one.", "recipe": recipe}
+    emit(found, False, _page)
+    printed = capsys.readouterr().out.partition("tune recipe.yaml)")[2]
+    assert yaml.safe_load(printed) == recipe and str(recipe["data"]) in printed

@@ -206,6 +206,15 @@ def test_given_test_and_validation_files(tuned: Tuned, tmp_path: Path) -> None:
     assert bundle.report["context"]["rows"]["train"] >= 55
 
 
+def test_curves_stay_with_the_bundle(tuned: Tuned, files: dict[str, Path]) -> None:
+    """The run's folder is gone when the bundle is there."""
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    given = ["training.trackers=[tensorboard]", "training.max_steps=2", "evaluation.baselines=false"]
+    curves = events.EventAccumulator(str(tuned(files["zh"], *given).path / "tensorboard"))
+    curves.Reload()
+    assert [point.step for point in curves.Scalars("loss")][-1] == 2
+
+
 def test_long_documents_are_windows_to_the_end(tuned: Tuned, tmp_path: Path) -> None:
     filler = " ".join(["The room was on my list."] * 12)
     rows = [{"text": f"{filler} {r['text']}", "label": r["label"]} for r in toy_rows("en", 60)]

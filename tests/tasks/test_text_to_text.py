@@ -15,11 +15,12 @@ from tunesmith.bundle.runtimes.torch import TorchRuntime
 from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.core.registry import family
 from tunesmith.core.runtime import seed_everything
+from tunesmith.methods.prompt_tokens import prompt_ids, with_prompt
 from tunesmith.models.build import build
 from tunesmith.models.load import load_config, load_processor
 from tunesmith.models.reference import resolve
 from tunesmith.models.tensors import tensors
-from tunesmith.tasks.text_to_text import TextToText
+from tunesmith.tasks.text_to_text import TextToText, around
 from tunesmith.testing import tiny_t5
 
 PAIRS = [
@@ -100,6 +101,18 @@ def test_a_language_in_another_script_than_the_texts_is_refused() -> None:
     family("tasks").make("translation", {"source_language": "de", "target_language": "ja"}).learn(rows)
     mixed = [{"text": "小米 Xiaomi Redmi Note 12 Pro Max 5G Global Version", "target": "Xiaomi Redmi Note 12 Pro Max"}]
     family("tasks").make("translation", {"source_language": "zh", "target_language": "en"}).learn(mixed)
+
+
+@pytest.mark.parametrize("rows", [PAIRS, CHINESE])
+def test_a_trained_prompt_stands_in_no_target(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """A task that saw no other tokenizer than a bundle's own read the prompt as the first words of each target."""
+    task, processor, _ = made("translation", rows, tmp_path)
+    prompted, fresh = with_prompt(processor, 4), family("tasks").make("translation")
+    found = fresh.encode(rows, prompted, max_length=64, targets=True)
+    wanted = task.encode(rows, processor, max_length=64, targets=True)
+    assert [one["target"].tolist() for one in found] == [one["target"].tolist() for one in wanted]
+    assert all(one["input_ids"][:4].tolist() == prompt_ids(prompted) for one in found)
+    assert around(prompted) == around(processor)
 
 
 def test_what_is_cut_is_counted_and_told(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_the_console_without_a_terminal_prints_few_lines(capsys: pytest.CaptureF
     assert "validation/macro f1 0.75" in err and f"- {STAGES['save']}" in err
 
 
+def test_the_console_says_what_was_guessed_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().start("", {"notes": ["text: 评价 (the longest texts)", "3 rows were left out: they have no text."]})
+    told = capsys.readouterr().err
+    assert "评价" in told and "3 rows were left out" in told
+
+
 def test_the_console_says_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     tracker = Console()
     tracker.steps(50, 200)

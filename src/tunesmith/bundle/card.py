@@ -105,6 +105,8 @@ def _figures(manifest: Values, report: Values) -> list[str]:
         for metric, figure in after.items()
     ]
     said = [escaped(report["verdict"]), ""] if report.get("verdict") else []
+    speed = (report.get("writing_speed") or {}).get("words")
+    said += [escaped(speed), ""] if speed else []
     page = f"Test rows only, with bootstrap intervals. {code(REPORT_PAGE)} has classes, confusions and examples."
     return [*table(head, rows), *said, page, ""]
 

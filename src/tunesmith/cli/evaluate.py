@@ -38,7 +38,7 @@ def evaluate(
 
             page.write(render(found))
     keys = ("task", "rows", "metrics", "per_class", "confusion", "calibration", "worst_errors", "data_notes", "verdict")
-    told = {key: found[key] for key in (*keys, "gate") if key in found}
+    told = {key: found[key] for key in (*keys, "writing_speed", "gate") if key in found}
     emit({"bundle": bundle, "file": file, **told}, json, _page)
     return 0 if found.get("gate", {"passed": True})["passed"] else 2
 
@@ -53,7 +53,8 @@ def _page(result: dict[str, Any]) -> Any:
     for name, figure in result["metrics"].items():
         value = "-" if figure["value"] is None else f"{figure['value']:.4f}"
         table.add_row(name, value, "-" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}")
-    notes = [f"note: {note}" for note in result["data_notes"]]
+    notes = [result["writing_speed"]["words"]] if "writing_speed" in result else []
+    notes += [f"note: {note}" for note in result["data_notes"]]
     held = result.get("gate", {"lines": []})["lines"]
     notes += [f"gate: {'passed' if line['passed'] else 'not passed'}: {line['reason']}" for line in held]
     return Group(f"{result['bundle']} on {result['rows']} rows of {result['file']}", table, *notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,12 +114,13 @@ def _exported(
     rows = found.rows if gated is None else apart(found.rows, *gated)
     told: dict[str, Any] = {"product": product, "rows": len(rows), "without_text": found.without_text,
                             "conflicts": found.conflicts, "unread": found.unread, "output": None}  # fmt: skip
+    kept: list[Path | None] = []
     if rows:
-        write_lines(output, rows)
+        kept.append(write_lines(output, rows))
         told["output"] = str(output)
     if queue is not None:
         unsure_rows, without, unread = unsure(engine, product, below=below, since=since)
-        write_lines(queue, unsure_rows)
+        kept.append(write_lines(queue, unsure_rows))
         told |= {"queue": str(queue), "to_label": len(unsure_rows), "to_label_without_text": without}
         told["to_label_unread"] = unread
     words = f"{len(rows):,} labelled rows" + (f" in {output}" if rows else "")
@@ -133,6 +135,9 @@ def _exported(
         )
     if most := max(found.unread, told.get("to_label_unread", 0)):
         words += f"; {most:,} older ones were not read (--days says from when on)"
+    told["kept"] = [str(path) for path in kept if path is not None]
+    if told["kept"]:
+        words += f"; what stood there had other rows and is kept as {' and '.join(told['kept'])}"
     return {**told, "words": f"{words}."}
 
 
@@ -182,7 +187,16 @@ def _judged(
         admin.route(product, version)
     elif act and found.what == "roll back":
         admin.route(product, stable)
-    return {"product": product, "stable": stable, "canary": version, **vars(found), "done": act}
+        admin.unload(product, version)  # it was refused: nobody is sent back to it
+    told = {"product": product, "stable": stable, "canary": version, **vars(found), "done": act}
+    return told | {"idle": _idle(admin.product(product))}
+
+
+def _idle(product: Mapping[str, Any]) -> list[str]:
+    """Versions that take memory and that nobody is sent to: the one before stays, so that the way back is quick."""
+    route = product["route"]
+    busy = {route["stable"], route["shadow"], (route["canary"] or {}).get("version")}
+    return [name for name, one in product["versions"].items() if one["loaded"] and name not in busy]
 
 
 def _said(told: dict[str, Any]) -> str:
@@ -190,4 +204,7 @@ def _said(told: dict[str, Any]) -> str:
     lines += [told[key] for key in ("command", "gate") if key in told and "accepted" not in told]
     if "what" in told:
         lines.append(f"{told['what']}{'' if told['done'] or told['what'] == 'wait' else ' (not done; --act does it)'}")
+    if told.get("idle"):
+        free = f"DELETE /admin/products/{told['product']}/versions/{told['idle'][0]}"
+        lines.append(f"In memory, and asked by nobody: {', '.join(told['idle'])}. To free it: {free}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ cat lines.txt | tunesmith predict out/reviews --output answers.jsonl
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def predict(
     from tunesmith.bundle.answers import check_suffix
     from tunesmith.bundle.questions import answers
     from tunesmith.bundle.read import read_bundle
+    from tunesmith.bundle.writing_speed import clocked, writing_speed
 
     if output is not None:
         check_suffix(output)
@@ -58,9 +60,12 @@ def predict(
     predictor = opened.predictor(runtime, batch_size=batch_size)
     answered = answers(predictor, questions)
     if output is None and json:
+        clock = clocked(predictor)
         pairs = list(answered)
         _complain(len(pairs), [question for question, _ in pairs if question.row is None])
-        emit({"predictions": [answer for _, answer in pairs]}, as_json=True)
+        speed = writing_speed(clock)
+        told = {"writing_speed": speed} if speed else {}
+        emit({"predictions": [answer for _, answer in pairs], **told}, as_json=True)
     else:
         with _destination(output) as write:
             total, wrong = _written(answered, write)
@@ -81,6 +86,7 @@ def _questions(
         raise RecipeError("Both texts and --file were given.", "Give one of them.")
     trained = (bundle.manifest.recipe.get("data") or {}).get("columns") or {}
     if texts:
+        _refuse_files(texts)
         return from_texts(bundle.task, texts)
     if not file:
         if sys.stdin is None or sys.stdin.isatty():
@@ -98,6 +104,18 @@ def _questions(
         )
         _tell(told)
     return from_rows(bundle.task, rows, columns_of(bundle.task, rows, columns, trained, tell=_tell))
+
+
+def _refuse_files(texts: list[str]) -> None:
+    """A data file's name among the texts would be answered as a text. Names of pictures and sounds are questions."""
+    from tunesmith.data.locate import known_suffixes, suffix_of
+
+    for text in texts:
+        if suffix_of(text) in known_suffixes() and os.path.isfile(text):
+            raise RecipeError(
+                f'"{text}" is a file, and was given as a text.',
+                f"Ask about its rows: tunesmith predict BUNDLE --file {text}",
+            )
 
 
 def _refuse_unheard(bundle: Bundle, names: Collection[str], columns: Mapping[str, str], file: str) -> None:

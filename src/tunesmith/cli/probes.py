@@ -138,7 +138,7 @@ def models() -> Iterator[Finding]:
             yield Finding(f"model {name}", "ok", model.revision)
         else:
             status: Literal["note", "bad"] = "note" if any_model else "bad"
-            yield Finding(f"model {name}", status, "not installed", f"Run: {model.install}")
+            yield Finding(f"model {name}", status, "not installed", model.to_have_it)
     yield Finding("hub", "ok" if reached == "reachable" else "note", reached)
 
 
@@ -167,12 +167,18 @@ def cache_place() -> Iterator[Finding]:
 @cache
 def packages_by_extra() -> dict[str, list[str]]:
     """Extra -> its packages, from this installation's own metadata; "" holds the core's."""
+    from packaging.requirements import Requirement
+
     found: dict[str, list[str]] = {}
-    for requirement in metadata.requires("tunesmith") or []:
-        name = normal(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
-        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
-        if name != "tunesmith" and (not extra or extra[1] not in ("all", "dev")):
-            found.setdefault(extra[1] if extra else "", []).append(name)
+    for text in metadata.requires("tunesmith") or []:
+        requirement = Requirement(text)
+        named = re.search(r"extra\s*==\s*['\"]([^'\"]+)", text)
+        extra = named[1] if named else ""
+        here = {"extra": extra, "sys_platform": sys.platform}
+        if requirement.marker is not None and not requirement.marker.evaluate(here):
+            continue  # pip would not install it on this system or Python: asking for it again helps nobody
+        if requirement.name != "tunesmith" and extra not in ("all", "dev"):
+            found.setdefault(extra, []).append(normal(requirement.name))
     return found
 
 

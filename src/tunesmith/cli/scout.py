@@ -49,6 +49,7 @@ def scout(
 def _page(result: dict[str, Any]) -> Any:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from tunesmith.evaluation.words import duration, number
 
@@ -64,7 +65,9 @@ def _page(result: dict[str, Any]) -> Any:
         span = "-" if figure["low"] is None else f"{figure['low']:.3f} to {figure['high']:.3f}"
         table.add_row(rung["title"], number(figure["value"]), span, duration(rung["seconds"]), rung["beside_best"])
     rows = ", ".join(f"{name} {count}" for name, count in result["rows"].items())
-    ready = ["", "recipe (save it as recipe.yaml, then: tunesmith tune recipe.yaml)", "", _yaml(result["recipe"])]
+    # To be copied: a line that the terminal's width broke would be another recipe, and [brackets] are no markup.
+    recipe = Text(_yaml(result["recipe"]), no_wrap=True, overflow="ignore")
+    ready: list[str | Text] = ["", "recipe (save it as recipe.yaml, then: tunesmith tune recipe.yaml)", "", recipe]
     return Group(table, "", result["words"], f"rows: {rows}", *(ready if result["recipe"] else []))
 
 

@@ -51,6 +51,7 @@ def outcome(bundle: Any, seconds: float) -> dict[str, Any]:
         "task": bundle.manifest.task.name,
         "seconds": round(seconds, 3),
         **summary(report),
+        **{key: report[key] for key in ("writing_speed",) if key in report},
         "checks": report["checks"],
         "parity": report["parity"],
         "verdict": report["verdict"],
@@ -83,7 +84,8 @@ def _page(result: dict[str, Any]) -> Any:
         f'next    tunesmith predict {path} "..."',
     ]
     closing = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
-    told = [facts["words"] for facts in result.get("strategies", {}).values() if "words" in facts]
+    facts = [*result.get("strategies", {}).values(), result.get("writing_speed", {})]
+    told = [one["words"] for one in facts if "words" in one]
     return Group(table, "", str(result["verdict"]), "", *told, *[""][: len(told)], *closing)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.registry import family, options_of
@@ -249,12 +250,8 @@ class Recipe(Block):
         return cls.parse(read_yaml(path), overrides)
 
     def to_yaml(self) -> str:
-        """The recipe as YAML, without keys that are None or empty."""
-        values = _bare(self.model_dump())
-        if self.training.patience is None:  # the one key where null is not the default
-            values["training"]["patience"] = None
-        text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
-        return text
+        """The recipe as YAML; see the function."""
+        return to_yaml(self)
 
 
 def checked(kind: type[Written], values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Written:
@@ -277,8 +274,8 @@ def checked(kind: type[Written], values: Mapping[str, Any], overrides: Iterable[
 
 
 def to_yaml(recipe: Block) -> str:
-    """A recipe as YAML, without keys that are None or empty."""
-    text: str = yaml.safe_dump(_bare(recipe.model_dump()), sort_keys=False, allow_unicode=True, width=100)
+    """A recipe as YAML, without keys that are None or empty by default: read again, it is the same recipe."""
+    text: str = yaml.safe_dump(_bare(recipe), sort_keys=False, allow_unicode=True, width=100)
     return text
 
 
@@ -301,11 +298,19 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def _bare(value: Any) -> Any:
+    """Plain values; a plug-in's options as they were given, as null may be one that its default is not."""
+    if isinstance(value, PluginBlock):
+        return {"name": value.name, **_bare(value.options)} if value.options else value.name
+    if isinstance(value, BaseModel):
+        fields = ((key, info, getattr(value, key)) for key, info in type(value).model_fields.items())
+        return {key: bare for key, info, inner in fields if not _left_out(bare := _bare(inner), inner, info)}
     if isinstance(value, dict):
-        if set(value) == {"name"}:
-            return value["name"]
-        return {k: _bare(v) for k, v in value.items() if v is not None and v not in ({}, [])}
-    return [_bare(v) for v in value] if isinstance(value, list) else value
+        return value["name"] if set(value) == {"name"} else {key: _bare(inner) for key, inner in value.items()}
+    return [_bare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _left_out(bare: Any, value: Any, info: FieldInfo) -> bool:
+    return bare in (None, {}, []) and bool(value == info.get_default(call_default_factory=True))
 
 
 def _merge(values: Mapping[str, Any], overrides: Iterable[str], mistakes: list[str]) -> dict[str, Any]:
@@ -322,10 +327,12 @@ def _merge(values: Mapping[str, Any], overrides: Iterable[str], mistakes: list[s
             inner = block.get(parent)
             if not isinstance(inner, Mapping):
                 short = "path" if parent == "data" else "name"
-                inner = {} if inner is None else {short: inner}
+                on = inner is True and block is not merged  # true, and then its options: on, with these
+                inner = {} if inner is None or on else {short: inner}
             block[parent] = dict(inner)
             block = block[parent]
-        block[last] = value
+        if not (value is True and parents and isinstance(block.get(last), Mapping)):
+            block[last] = value
     return merged
 
 

@@ -57,6 +57,10 @@ class Admin:
         """Load a bundle that lies on the service's disk."""
         self._json("PUT", f"/admin/products/{product}/versions/{version}", {"bundle": bundle})
 
+    def unload(self, product: str, version: str) -> None:
+        """Take a version out of the service's memory, when it has answered what it was asked."""
+        self._json("DELETE", f"/admin/products/{product}/versions/{version}")
+
     def route(self, product: str, stable: str, canary: tuple[str, float] | None = None) -> None:
         """Say which version answers, and which gets a share."""
         share = None if canary is None else {"version": canary[0], "share": canary[1]}

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +115,25 @@ def _why(answer: Any, below: float) -> str:
     return "unsure" if isinstance(score, int | float) and score < below else ""
 
 
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A JSON lines file, whole or not at all."""
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path | None:
+    """A JSON lines file, whole or not at all.
+
+    Returns:
+        Where the file that stood there is kept, if it has rows that the new one lacks: rows that a bundle was learned
+        from and the store has purged since, or that somebody has labelled.
+    """
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    part.write_bytes(b"".join(line + b"\n" for line in lines))
+    aside = None
+    if path.is_file() and not set(path.read_bytes().splitlines()) <= set(lines):
+        aside = path.with_name(
+            f"{path.stem}-{datetime.fromtimestamp(path.stat().st_mtime):%Y%m%dT%H%M%S%f}{path.suffix}"
+        )
+        shutil.copy2(path, aside)
     part.replace(path)
+    return aside
 
 
 @dataclass(frozen=True)

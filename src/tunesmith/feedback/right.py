@@ -165,7 +165,7 @@ def _chosen(right: Said, asked: Mapping[str, Any], answer: Mapping[str, Any]) ->
 
 def _written(asked: Mapping[str, Any]) -> str:
     """The column of a written text: what a conversation goes on with, what obeys a control, or what a text becomes."""
-    if "messages" in asked:
+    if "messages" in asked or "prompt" in asked:
         return "completion"
     return "text" if "control" in asked else "target"
 

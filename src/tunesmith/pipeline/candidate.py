@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.read import read_bundle
-from tunesmith.core.contracts import Task
+from tunesmith.bundle.read import Bundle, read_bundle
+from tunesmith.core.contracts import Row, Task
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.recipe import DataBlock
 from tunesmith.evaluation.forgetting import before_and_after, forgotten, over_known, present
@@ -16,6 +16,8 @@ from tunesmith.evaluation.words import number, signed
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
+from tunesmith.pipeline.own_file import own_file
+from tunesmith.pipeline.protected import divided
 from tunesmith.tasks.grown import grown
 
 
@@ -33,7 +35,7 @@ def candidate(
         least_gained: of it on held rows, at least.
 
     Returns:
-        ``accepted``, ``reasons`` (why not), ``words``, and the figures under ``held`` and ``protected``.
+        ``accepted``, ``reasons`` (why not), ``words``, ``notes``, and the figures under ``held`` and ``protected``.
 
     Raises:
         TunesmithError: the bundles are of different tasks, or a file does not fit.
@@ -46,7 +48,8 @@ def candidate(
     sides = {"held": _compared(was, now, predictors, held)}
     metric = sides["held"]["metric"]
     if protected is not None:
-        sides["protected"] = _compared(was, now, predictors, protected, over_old=True)
+        rows = None if part else not_replayed(*bundles, protected)
+        sides["protected"] = _compared(was, now, predictors, protected, over_old=True, rows=rows)
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
     reasons = [
         f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
@@ -65,8 +68,22 @@ def candidate(
         f"{number(found['compared'][found['metric']]['first_value'])} on {found['rows']:,} rows"
         for name, found in sides.items()
     )
-    words = f"{'Refused: ' + '; '.join(reasons) if reasons else 'Accepted'}. {told}."
-    return {"accepted": not reasons, "reasons": reasons, "words": words, "metric": metric, "lost": lost, **sides}
+    notes = [note for bundle in bundles for note in own_file(bundle, held)]
+    words = " ".join([f"{'Refused: ' + '; '.join(reasons) if reasons else 'Accepted'}. {told}.", *notes])
+    return {"accepted": not reasons, "reasons": reasons, "words": words, "notes": notes, "metric": metric,
+            "lost": lost, **sides}  # fmt: skip
+
+
+def not_replayed(old: Bundle, new: Bundle, file: str) -> list[Row] | None:
+    """Of the rows that the new bundle protected while it learned from the old one, those that it did not train on.
+
+    None: it learned from another, protected no rows, or others than these.
+    """
+    then = new.manifest.data.get("protected")
+    if not then or new.manifest.lineage.parent != old.manifest.to_json()["seal"]:
+        return None
+    found = divided(old, file)
+    return found.measured if found.fingerprints == then else None
 
 
 def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
@@ -77,17 +94,20 @@ def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
 
 
 def _compared(
-    old: Answering, new: Answering, predictors: tuple[Any, Any], file: str, *, over_old: bool = False
-) -> dict[str, Any]:
+    old: Answering, new: Answering, predictors: tuple[Any, Any], file: str, *, over_old: bool = False,
+    rows: list[Row] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Both on a file's rows.
 
     Args:
         predictors: what answers of each.
         over_old: count over the classes that the old bundle knows, as rows of old domains have no others. Else over
             those that the new one knows or a row has: an answer that only the old one gives is a miss.
+        rows: of the file; None: all.
     """
     task = who_knows_both(new.task, old.task)
-    rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
+    if rows is None:
+        rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
     sides = [evidence_of(side.task, one, task, rows) for side, one in zip((old, new), predictors, strict=True)]
     if over_old or task is not new.task:
         counted = places(old.task, task) if over_old else {*places(new.task, task), *present(sides[0])}

@@ -25,6 +25,7 @@ from tunesmith.methods.apart import put_back
 from tunesmith.models.heads.grow import class_names, keep_rows
 from tunesmith.pipeline import inherited
 from tunesmith.pipeline.known import met, overlap
+from tunesmith.pipeline.own_file import same_file
 from tunesmith.pipeline.plan import Plan, plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
 from tunesmith.pipeline.run import Addition, Run, run
@@ -162,7 +163,7 @@ def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = T
     data.fingerprints = {**data.fingerprints, "protected": old.fingerprints}
     data.notes += [*shared, old.note, *inherited.left_out(parent, planned.recipe)]
     for strategy in planned.strategies:
-        if strategy.protects and _same_file(getattr(strategy, "path", ""), old.path):
+        if strategy.protects and same_file(getattr(strategy, "path", ""), old.path):
             # Only what is not measured on; the recipe names the file, not its rows.
             vars(strategy).update(path="", rows=[dict(row) for row in old.memory])
         if hasattr(strategy, "known"):
@@ -178,10 +179,6 @@ def allowed(fall: float, most: float) -> bool:
     (True, False)
     """
     return math.isfinite(fall) and fall <= most
-
-
-def _same_file(one: str, other: str) -> bool:
-    return bool(one) and Path(one).absolute() == Path(other).absolute()
 
 
 class Learned(Addition):
@@ -209,6 +206,10 @@ class Learned(Addition):
                 f"{report['forgetting']['words']}",
                 f"The report is {folder / REPORT}. Try --strategy replay --strategy ewc, fewer epochs, a smaller rate.",
             )
+
+    def usual(self) -> Sequence[Row]:
+        """It goes on being asked what it was asked before."""
+        return self.old.measured
 
     def measured(self, predictor: Predictor) -> dict[str, Any]:
         """The old bundle and the new one on protected rows, and on new ones."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.bundle.columns import there, unheard, unread
+from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import read_bundle
+from tunesmith.bundle.writing_speed import clocked, writing_speed
 from tunesmith.core.contracts import Row
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.recipe import DataBlock, Recipe, TranscribeBlock
@@ -22,6 +24,7 @@ from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
+from tunesmith.pipeline.own_file import own_file
 from tunesmith.pipeline.plan import figures
 from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.pipeline.unread import unread_keys
@@ -58,7 +61,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         )
     asked, block = answering(bundle.asked(recipe.task.options), part), recipe.data
     hand_over(asked.task)
-    notes: list[str] = []
+    notes = own_file(bundle, file)
     rows = labelled_rows(asked, block, notes)
     thresholds = recipe.evaluation.gate
     _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))
@@ -66,8 +69,10 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
     predictor = asked.predictor()
     if recipe.data.clean.model_fields_set:  # these rows were cleaned as was said, or left
         predictor.clean = None
+    clock = clocked(predictor) if isinstance(predictor, Predictor) else None
     _, evidence = asked.task.measure(predictor, rows)
     seconds = time.monotonic() - start
+    speed = writing_speed(clock, predictor, rows) if clock else {}
     report = build_report(
         task_name=asked.task.name,
         class_names=getattr(asked.task, "labels", []),
@@ -79,6 +84,7 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         context={"bundle": str(bundle.path), "file": file, **({"part": part} if part else {})},
         **recipe.evaluation.model_dump(include={"resamples", "confidence"}),
     )
+    report |= {"writing_speed": speed} if speed else {}
     return {**report, "gate": gate(report, thresholds).to_json()} if thresholds else report
 
 

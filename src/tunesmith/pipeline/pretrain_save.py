@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from tunesmith.bundle.card import model_card
 from tunesmith.bundle.environment import environment
-from tunesmith.bundle.layout import CARD, ENVIRONMENT, LOG, RECIPE, WEIGHTS, Lineage, Manifest, MethodRecord, TaskRecord
+from tunesmith.bundle.layout import CARD, ENVIRONMENT, RECIPE, WEIGHTS, Lineage, Manifest, MethodRecord, TaskRecord
 from tunesmith.bundle.parity import prove_reload, tokens_of
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
@@ -23,7 +22,7 @@ from tunesmith.core.contracts import Evidence
 from tunesmith.core.recipe import to_yaml
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.evaluation.report import build_report
-from tunesmith.pipeline.save import figures_of, write_report
+from tunesmith.pipeline.save import bring_along, figures_of, write_report
 from tunesmith.tasks import sentence_transformer
 
 if TYPE_CHECKING:
@@ -147,9 +146,7 @@ def save_pretrained(run: Pretraining, report: dict[str, Any], *, replace: bool) 
 
     def fill(part: Path) -> None:
         write_pretrained(run, part)
-        for name in (LOG, "broken_rows.csv"):
-            if (run.folder / name).is_file():
-                shutil.copy(run.folder / name, part / name)
+        bring_along(part, run.folder)
         (part / RECIPE).write_text(to_yaml(plan.recipe), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)

@@ -46,13 +46,24 @@ class Protected:
 
 
 def protected(parent: Bundle, path: str) -> Protected:
-    """Divide the rows of a file.
+    """Divide the rows of a file of classes that the bundle knows; see ``divided``.
+
+    Raises:
+        DataError: it cannot be read, or its labels are not the bundle's.
+    """
+    found = divided(parent, path)
+    _refuse_strangers(parent, path, [*found.memory, *found.validation, *found.measured])
+    return found
+
+
+def divided(parent: Bundle, path: str) -> Protected:
+    """Rows of a file by role, the same each time.
 
     The file that the bundle was tuned on is divided as then, so that forgetting is measured on rows that were never
     learned from. Any other is divided anew, but rows that the bundle or its parents met keep the part that they had.
 
     Raises:
-        DataError: it cannot be read, or its labels are not the bundle's.
+        DataError: it cannot be read.
     """
     block = parent.recipe.data.model_copy(update={"path": path, "columns": columns_in(parent, path), "augment": []})
     own = _as_then(parent, block)
@@ -61,7 +72,6 @@ def protected(parent: Bundle, path: str) -> Protected:
     split = block.split.model_copy(update={"test": MEASURED, "validation": CHOSEN_ON})
     fresh = block.model_copy(update={"test": None, "validation": None, "limit": None, "split": split})
     found, note = _anew(parent, fresh)
-    _refuse_strangers(parent, path, [*found.train, *found.validation, *found.test])
     return _of(found, path, note)
 
 

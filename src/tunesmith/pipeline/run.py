@@ -18,6 +18,7 @@ from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import inputs_only
 from tunesmith.bundle.runtimes.torch import TorchRuntime
+from tunesmith.bundle.writing_speed import Clocked, clocked, writing_speed
 from tunesmith.core import memory
 from tunesmith.core.contracts import CheckResult, Evidence, Feature, Prediction, Row, Task, Tracker
 from tunesmith.core.errors import DataError, RecipeError, TrainingError, TunesmithError
@@ -47,13 +48,17 @@ BASELINE_ROWS = 2000
 
 
 class Addition:
-    """What a verb adds to a run. Both do nothing here."""
+    """What a verb adds to a run; nothing here."""
 
     def built(self, model: Any) -> None:
         """The model as it was built, before anything is measured."""
 
     def proven(self, predictor: Predictor, report: dict[str, Any], folder: Path) -> None:
         """The tuned model, its report and the run's folder; may add to the report, or raise so that nothing ships."""
+
+    def usual(self) -> Sequence[Row]:
+        """Rows that the bundle will be asked besides those that are like its test rows; it did not train on them."""
+        return ()
 
 
 @dataclass
@@ -109,8 +114,9 @@ def run(
     """
     with opened(run_folder(plan.bundle, plan.identity), fresh=fresh) as folder:
         (folder / "recipe.yaml").write_text(plan.recipe.to_yaml(), "utf-8")
+        told = {"samples": len(plan.data.train), "notes": [*plan.data.why, *plan.data.notes]}
         for tracker in plan.trackers:
-            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), "samples": len(plan.data.train)})
+            tracker.start(str(folder), {"recipe": plan.recipe.model_dump(), **told})
         try:
             with memory.told():
                 return (kind or Run)(plan, folder, addition or Addition()).go(replace)
@@ -160,6 +166,8 @@ class Run:
         self.of_parts: PartBaselines = {}
         self.answers: Sequence[Prediction] = ()
         """To the test rows, when they were last measured."""
+        self.clock: Clocked | None = None
+        """Of what was written then."""
         seed_everything(plan.recipe.training.seed)
         processor: Any = load_processor(plan.reference) if plan.task.tokenizes else NoTexts()
         self.processor = plan.task.adapt(processor)
@@ -195,6 +203,7 @@ class Run:
         evidences["after"], seconds["after"] = self.stage("evaluate", lambda: self.measured("fp32"))
         seconds["after"]["fit"] = trained.seconds
         report = proven(plan, evidences, seconds, trained, counts, self.stage.seconds, self.checked(), self.titles)
+        report |= self._writing_speed()
         if plan.data.parts:
             report["parts"] = part_reports(plan, evidences, self.of_parts)
         options = plan.recipe.evaluation.model_dump(include={"resamples", "confidence"})
@@ -289,9 +298,15 @@ class Run:
         plan = self.plan
         chosen = places(len(plan.data.test), BASELINE_ROWS)
         rows = inputs_only(plan.task, [plan.data.test[i] for i in chosen])
+        answers = [self.answers[i] for i in chosen]
+        if beside := self.addition.usual():
+            others = inputs_only(plan.task, [beside[i] for i in places(len(beside), BASELINE_ROWS)])
+            with mean.shortened(self.model):
+                answers += self._predictor("fp32").predict(others)
+            rows += others
         encode = partial(plan.task.encode, processor=self.processor, max_length=plan.max_length, targets=False)
         able, features = askable(encode, rows)
-        rows, answers = [rows[i] for i in able], [self.answers[chosen[i]] for i in able]
+        rows, answers = [rows[i] for i in able], [answers[i] for i in able]
         unknown = getattr(self.processor, "unk_token_id", None)
         return baseline_of(list(facts_of(rows, features, answers, unknown)), unknown)
 
@@ -312,11 +327,21 @@ class Run:
         start = time.monotonic()
         with mean.shortened(self.model):
             rows = self.plan.data.test
-            predictions, evidence = self.task.measure(self._predictor(precision), rows, self.stage.progress)
+            predictor = self._predictor(precision)
+            self.clock = clocked(predictor)
+            predictions, evidence = self.task.measure(predictor, rows, self.stage.progress)
         self.answers = predictions
         for strategy in self.plan.strategies:
             evidence = {**evidence, **strategy.judge(rows, predictions)}
         return evidence, {"predict": time.monotonic() - start}
+
+    def _writing_speed(self) -> dict[str, Any]:
+        """Of the texts that were last written to measure; of the first token in the same precision."""
+        if self.clock is None:
+            return {}
+        with mean.shortened(self.model):
+            found = writing_speed(self.clock, self._predictor("fp32"), self.plan.data.test)
+        return {"writing_speed": found} if found else {}
 
     def _baselines(self, evidences: dict[str, Evidence], seconds: dict[str, dict[str, float]]) -> None:
         data = self.plan.data

@@ -42,6 +42,7 @@ from tunesmith.models.routed import Routed
 from tunesmith.models.together import Together
 from tunesmith.pipeline.known import keep_known
 from tunesmith.tasks.askable import askable
+from tunesmith.training.trackers.tensorboard import FOLDER as CURVES
 
 if TYPE_CHECKING:
     from tunesmith.pipeline.plan import Plan
@@ -83,7 +84,7 @@ def save(
 
     def fill(part: Path) -> None:
         _write_weights(part, plan, model, processor)
-        _bring_along(part, folder, adapter)
+        bring_along(part, folder, adapter)
         (part / RECIPE).write_text(plan.recipe.to_yaml(), "utf-8")
         (part / ENVIRONMENT).write_text(environment(), "utf-8")
         write_report(part, report)
@@ -125,10 +126,12 @@ def _write_weights(part: Path, plan: Plan, model: Any, processor: Any) -> None:
             plan.task.accompany(str(part), model.config, plan.max_length)
 
 
-def _bring_along(part: Path, folder: Path, adapter: bool) -> None:
-    """What the run's folder has for the bundle: the adapter, the log, rows that could not be read."""
+def bring_along(part: Path, folder: Path, adapter: bool = False) -> None:
+    """What the run's folder has for the bundle: the adapter, the log, curves, rows that could not be read."""
     if adapter:
         shutil.copytree(folder / "adapter", part / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
+    if (folder / CURVES).is_dir():
+        shutil.copytree(folder / CURVES, part / CURVES)
     for name in (LOG, "broken_rows.csv"):
         if (folder / name).is_file():
             shutil.copy(folder / name, part / name)

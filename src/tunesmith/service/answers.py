@@ -149,6 +149,17 @@ class Answers:
                 return total
 
 
+def forget(engine: Engine, key: str) -> int:
+    """Delete what a key was answered, and what was said about it; how many rows that were.
+
+    What it used stays, for invoices: that has counts, no texts.
+    """
+    with writing(engine) as connection:
+        return sum(
+            connection.execute(delete(table).where(table.c.key == key)).rowcount for table in (answered, feedback)
+        )
+
+
 def _stored(policy: Policy, facts: Mapping[str, Any]) -> dict[str, Any]:
     rows, predictions = facts["rows"], facts["predictions"]
     kept = None

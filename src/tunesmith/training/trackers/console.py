@@ -50,6 +50,11 @@ class Console(Tracker):
         self._said = 0.0
         self._begun = 0.0
 
+    def start(self, folder: str, run: Mapping[str, Any]) -> None:
+        """What was guessed and left out, while there is time to stop."""
+        for note in run.get("notes", ()):
+            self._say(f"  {note}")
+
     def steps(self, done: int, total: int) -> None:
         """The number of steps is known."""
         self.finish()
