@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.bundle.read import Bundle
+from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
 from tunesmith.cli.proposal import held_inputs
 from tunesmith.core.errors import RecipeError
@@ -25,7 +25,9 @@ def test_a_worse_candidate_is_refused(members: dict[str, Path], files: dict[str,
     rows, names = held_inputs(str(members["one"]), held)  # which the gate asks are not learned from
     assert len(rows) == 160 and names[0] == "text" and not apart([{"text": rows[3]["text"]}], rows, names)
     same = candidate(members["one"], members["one"], held, held)
-    assert same["accepted"] and same["reasons"] == [] and same["held"]["rows"] == 160
+    trained = read_bundle(members["one"]).manifest.data["train"]["rows"]
+    assert same["accepted"] and same["reasons"] == [] and same["held"]["rows"] == 160 - trained
+    assert f"{trained} of the 160 rows of {held} were trained on by one of both, and are left out." in same["words"]
     bad = candidate(members["one"], members["short"], held, held)
     assert not bad["accepted"] and len(bad["reasons"]) == 2 and bad["words"].startswith("Refused")
     words = ["gate", str(members["short"]), "--against", str(members["one"]), "--held", held, "--json"]
@@ -66,7 +68,7 @@ class Answers:
         self.task: Any = TextClassification()
         self.task.restore({"labels": list(labels), "counts": [1] * len(labels)})
         self.manifest = SimpleNamespace(task=SimpleNamespace(name="text-classification"), recipe={}, data={})
-        self.said, self.path = said, "/".join(labels)
+        self.said, self.path = said, Path(*labels)
 
     def predictor(self) -> Answers:
         return self

@@ -18,6 +18,7 @@ from tunesmith.cli import main
 from tunesmith.core.artefacts import Parity
 from tunesmith.core.registry import family
 from tunesmith.pipeline.candidate import candidate
+from tunesmith.pipeline.known import known_by
 from tunesmith.pipeline.smaller import smaller
 from tunesmith.testing import toy_rows
 
@@ -172,10 +173,15 @@ def test_what_was_protected_is_watched_and_asked_for_as_rows_that_were_not_learn
     assert baseline is not None and baseline.rows == kept + new >= 50
     asked = candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(files["zh"]))
     assert asked["protected"]["rows"] == kept == 24
-    others = write_csv(tmp_path / "others.csv", toy_rows("zh", 60, seed=99))
-    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(others))["protected"]["rows"] == 60
-    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(news["zh"]))["protected"]["rows"] > 60, (
-        "a file with classes that the old bundle lacks is compared, as any other"
+    others = toy_rows("zh", 60, seed=99)
+    known = known_by(read_bundle(tmp_path / "grown"))
+    assert known is not None
+    again = int(known.trained(others).sum())
+    file = write_csv(tmp_path / "others.csv", others)
+    assert candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(file))["protected"]["rows"] == 60 - again
+    both = candidate(parents["zh"], tmp_path / "grown", str(news["zh"]), str(news["zh"]))
+    assert both["protected"]["rows"] == both["held"]["rows"] >= new, (
+        "a file with classes that the old bundle lacks is compared, as any other; what was trained on is left out"
     )
 
 

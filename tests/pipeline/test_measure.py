@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_files import write_csv
 
+from tunesmith.bundle.read import read_bundle
 from tunesmith.cli import main
 from tunesmith.core.errors import RecipeError
+from tunesmith.pipeline.known import known_by
 from tunesmith.pipeline.measure import measured
+from tunesmith.pipeline.own_file import too_good
+from tunesmith.testing import toy_rows
 
 
 def test_a_gate_is_held(members: dict[str, Path], files: dict[str, Path], capsys: Any) -> None:
@@ -23,18 +28,34 @@ def test_a_gate_is_held(members: dict[str, Path], files: dict[str, Path], capsys
     assert main(words) == 0 and "gate" not in json.loads(capsys.readouterr().out)
 
 
-def test_the_file_that_it_learned_is_told(
+def test_rows_that_it_learned_are_told(
     members: dict[str, Path], files: dict[str, Path], tmp_path: Path, capsys: Any
 ) -> None:
-    bundle, own, other = str(members["short"]), str(files["zh"]), tmp_path / "other.csv"
-    other.write_bytes(files["zh"].read_bytes())
-    assert main(["evaluate", bundle, own, "evaluation.resamples=100"]) == 0
-    assert "too good" in " ".join(capsys.readouterr().out.split())
-    assert not any(
-        "too good" in note for note in measured(bundle, str(other), ["evaluation.resamples=100"])["data_notes"]
-    )
-    assert main(["gate", bundle, "--against", bundle, "--held", own]) == 0
-    assert "too good" in " ".join(capsys.readouterr().out.split())
+    bundle, own, copied = members["short"], str(files["zh"]), tmp_path / "copied.csv"
+    lines = files["zh"].read_text("utf-8").splitlines(keepends=True)
+    copied.write_text("".join(lines[:1] + lines[:40:-1]), "utf-8")
+    known = known_by(read_bundle(bundle))
+    assert known is not None
+    trained = int((known.parts == 0).sum())
+    assert main(["evaluate", str(bundle), own, "evaluation.resamples=100"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"{trained} of the 160 rows" in words and "too good" in words
+    few = ["evaluation.resamples=100"]
+    assert any("of the 120 rows of" in note for note in measured(bundle, str(copied), few)["data_notes"]), "a copy, too"
+    unseen = write_csv(tmp_path / "unseen.csv", [row for row in toy_rows("zh", 90, seed=77) if known([row])[0] < 0])
+    assert not any("too good" in note for note in measured(bundle, str(unseen), few)["data_notes"])
+    assert main(["gate", str(bundle), "--against", str(bundle), "--held", own]) == 0
+    assert f"{trained} of the 160 rows" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_bundle_that_does_not_say_what_it_learned_goes_by_the_path(
+    members: dict[str, Path], files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = tmp_path / "copied.csv"
+    copied.write_bytes(files["zh"].read_bytes())
+    monkeypatch.setattr("tunesmith.pipeline.own_file.known_by", lambda bundle: None)
+    told = [too_good(read_bundle(members["short"]), str(file), []) for file in (files["zh"], copied)]
+    assert "too good" in told[0][0] and not told[1]
 
 
 def test_the_interval_is_the_one_that_is_asked_for(members: dict[str, Path], files: dict[str, Path]) -> None:

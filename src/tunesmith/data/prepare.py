@@ -93,8 +93,8 @@ def prepare(
         held["test"] = (_untrained(*held["test"], stood, notes), held["test"][1])
     given = {name: None if found is None else found[0] for name, found in held.items()}
     dividing = block.split.model_dump()
-    files = {f"given_{name}": part for name, part in given.items()}
-    parts = split(rows, columns, **files, known=known, **dividing)
+    test, validation = given["test"], given["validation"]
+    parts = split(rows, columns, given_test=test, given_validation=validation, known=known, **dividing)
     notes += parts.notes
     if block.split.by == "time" and block.split.time:
         notes += notes_on_times(rows, block.split.time)

@@ -16,7 +16,7 @@ from tunesmith.evaluation.words import number, signed
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.learn import evidence_of
 from tunesmith.pipeline.measure import labelled_rows
-from tunesmith.pipeline.own_file import own_file
+from tunesmith.pipeline.own_file import unlearned
 from tunesmith.pipeline.protected import divided
 from tunesmith.tasks.grown import grown
 
@@ -45,11 +45,14 @@ def candidate(
     was, now = (answering(bundle, part) for bundle in bundles)
     _of_one_task((was.path, was.task.name), (now.path, now.task.name))
     predictors = was.predictor(), now.predictor()
-    sides = {"held": _compared(was, now, predictors, held)}
+    rows, notes = unlearned(bundles, held, _rows(now, held))
+    sides = {"held": _compared(was, now, predictors, rows)}
     metric = sides["held"]["metric"]
     if protected is not None:
-        rows = None if part else not_replayed(*bundles, protected)
-        sides["protected"] = _compared(was, now, predictors, protected, over_old=True, rows=rows)
+        kept = None if part else not_replayed(*bundles, protected)
+        rows, more = unlearned(bundles, protected, _rows(now, protected) if kept is None else kept)
+        sides["protected"] = _compared(was, now, predictors, rows, over_old=True)
+        notes = list(dict.fromkeys([*notes, *more]))
     lost = {name: forgotten(found, found["metric"]) for name, found in sides.items()}
     reasons = [
         f"on {name} rows {found['metric']} is not defined for one of both: nothing is proven"
@@ -68,7 +71,6 @@ def candidate(
         f"{number(found['compared'][found['metric']]['first_value'])} on {found['rows']:,} rows"
         for name, found in sides.items()
     )
-    notes = [note for bundle in bundles for note in own_file(bundle, held)]
     words = " ".join([f"{'Refused: ' + '; '.join(reasons) if reasons else 'Accepted'}. {told}.", *notes])
     return {"accepted": not reasons, "reasons": reasons, "words": words, "notes": notes, "metric": metric,
             "lost": lost, **sides}  # fmt: skip
@@ -86,6 +88,10 @@ def not_replayed(old: Bundle, new: Bundle, file: str) -> list[Row] | None:
     return found.measured if found.fingerprints == then else None
 
 
+def _rows(new: Answering, file: str) -> list[Row]:
+    return labelled_rows(new, DataBlock.model_validate({"path": file}), [])
+
+
 def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
     if old[1] != new[1]:
         raise RecipeError(
@@ -94,20 +100,16 @@ def _of_one_task(old: tuple[Path, str], new: tuple[Path, str]) -> None:
 
 
 def _compared(
-    old: Answering, new: Answering, predictors: tuple[Any, Any], file: str, *, over_old: bool = False,
-    rows: list[Row] | None = None,
+    old: Answering, new: Answering, predictors: tuple[Any, Any], rows: list[Row], *, over_old: bool = False
 ) -> dict[str, Any]:  # fmt: skip
-    """Both on a file's rows.
+    """Both on the same rows.
 
     Args:
         predictors: what answers of each.
         over_old: count over the classes that the old bundle knows, as rows of old domains have no others. Else over
             those that the new one knows or a row has: an answer that only the old one gives is a miss.
-        rows: of the file; None: all.
     """
     task = who_knows_both(new.task, old.task)
-    if rows is None:
-        rows = labelled_rows(new, DataBlock.model_validate({"path": file}), [])
     sides = [evidence_of(side.task, one, task, rows) for side, one in zip((old, new), predictors, strict=True)]
     if over_old or task is not new.task:
         counted = places(old.task, task) if over_old else {*places(new.task, task), *present(sides[0])}

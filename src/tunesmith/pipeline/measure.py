@@ -24,7 +24,7 @@ from tunesmith.evaluation.gate import gate, parse_gate
 from tunesmith.evaluation.report import build_report
 from tunesmith.pipeline.answering import Answering, answering
 from tunesmith.pipeline.asked import hand_over
-from tunesmith.pipeline.own_file import own_file
+from tunesmith.pipeline.own_file import too_good
 from tunesmith.pipeline.plan import figures
 from tunesmith.pipeline.transcribed import transcribed
 from tunesmith.pipeline.unread import unread_keys
@@ -61,8 +61,9 @@ def measured(bundle_path: str | Path, file: str, overrides: Iterable[str] = ()) 
         )
     asked, block = answering(bundle.asked(recipe.task.options), part), recipe.data
     hand_over(asked.task)
-    notes = own_file(bundle, file)
+    notes: list[str] = []
     rows = labelled_rows(asked, block, notes)
+    notes[:0] = too_good(bundle, file, rows)
     thresholds = recipe.evaluation.gate
     _refuse_gate(thresholds, figures(asked.task, rows[0], before=False))
     start = time.monotonic()
