@@ -32,7 +32,7 @@ def keys_of(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> np.ndarr
     """A key of what each row asks, uint64 [rows]: case, width, spaces and punctuation do not change it. 0: nothing.
 
     >>> a, b, c = keys_of([{"text": "Late, AGAIN!"}, {"text": "late again"}, {"text": ""}], ["text"])
-    >>> a == b, int(c)
+    >>> bool(a == b), int(c)
     (True, 0)
     """
     texts = [asked({**row, **_contents(row, names)}, names) for row in rows]

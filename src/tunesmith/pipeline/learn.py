@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.bundle.known_rows import KnownRows
 from tunesmith.bundle.layout import ADAPTER, MEMBERS, REPORT, ROUTES
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
@@ -19,6 +20,7 @@ from tunesmith.core.contracts import Evidence, Prediction, Row, Task
 from tunesmith.core.errors import BundleError, RecipeError, TrainingError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.core.registry import family, options_of
+from tunesmith.data.split import AllTrained
 from tunesmith.evaluation.forgetting import before_and_after, forgetting_words, forgotten, over_known
 from tunesmith.evaluation.words import number
 from tunesmith.methods.apart import put_back
@@ -88,7 +90,7 @@ def learn(
     recipe = _with_strategies(recipe, parent, options)
     inherited.refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
-    planned = plan(recipe, replace=overwrite, earlier=met(parent, old))
+    planned = divided_as_before(recipe, met(parent, old), overwrite)
     go_on_from(planned, parent, old)
     addition = Learned(planned, parent, old, options.max_forgetting)
     kind: Callable[[Plan, Path, Addition], Run] = Run
@@ -147,6 +149,17 @@ def _with_strategies(recipe: Recipe, parent: Bundle, options: LearnOptions) -> R
             extra = {"before": str(parent.path)}
         blocks.append(PluginBlock(name=name, **extra))
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"strategies": blocks})})
+
+
+def divided_as_before(recipe: Recipe, earlier: KnownRows, replace: bool) -> Plan:
+    """A plan whose rows keep the part that they had; new answers to nothing but old questions are divided anew."""
+    try:
+        return plan(recipe, replace=replace, earlier=earlier)
+    except AllTrained as error:
+        planned = plan(recipe, replace=replace)
+        planned.earlier = earlier
+        planned.data.notes.append(f"{error.what} They are divided anew: figures of these test rows are too good.")
+        return planned
 
 
 def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = True) -> None:

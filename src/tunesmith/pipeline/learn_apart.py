@@ -26,8 +26,8 @@ from tunesmith.models.routed import Looking, Routed
 from tunesmith.models.router import Router, Seen, also, seen
 from tunesmith.pipeline.inherited import of_any_method, refuse_less_private
 from tunesmith.pipeline.known import met
-from tunesmith.pipeline.learn import Learned, LearnOptions, go_on_from, sibling
-from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.learn import Learned, LearnOptions, divided_as_before, go_on_from, sibling
+from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected
 from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.training.loop import Trained
@@ -48,7 +48,7 @@ def learn_apart(
     recipe = _recipe(parent, file, list(overrides), overwrite)
     refuse_less_private(parent, recipe)
     old = protected(parent, options.protect)
-    planned = plan(recipe, replace=overwrite, earlier=met(parent, old))
+    planned = divided_as_before(recipe, met(parent, old), overwrite)
     _adds(planned.method)
     go_on_from(planned, parent, old, mixed=False)
     planned.data.fingerprints["apart"] = True  # an unfinished run without --apart is another one
