@@ -158,7 +158,7 @@ def divided_as_before(recipe: Recipe, earlier: KnownRows, replace: bool) -> Plan
     except AllTrained as error:
         planned = plan(recipe, replace=replace)
         planned.earlier = earlier
-        planned.data.notes.append(f"{error.what} They are divided anew: figures of these test rows are too good.")
+        planned.data.notes.append(f"{error.problem} They are divided anew: figures of these test rows are too good.")
         return planned
 
 
