@@ -14,11 +14,12 @@ from toy_files import QUICK, write_csv
 from tunesmith.bundle.known_rows import FILE, KnownRows
 from tunesmith.bundle.read import Bundle, read_bundle
 from tunesmith.cli import main
-from tunesmith.core.recipe import DataBlock
+from tunesmith.core.errors import DataError
+from tunesmith.core.recipe import DataBlock, Recipe
 from tunesmith.data.asking import keys_of
 from tunesmith.data.prepare import prepare
 from tunesmith.data.split import AllTrained, split
-from tunesmith.pipeline.known import known_by
+from tunesmith.pipeline.known import divided_as_before, known_by
 from tunesmith.pipeline.smaller import smaller
 
 WORDS = {
@@ -75,6 +76,9 @@ def test_rows_of_a_test_file_that_were_trained_on_are_left_out(tmp_path: Path) -
     found = prepare(block, "text-classification", stood=KnownRows(["text"]).beside(train=rows[40:60]))
     assert {row["text"] for row in found.test} == {row["text"] for row in rows[60:]}
     assert "10 of 30 rows of the test file were trained on before; they were left out." in found.notes
+    with pytest.raises(DataError, match="30 of 30 rows of the test file") as refused:
+        prepare(block, "text-classification", stood=KnownRows(["text"]).beside(train=rows[50:]))
+    assert not isinstance(refused.value, AllTrained), "nothing is divided anew in the place of a file that was named"
 
 
 def test_a_key_is_of_what_is_asked_alone() -> None:
@@ -117,3 +121,14 @@ def rows_of(bundle: Bundle, rows: list[dict[str, Any]], part: int) -> list[dict[
     known = known_by(bundle)
     assert known is not None
     return [row for row, own in zip(rows, known(rows), strict=True) if own == part]
+
+
+def test_new_answers_to_old_questions_are_divided_anew(tmp_path: Path) -> None:
+    """No row is left to measure by that was not trained on; it can be learned all the same, and is told."""
+    rows = stream("zh", 60)
+    file = write_csv(tmp_path / "again.csv", rows)
+    recipe = Recipe.parse({"data": {"path": str(file)}, "bundle": str(tmp_path / "b")}, QUICK)
+    earlier = KnownRows(["text"]).beside(train=rows)
+    made = divided_as_before(recipe, earlier, False)
+    assert made.data.train and made.data.test and made.earlier is earlier
+    assert "60 of 60 rows were trained on before" in made.data.notes[-1] and "too good" in made.data.notes[-1]

@@ -6,7 +6,7 @@ of a later bundle, whatever file it comes in; so each keeps the part that it had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,11 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.asking import keys_of
+from tunesmith.data.split import STOOD
 
 FILE = "known_rows.npy"
-PARTS = ("train", "validation", "test")
 UNKNOWN = -1
 KIND = np.dtype([("key", "<u8"), ("part", "u1"), ("earlier", "?")])
-
-PartsOf = Callable[[Iterable[Mapping[str, Any]]], np.ndarray]
-"""Rows by role -> for each its place in ``PARTS``, or ``UNKNOWN``; int8 [rows]."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class KnownRows:
     Args:
         names: roles that are asked.
         keys: uint64, ascending, each once.
-        parts: places in ``PARTS``, int8.
+        parts: places in ``split.STOOD``, int8.
     """
 
     names: Sequence[str]
@@ -43,10 +40,7 @@ class KnownRows:
 
     def __call__(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
         """The part of each row; ``UNKNOWN`` where it was never met."""
-        return self.of_keys(keys_of(rows, self.names))
-
-    def of_keys(self, keys: np.ndarray) -> np.ndarray:
-        """As of rows."""
+        keys = keys_of(rows, self.names)
         if not len(self.keys):
             return np.full(len(keys), UNKNOWN, np.int8)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -54,12 +48,12 @@ class KnownRows:
 
     def trained(self, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
         """Which rows were trained on; bool [rows]."""
-        return np.asarray(self(rows) == PARTS.index("train"))
+        return np.asarray(self(rows) == STOOD.index("train"))
 
     def beside(self, **rows: Iterable[Mapping[str, Any]]) -> KnownRows:
         """With more rows, by part."""
         keys = [keys_of(some, self.names) for some in rows.values()]
-        parts = [np.full(len(own), PARTS.index(name), np.int8) for name, own in zip(rows, keys, strict=True)]
+        parts = [np.full(len(own), STOOD.index(name), np.int8) for name, own in zip(rows, keys, strict=True)]
         return self._of(np.concatenate([self.keys, *keys]), np.concatenate([self.parts, *parts]))
 
     def _of(self, keys: np.ndarray, parts: np.ndarray) -> KnownRows:

@@ -35,14 +35,15 @@ def keys_of(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> np.ndarr
     >>> bool(a == b), int(c)
     (True, 0)
     """
-    texts = [asked({**row, **_contents(row, names)}, names) for row in rows]
+    files = [name for name in FILES if name in names]
+    texts = [asked({**row, **_contents(row, files)} if files else row, names) for row in rows]
     return folded_hashes(pa.chunked_array([pa.array(texts, pa.large_string())]))
 
 
-def _contents(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+def _contents(row: Mapping[str, Any], files: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in FILES:
-        if name in names and isinstance(row.get(name), str) and row[name]:
+    for name in files:
+        if isinstance(row.get(name), str) and row[name]:
             try:
                 found[name] = hashlib.blake2b(content(row[name]), digest_size=16).hexdigest()
             except MediaProblem:  # told where it is read

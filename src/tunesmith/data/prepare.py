@@ -22,7 +22,7 @@ from tunesmith.data.shapes import TEXTS
 from tunesmith.data.shapes.direction import UNTOLD, Languages, turned
 from tunesmith.data.shapes.settle import is_log, shape_of
 from tunesmith.data.shapes.shape import Shape
-from tunesmith.data.split import AllTrained, split
+from tunesmith.data.split import STOOD, split
 from tunesmith.data.times import notes_on_times
 
 
@@ -171,12 +171,12 @@ def _held(
 
 def _untrained(rows: Rows, columns: Columns, stood: Stood, notes: list[str]) -> Rows:
     """Test rows of a file of their own, without those that were trained on before."""
-    trained = stood(table_of_roles(rows, columns)) == 0
+    trained = stood(table_of_roles(rows, columns)) == STOOD.index("train")
     if not trained.any():
         return rows
     told = f"{int(trained.sum())} of {len(rows)} rows of the test file were trained on before"
     if trained.all():
-        raise AllTrained(f"{told}.", "Give a file of rows that it never learned from: data.test=FILE")
+        raise DataError(f"{told}.", "Give a file of rows that it never learned from: data.test=FILE")
     notes.append(f"{told}; they were left out.")
     return rows.select(np.flatnonzero(~trained))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunesmith.bundle.known_rows import PARTS, KnownRows, read_known, write_known
+from tunesmith.bundle.known_rows import KnownRows, read_known, write_known
 from tunesmith.bundle.read import Bundle
 from tunesmith.bundle.rows import input_columns
 from tunesmith.core.contracts import Task
+from tunesmith.core.recipe import Recipe
 from tunesmith.data.shapes.settle import is_log
+from tunesmith.data.split import STOOD, AllTrained
 from tunesmith.pipeline.inherited import private
+from tunesmith.pipeline.plan import Plan, plan
 
 if TYPE_CHECKING:
-    from tunesmith.pipeline.plan import Plan
     from tunesmith.pipeline.protected import Protected
 
 
@@ -33,14 +35,25 @@ def met(parent: Bundle, old: Protected) -> KnownRows:
     return known.beside(train=old.memory, validation=old.validation, test=old.measured)
 
 
+def divided_as_before(recipe: Recipe, earlier: KnownRows | None, replace: bool) -> Plan:
+    """A plan whose rows keep the part that they had; new answers to nothing but old questions are divided anew."""
+    try:
+        return plan(recipe, replace=replace, earlier=earlier)
+    except AllTrained as error:
+        planned = plan(recipe, replace=replace)
+        planned.earlier = earlier
+        planned.data.notes.append(f"{error.problem} They are divided anew: figures of these test rows are too good.")
+        return planned
+
+
 def overlap(plan: Plan, old: Protected) -> list[str]:
     """How many of the new rows are protected ones, too, as a note; none where no row is."""
     of_old = KnownRows(roles_of(plan.task)).beside(train=[*old.memory, *old.validation, *old.measured])
-    found = {part: int(of_old.trained(getattr(plan.data, part)).sum()) for part in PARTS}
+    found = {part: int(of_old.trained(getattr(plan.data, part)).sum()) for part in STOOD}
     if not any(found.values()):
         return []
     told = ", ".join(f"{count} in {part}" for part, count in found.items())
-    of = sum(len(getattr(plan.data, part)) for part in PARTS)
+    of = sum(len(getattr(plan.data, part)) for part in STOOD)
     return [f"{sum(found.values())} of {of} new rows stand in {old.path}, too ({told}): each has one part in both."]
 
 
@@ -49,6 +62,6 @@ def keep_known(part: Path, plan: Plan) -> None:
     if private(plan.recipe) or plan.data.parts or is_log(plan.task.name):
         return
     names = roles_of(plan.task)
-    own = KnownRows(names).beside(**{name: getattr(plan.data, name) for name in PARTS})
+    own = KnownRows(names).beside(**{name: getattr(plan.data, name) for name in STOOD})
     if len(own):
         write_known(part, plan.earlier or KnownRows(names), own)

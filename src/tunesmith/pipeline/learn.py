@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bundle.known_rows import KnownRows
 from tunesmith.bundle.layout import ADAPTER, MEMBERS, REPORT, ROUTES
 from tunesmith.bundle.predictor import Predictor
 from tunesmith.bundle.read import Bundle, read_bundle
@@ -20,15 +19,14 @@ from tunesmith.core.contracts import Evidence, Prediction, Row, Task
 from tunesmith.core.errors import BundleError, RecipeError, TrainingError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.core.registry import family, options_of
-from tunesmith.data.split import AllTrained
 from tunesmith.evaluation.forgetting import before_and_after, forgetting_words, forgotten, over_known
 from tunesmith.evaluation.words import number
 from tunesmith.methods.apart import put_back
 from tunesmith.models.heads.grow import class_names, keep_rows
 from tunesmith.pipeline import inherited
-from tunesmith.pipeline.known import met, overlap
+from tunesmith.pipeline.known import divided_as_before, met, overlap
 from tunesmith.pipeline.own_file import same_file
-from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected, weights_of
 from tunesmith.pipeline.run import Addition, Run, run
 from tunesmith.pipeline.trained_on import class_counts
@@ -149,17 +147,6 @@ def _with_strategies(recipe: Recipe, parent: Bundle, options: LearnOptions) -> R
             extra = {"before": str(parent.path)}
         blocks.append(PluginBlock(name=name, **extra))
     return recipe.model_copy(update={"training": recipe.training.model_copy(update={"strategies": blocks})})
-
-
-def divided_as_before(recipe: Recipe, earlier: KnownRows, replace: bool) -> Plan:
-    """A plan whose rows keep the part that they had; new answers to nothing but old questions are divided anew."""
-    try:
-        return plan(recipe, replace=replace, earlier=earlier)
-    except AllTrained as error:
-        planned = plan(recipe, replace=replace)
-        planned.earlier = earlier
-        planned.data.notes.append(f"{error.problem} They are divided anew: figures of these test rows are too good.")
-        return planned
 
 
 def go_on_from(planned: Plan, parent: Bundle, old: Protected, *, mixed: bool = True) -> None:

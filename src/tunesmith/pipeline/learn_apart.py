@@ -25,8 +25,8 @@ from tunesmith.models.heads import mean
 from tunesmith.models.routed import Looking, Routed
 from tunesmith.models.router import Router, Seen, also, seen
 from tunesmith.pipeline.inherited import of_any_method, refuse_less_private
-from tunesmith.pipeline.known import met
-from tunesmith.pipeline.learn import Learned, LearnOptions, divided_as_before, go_on_from, sibling
+from tunesmith.pipeline.known import divided_as_before, met
+from tunesmith.pipeline.learn import Learned, LearnOptions, go_on_from, sibling
 from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.protected import Protected, as_recipe, protected
 from tunesmith.pipeline.run import Addition, Run, run

@@ -15,8 +15,8 @@ from tunesmith.core.errors import BundleError, RecipeError
 from tunesmith.core.recipe import PluginBlock, Recipe
 from tunesmith.evaluation.metrics import METRICS
 from tunesmith.pipeline.inherited import evaluation, unheld
-from tunesmith.pipeline.known import known_by
-from tunesmith.pipeline.plan import Plan, plan
+from tunesmith.pipeline.known import divided_as_before, known_by
+from tunesmith.pipeline.plan import Plan
 from tunesmith.pipeline.trained_on import class_counts
 from tunesmith.tasks.grown import uncalibrated
 from tunesmith.tasks.text_classification import TextClassification
@@ -102,7 +102,7 @@ def planned(
     block = recipe.training if training else recipe.training.model_copy(update={"strategies": []})
     earlier = known_by(first, only_earlier=True)  # what kept rows in their parts then does so again
     full = recipe.model_copy(update={"method": PluginBlock(name="full"), "training": block})
-    made = plan(full, replace=replace, earlier=earlier)
+    made = divided_as_before(full, earlier, replace)
     _of_the_same_rows(members, made, hint)
     if chosen and not made.data.validation:
         raise RecipeError(f"The {what} is chosen on validation rows, and there are none.", "Take all members alike.")

@@ -29,8 +29,9 @@ def too_good(bundle: Bundle, file: str, rows: Sequence[Row]) -> list[str]:
     Of a bundle that does not say what it learned, a note where the file is the one that it was tuned on, by its path.
     """
     unseen = f"Those of rows that it did not learn are in {bundle.path / 'report.html'}."
-    if known_by(bundle) is not None:
-        count = int(learned(bundle, rows).sum())
+    known = known_by(bundle)
+    if known is not None:
+        count = int(known.trained(rows).sum())
         told = f"{count:,} of the {len(rows):,} rows of {file} are among those that {bundle.path} was trained on"
         return [f"{told}: these figures are too good. {unseen}"] if count else []
     if not same_file((bundle.manifest.recipe.get("data") or {}).get("path") or "", file):
